@@ -1,0 +1,12 @@
+# A room is a static library made of every .c below its folder.
+# sluice_room(NAME DIR DEPS...)
+function(sluice_room name dir)
+  file(GLOB_RECURSE srcs CONFIGURE_DEPENDS ${dir}/*.c)
+  if(NOT srcs)
+    add_library(sluice_${name} INTERFACE)
+    target_link_libraries(sluice_${name} INTERFACE sluice_flags ${ARGN})
+    return()
+  endif()
+  add_library(sluice_${name} STATIC ${srcs})
+  target_link_libraries(sluice_${name} PUBLIC sluice_flags ${ARGN})
+endfunction()
