@@ -100,7 +100,7 @@ struct jentry {
 struct journal;
 
 struct journal_config {
-    char dir[1024];        // the journal directory
+    char dir[1024];        // the journal directory: <log.dir>/sluice.journal.d
     uint32_t shard;
     struct sl_uuid life;
     uint64_t file_bytes;   // size of a file, a multiple of 4096; the first file of a life may be smaller
@@ -130,11 +130,16 @@ struct journal_owner {
     journal_failed_fn failed;
 };
 
-// Fiber. Creates this life's first journal file (zero-filled, size and contents synced, directory synced) and returns
-// the journal; the other files are prepared in the background. Nothing may be added before store_begin_life switched
-// `current` to this life. NULL with *err = -errno.
-struct journal *journal_create(struct reactor *r, const struct journal_config *cfg, const struct journal_owner *owner,
-                               int *err);
+// Fiber, any reactor. Creates one zero-filled journal file durably (contents and size synced; not its directory).
+int journal_file_create(const char *path, uint64_t bytes);
+// Path of file `n` (0 is the first) of a shard in a life.
+void journal_file_path(const struct journal_config *cfg, uint32_t n, char *out, size_t cap);
+
+// Fiber on reactor `r`, which owns the journal from here on. Opens the life's first file (made by store_begin_life, which
+// also switched `current`) and returns the journal; the other files are prepared by a background fiber.
+// NULL with *err = -errno.
+struct journal *journal_open(struct reactor *r, const struct journal_config *cfg, const struct journal_owner *owner,
+                             int *err);
 
 // True if an entry with `bytes` of payload (plus a PREFIX of up to one block) can be added now. False: the caller holds
 // the append back (its order kept) until owner->room.

@@ -1,0 +1,168 @@
+// One partition's log: Kafka's segments on disk, tail extents in memory, indexes, producer state, epochs.
+//
+// A log belongs to one shard (one reactor); nothing here is called from another thread. It holds no protocol.
+//
+// Three ends (S6): appended_end >= durable_end; the high watermark (== durable_end with one replica). Each is an offset
+// *and* a byte position in the active segment at that time. Reads are bounded by an offset the caller chooses, never
+// past the high watermark for consumers.
+//
+// Append: validated batch -> bytes copied into the tail extent with CRC in the same pass -> published -> journal entry
+// (inline). The segment file is written later from the extents (write-back), in whole 4 KiB blocks, never past
+// durable_end's block, and never beyond allocated space (fallocate runs ahead; an append that finds no room is held
+// back by the shard until log_make_room's fiber is done).
+#ifndef SLUICE_ENGINE_LOG_LOG_H
+#define SLUICE_ENGINE_LOG_LOG_H
+
+#include "engine/base/pool.h"
+#include "engine/log/batch.h"
+#include "engine/log/epoch.h"
+#include "engine/log/extent.h"
+#include "engine/log/journal.h"
+#include "engine/log/producer_state.h"
+#include "engine/log/store.h"
+
+// The settings of one log, resolved from topic and broker configuration by the owner; copied.
+struct log_config {
+    uint32_t segment_bytes;
+    int64_t segment_ms;
+    uint32_t index_interval_bytes;
+    uint32_t segment_index_bytes;
+    uint32_t max_message_bytes;
+    int64_t timestamp_before_max_ms, timestamp_after_max_ms;
+    int64_t producer_expiration_ms;
+    uint32_t min_insync_replicas;
+    bool log_append_time;  // message.timestamp.type
+    bool compacted;        // cleanup.policy contains compact
+    bool write_caching;
+    bool validate_records; // record.validation=full
+};
+
+// What all logs of a shard share. Owned by the shard.
+struct log_env {
+    struct reactor *r;
+    struct buf_pool *tail_pool; // append extents
+    struct buf_pool *read_pool; // cold reads; apart from the tail (S13)
+    struct journal *journal;    // NULL during recovery
+    struct store *store;
+    uint64_t next_file_id;      // extent cache keys are never reused
+    uint64_t dirty_bytes;       // appended and durable, not yet written back, over all logs
+    struct list_node dirty;     // logs with dirty bytes, oldest first
+    struct list_node lru;       // extents that are clean and may be dropped, oldest first
+    int failed;                 // -errno once the directory is offline
+};
+
+struct log;
+
+struct log_ends {
+    int64_t log_start, appended_end, durable_end, high_watermark, last_stable;
+    int32_t leader_epoch;
+};
+
+// ---- life cycle (fibers) -------------------------------------------------------------------------------------------
+// Creates directory <dir>/<topic>-<partition> with partition.metadata, durably (the caller syncs the parent once for a
+// whole topic with fio_sync_dir), and returns an empty log. `leader_epoch` is recorded before the first append.
+struct log *log_create(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
+                       int32_t partition, int32_t leader_epoch, const struct log_config *cfg, int *err);
+// Recovers one log from its directory and what the last life's journal says (`sl`, may be NULL): rule text in store.h.
+// kind: how the directory was left. Every byte accepted is verified and synced. 0 and *out; -EUCLEAN with err text
+// naming file and position for corruption of confirmed data; -ENOENT if there is no directory; -ESTALE if
+// partition.metadata names another topic id (nothing is touched).
+int log_recover(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
+                int32_t partition, enum store_kind kind, struct store_log *sl, int64_t recovery_point,
+                const struct log_config *cfg, struct log **out, char *err, size_t cap);
+// Moves a recovered log to the shard that will own it (before the threads run).
+void log_adopt(struct log *l, struct log_env *env);
+// The leader epoch of appends from now on (raised at each start); journals an EPOCH entry and updates the epoch file
+// in memory. Never lower than the current one.
+int log_set_leader_epoch(struct log *l, int32_t epoch);
+// Clean close: writes back, cuts to length, syncs segment, indexes, writes .snapshot at the end offset and
+// leader-epoch-checkpoint. The log must be drained (appended_end == durable_end).
+int log_close_clean(struct log *l);
+// Topic deletion: durable fence, files renamed to <uuid>-delete suffix as upstream names it, later unlinked; readers hold
+// the open file.
+int log_delete(struct log *l);
+void log_destroy(struct log *l); // frees memory only
+
+// ---- what it is ------------------------------------------------------------------------------------------------------
+const struct sl_uuid *log_topic_id(const struct log *l);
+const char *log_topic(const struct log *l);
+int32_t log_partition(const struct log *l);
+void log_get_ends(const struct log *l, struct log_ends *out);
+const struct log_config *log_get_config(const struct log *l);
+void log_set_config(struct log *l, const struct log_config *cfg);
+struct producer_state *log_producers(struct log *l);
+struct epoch_cache *log_epochs(struct log *l);
+uint64_t log_size_bytes(const struct log *l);
+void *log_user(const struct log *l);           // the shard's pointer
+void log_set_user(struct log *l, void *user);
+
+// ---- append (data path; no suspension) ---------------------------------------------------------------------------------
+// True if a batch of `bytes` can be appended now: room in the active segment (else it must roll), allocated space,
+// extent memory, the tail block loaded, journal room. False: call log_make_room (once) and hold the log's appends back,
+// in order, until `done` runs.
+bool log_has_room(struct log *l, uint32_t bytes, int64_t max_timestamp);
+typedef void (*log_room_fn)(void *arg, int err); // 0, -ENOSPC, -ENOMEM, -EIO
+void log_make_room(struct log *l, uint32_t bytes, int64_t max_timestamp, log_room_fn done, void *arg);
+
+struct log_append {
+    // in
+    uint8_t *batch;            // one batch, header validated; base offset and leader epoch are rewritten on the copy
+    uint32_t bytes;
+    struct batch_info info;    // as parsed
+    bool check_crc;            // compute CRC during the copy and compare with info.crc
+    bool as_is;                // keep base offset and epoch (metadata followers, later replicas)
+    // out
+    int64_t base_offset, last_offset;
+    uint64_t sequence;         // journal group that carries it: durable when owner->durable(sequence) ran
+};
+// Copies, publishes, indexes, journals. Sequence checks (producer state) are the caller's before, its update is done
+// here. 0, or -EBADMSG when the CRC does not match (nothing was published).
+int log_append(struct log *l, struct log_append *a);
+// The shard tells the log that its bytes up to `end_offset` are durable (from the journal's callback).
+void log_durable_to(struct log *l, int64_t end_offset);
+void log_set_high_watermark(struct log *l, int64_t hw);
+
+// ---- read ----------------------------------------------------------------------------------------------------------------
+// Bytes to send: a chain of pieces in extents, each holding one reference.
+struct log_piece {
+    struct extent *ext;
+    const uint8_t *p;
+    uint32_t len;
+};
+struct log_read {
+    // in
+    int64_t offset;      // first wanted offset: the batch containing it is returned whole from its start
+    int64_t limit;       // offsets at or above are not returned (high watermark, last stable offset)
+    uint32_t max_bytes;
+    bool min_one;        // the first batch is returned whole even above max_bytes (KIP-74)
+    void (*done)(struct log_read *rd); // only when log_read_start returned -EINPROGRESS
+    void *arg;
+    // out
+    int err;             // 0, -ERANGE (offset out of range), -EIO, -ENOMEM
+    struct log_piece *pieces; // malloc'd by the log; log_pieces_free
+    uint32_t pieces_n;
+    uint32_t bytes;
+    struct list_node node;    // the log's while in progress
+    void *priv;
+};
+// 0: finished at once from memory; -EINPROGRESS: a cold read was started, done will run. Fewer bytes than allowed may
+// come back at a segment's or extent window's end; never 0 while there is data below the limit, unless err is set.
+int log_read_start(struct log *l, struct log_read *rd);
+void log_read_cancel(struct log_read *rd);           // done still runs
+void log_pieces_free(struct log_env *env, struct log_piece *pieces, uint32_t n);
+
+// The first offset whose batch has a record with timestamp >= ts, as upstream's fetchOffsetByTimestamp; fiber.
+// -ENOENT: none. Sets offset, timestamp, epoch.
+int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offset, int64_t *timestamp, int32_t *epoch);
+int log_offset_of_max_time(struct log *l, int64_t *offset, int64_t *timestamp, int32_t *epoch); // ListOffsets -3; fiber
+
+// ---- background -----------------------------------------------------------------------------------------------------------
+// Fiber. Writes dirty bytes up to durable_end back; `sync`: then fdatasyncs what was written since the last sync.
+int log_write_back(struct log *l, bool sync);
+// Appends this log's part of a checkpoint to `out` (ckpt_add) at its present appended end, and returns that end.
+int64_t log_checkpoint(struct log *l, struct sbuf *out, int *err);
+uint64_t log_touched_generation(const struct log *l); // last generation with an entry of it; 0: none
+// Drops clean extents, oldest first, until `bytes` are free in the tail pool.
+void log_env_reclaim(struct log_env *env, uint64_t bytes);
+
+#endif
