@@ -1,0 +1,187 @@
+// Cluster metadata: the image every reactor reads, and the controller that changes it.
+//
+// Metadata is a log of KRaft records in __cluster_metadata-0 (no record types of our own). The controller runs on the
+// reactor of that partition's shard, appends records through the shard, and when they are durable applies them to a new
+// immutable image, tells shards to open or delete partitions, and publishes the image to every reactor by message. A
+// request to the controller is answered only when its records are durable, the partitions' directory entries are
+// durable, and every reactor has acknowledged the image: what one client created, every connection sees.
+//
+// I6: no pointer into an image survives a turn. A reactor reads its current image with meta_image_get during a turn;
+// an old image is freed when every reactor has moved on. Images share topics.
+#ifndef SLUICE_ENGINE_META_META_H
+#define SLUICE_ENGINE_META_META_H
+
+#include "engine/base/config.h"
+#include "engine/base/kerr.h"
+#include "engine/shard/shard.h"
+
+#define META_TOPIC_NAME "__cluster_metadata"
+extern const struct sl_uuid meta_topic_uuid; // AAAAAAAAAAAAAAAAAAAAAQ
+
+struct meta_partition {
+    int32_t leader, leader_epoch, partition_epoch;
+    const int32_t *replicas, *isr;
+    uint32_t replicas_n, isr_n;
+    struct sl_uuid directory;
+};
+struct meta_config_entry {
+    const char *key, *value;
+};
+struct meta_topic {
+    struct sl_uuid id;
+    const char *name; // NUL-terminated
+    uint16_t name_len;
+    bool internal;
+    const struct meta_partition *partitions;
+    uint32_t partitions_n;
+    const struct meta_config_entry *configs; // overrides
+    uint32_t configs_n;
+    const struct topic_config *config;       // resolved
+    uint32_t refs;                           // controller's
+};
+struct meta_endpoint {
+    const char *listener, *host; // listener name, advertised host
+    uint16_t port;
+    int16_t security_protocol;
+};
+struct meta_broker {
+    int32_t id;
+    int64_t epoch; // offset of its RegisterBrokerRecord
+    const char *rack; // NULL: none
+    const struct meta_endpoint *endpoints;
+    uint32_t endpoints_n;
+    bool fenced;
+};
+struct meta_feature {
+    const char *name;
+    int16_t level;
+};
+struct meta_image {
+    uint64_t version;      // +1 per publication
+    int64_t offset;        // last metadata offset in it
+    const char *cluster_id;
+    int32_t node_id, controller_id;
+    int32_t controller_epoch; // of the metadata log
+    const struct meta_topic *const *topics; // sorted by name
+    uint32_t topics_n;
+    const struct meta_broker *brokers;
+    uint32_t brokers_n;
+    const struct meta_feature *features;   // finalized
+    uint32_t features_n;
+    int64_t features_epoch;
+    const struct meta_config_entry *broker_configs; // dynamic configs of this broker and the cluster default
+    uint32_t broker_configs_n;
+    void *index; // the image's tables
+};
+// This reactor's current image; valid for this turn. NULL before the first publication.
+const struct meta_image *meta_image_get(struct reactor *r);
+const struct meta_topic *meta_find_topic(const struct meta_image *img, const char *name, size_t len);
+const struct meta_topic *meta_find_topic_id(const struct meta_image *img, const struct sl_uuid *id);
+const struct meta_broker *meta_find_broker(const struct meta_image *img, int32_t id);
+
+// Requests to the controller: a pointer to a struct that the sender lends until the reply (same op, same pointer), one
+// credit each. Strings are borrowed for that time.
+enum meta_op {
+    META_IMAGE = MSG_OP(SVC_META, 1),             // controller -> agent: u[0] image; answered with META_IMAGE_ACK
+    META_IMAGE_ACK = MSG_OP(SVC_META, 2),
+    META_CREATE_TOPICS = MSG_OP(SVC_META, 3),     // struct meta_create *
+    META_DELETE_TOPICS = MSG_OP(SVC_META, 4),     // struct meta_delete *
+    META_CREATE_PARTITIONS = MSG_OP(SVC_META, 5), // struct meta_grow *
+    META_ALLOC_PIDS = MSG_OP(SVC_META, 6),        // struct meta_pids *
+};
+struct meta_create_topic {
+    const char *name; // with name_len; validated by the controller with upstream's rules and messages
+    int32_t name_len;
+    int32_t partitions;         // -1: num.partitions
+    int16_t replication_factor; // -1: default.replication.factor
+    const struct meta_config_entry *configs;
+    uint32_t configs_n;
+    const int32_t *const *assignments; // NULL, or per partition a list (assignment_n entries each)
+    const int32_t *assignment_n;
+    const int32_t *assignment_ids;     // partition numbers as given
+    uint32_t assignments_n;
+    // out
+    int16_t error;
+    char message[256]; // upstream's error text; empty: none
+    struct sl_uuid id;
+    int32_t out_partitions;
+    int16_t out_replication;
+};
+struct meta_create {
+    struct meta_create_topic *topics;
+    uint32_t n;
+    bool validate_only;
+    bool auto_create; // by a Metadata or Produce path: internal names allowed
+    void *owner;
+    uint32_t from;
+};
+struct meta_delete_topic {
+    const char *name; // NULL: by id
+    int32_t name_len;
+    struct sl_uuid id;
+    int16_t error;
+    char message[256];
+    char out_name[256]; // filled when given by id
+    struct sl_uuid out_id;
+};
+struct meta_delete {
+    struct meta_delete_topic *topics;
+    uint32_t n;
+    void *owner;
+    uint32_t from;
+};
+struct meta_grow_topic {
+    const char *name;
+    int32_t name_len;
+    int32_t count;
+    const int32_t *const *assignments;
+    const int32_t *assignment_n;
+    uint32_t assignments_n;
+    bool has_assignments;
+    int16_t error;
+    char message[256];
+};
+struct meta_grow {
+    struct meta_grow_topic *topics;
+    uint32_t n;
+    bool validate_only;
+    void *owner;
+    uint32_t from;
+};
+struct meta_pids { // one block of 1,000 producer ids, never reused (ProducerIdsRecord)
+    int64_t first;
+    int32_t count;
+    int16_t error;
+    void *owner;
+    uint32_t from;
+};
+
+// ---- set-up (composition root; fibers on reactor 0 before the reactors run) ------------------------------------------------
+struct meta;
+struct meta_identity {
+    int32_t node_id;
+    char cluster_id[64];
+    struct sl_uuid directory_id;
+};
+// Formats an empty directory as upstream's storage tool would: meta.properties (store_write_identity), a cluster id and
+// directory id from io_random, and later the metadata log's first records.
+int meta_format(struct store *st, const struct config *cfg, struct meta_identity *out, char *err, size_t cap);
+// Opens or creates and recovers the metadata log and replays it into the first image. The log comes back to be adopted by
+// the shard that owns it (shard_of(&meta_topic_uuid, 0, shards)).
+int meta_load(struct reactor *r, struct log_env *env, struct store *st, const struct config *cfg,
+              const struct meta_identity *id, struct meta **out, struct log **log, char *err, size_t cap);
+// The image as loaded, for recovering the other logs (boot only).
+const struct meta_image *meta_boot_image(const struct meta *m);
+// Resolves a topic's log settings.
+void meta_log_config(const struct config *cfg, const struct meta_topic *t, struct log_config *out);
+// Puts the controller on the reactor that owns the metadata partition and an agent on every reactor.
+int meta_start(struct meta *m, struct reactor_group *g, uint32_t shards);
+// Fiber, once shards serve: appends what a start appends (LeaderChange at a higher epoch, RegisterController,
+// RegisterBroker, unfence, a PartitionChangeRecord raising the leader epoch of each led partition; and before them, on a new
+// log, KRaftVersion, KRaftVoters, BeginTransaction, FeatureLevels, EndTransaction), waits for durability, publishes.
+int meta_begin(struct meta *m, char *err, size_t cap);
+// Fiber, at a clean stop before shards stop: appends the fencing BrokerRegistrationChange; returns the broker epoch.
+int64_t meta_end(struct meta *m);
+void meta_destroy(struct meta *m);
+
+#endif

@@ -1,0 +1,213 @@
+// The storage service of one reactor: its partitions, their group commit, waiting fetches, producer checks, ends.
+//
+// Others speak to it by message only. A request message carries a pointer to a request struct that the sender owns and
+// lends until the reply; the shard answers with the same op and the same pointer. The sender takes one credit towards the
+// shard's reactor per request and gives it back when the exchange is over (for a fetch: after the release was sent).
+// Every answer waits on an offset (S6): acks=1 on durable_end, acks=all on the high watermark, a duplicate on its
+// original's last offset; with write caching or acks=0 on nothing.
+//
+// A partition belongs to shard (hash(topic id) + partition) mod shards for the life of the process; shard i runs on
+// reactor i unless placement says otherwise (shard_reactor).
+#ifndef SLUICE_ENGINE_SHARD_SHARD_H
+#define SLUICE_ENGINE_SHARD_SHARD_H
+
+#include "engine/base/kerr.h"
+#include "engine/log/log.h"
+
+struct shard;
+
+enum shard_op {
+    SHARD_APPEND = MSG_OP(SVC_SHARD, 1),       // u[0]: struct shard_append *
+    SHARD_FETCH = MSG_OP(SVC_SHARD, 2),        // u[0]: struct shard_fetch *
+    SHARD_RELEASE = MSG_OP(SVC_SHARD, 3),      // notice; u[0]: struct shard_pins *
+    SHARD_UNWATCH = MSG_OP(SVC_SHARD, 4),      // notice; u[0]: watch key
+    SHARD_LIST_OFFSETS = MSG_OP(SVC_SHARD, 5), // u[0]: struct shard_offsets *
+    SHARD_EPOCH_END = MSG_OP(SVC_SHARD, 6),    // u[0]: struct shard_epochs *
+    SHARD_OPEN = MSG_OP(SVC_SHARD, 7),         // u[0]: struct shard_open *
+    SHARD_DELETE = MSG_OP(SVC_SHARD, 8),       // u[0]: struct shard_delete *
+    SHARD_CONFIG = MSG_OP(SVC_SHARD, 9),       // u[0]: struct shard_open * (config of existing partitions)
+    SHARD_DESCRIBE = MSG_OP(SVC_SHARD, 10),    // u[0]: struct shard_describe * (sizes, ends: log dirs, tests)
+    // from the shard to a net service:
+    SHARD_FIRED = MSG_OP(SVC_NET, 200),        // u[0]: struct shard_fired *; the receiver answers with SHARD_FIRED_ACK
+    SHARD_FIRED_ACK = MSG_OP(SVC_SHARD, 11),   // u[0]: the same pointer
+};
+
+// ---- append ----------------------------------------------------------------------------------------------------------
+enum { SHARD_APPEND_MAX_ERRORS = 16 };
+struct shard_record_error {
+    int32_t batch_index;
+    const char *message; // static text
+};
+struct shard_append_part {
+    // in
+    struct sl_uuid topic_id;
+    int32_t partition;
+    uint8_t *records; // as received: exactly one v2 batch for clients; may be modified in place
+    int32_t bytes;
+    // out
+    int16_t error;    // KERR_*
+    int64_t base_offset;
+    int64_t log_append_time; // -1 for CreateTime
+    int64_t log_start;
+    int32_t leader_epoch;    // current leader epoch (KIP-951), filled on NOT_LEADER/FENCED errors
+    const char *error_message; // static text or NULL
+    struct shard_record_error record_errors[1]; // first failing record only, as most clients show one
+    uint16_t record_errors_n;
+    // the shard's while in progress
+    int64_t wait_offset;
+    void *priv;
+};
+struct shard_append {
+    struct shard_append_part *parts;
+    uint32_t n;
+    int16_t acks;      // 0, 1, -1
+    int16_t api_version; // of Produce: zstd from 7
+    bool internal;     // coordinators and metadata: control batches and internal topics allowed; several batches allowed
+    int32_t timeout_ms;
+    uint64_t t_received, t_appended, t_durable; // stage stamps, monotonic ns
+    void *owner;       // the sender's
+    uint32_t pending;  // the shard's
+    uint32_t from;
+    struct list_node node;
+};
+
+// ---- fetch -----------------------------------------------------------------------------------------------------------
+// A fetch is answered at once (after cold reads): there is no waiting request inside the shard. If `watch_key` is not 0 and
+// fewer than `watch_bytes` came of all parts, the shard keeps a one-shot watch on the parts under that key: when enough
+// arrived, or a part's state changed (deleted, epoch, error), the key is named in a SHARD_FIRED message and the sender
+// fetches again. A new fetch with the same key replaces the watch; SHARD_UNWATCH drops it. Keys are chosen by the net
+// service and unique per reactor.
+struct shard_fetch_part {
+    // in
+    struct sl_uuid topic_id;
+    int32_t partition;
+    int64_t fetch_offset;
+    int32_t max_bytes;
+    int32_t current_leader_epoch; // -1: not checked
+    int32_t last_fetched_epoch;   // -1: none
+    // out
+    int16_t error;
+    int64_t high_watermark, last_stable, log_start;
+    int32_t leader_epoch;
+    bool diverging;
+    int32_t diverging_epoch;
+    int64_t diverging_end;
+    const struct log_piece *pieces; // valid until released
+    uint32_t pieces_n;
+    uint32_t bytes;
+};
+struct shard_fetch {
+    struct shard_fetch_part *parts;
+    uint32_t n;
+    uint32_t max_bytes; // of all parts of this request, in order
+    bool read_committed;
+    bool min_one;       // nothing was returned before this request's parts: KIP-74 holds for its first non-empty part
+    uint64_t watch_key; // 0: none
+    uint32_t watch_bytes;
+    struct shard_pins *pins; // out: NULL if nothing is pinned; else to be sent back with SHARD_RELEASE
+    uint32_t total;          // out: bytes of all parts
+    void *owner;
+    uint32_t pending;
+    uint32_t from;
+    struct list_node node;
+};
+struct shard_pins; // what a fetch reply holds on to
+struct shard_fired {
+    uint32_t n, cap;
+    uint64_t *keys;
+};
+
+// ---- offsets and epochs ------------------------------------------------------------------------------------------------
+struct shard_offset_part {
+    struct sl_uuid topic_id;
+    int32_t partition;
+    int64_t timestamp; // -1 latest, -2 earliest, -3 max timestamp, -4 earliest local, -5, -6 tiered; >= 0 a time
+    int32_t current_leader_epoch;
+    int16_t error;
+    int64_t offset, found_timestamp; // -1, -1: none
+    int32_t leader_epoch;
+};
+struct shard_offsets {
+    struct shard_offset_part *parts;
+    uint32_t n;
+    bool read_committed;
+    void *owner;
+    uint32_t from;
+};
+struct shard_epoch_part {
+    struct sl_uuid topic_id;
+    int32_t partition;
+    int32_t current_leader_epoch, leader_epoch;
+    int16_t error;
+    int32_t end_epoch; // -1, -1: undefined
+    int64_t end_offset;
+};
+struct shard_epochs {
+    struct shard_epoch_part *parts;
+    uint32_t n;
+    void *owner;
+    uint32_t from;
+};
+
+// ---- partitions --------------------------------------------------------------------------------------------------------
+// Opens (creates) partitions of one topic in this shard; answered when their directory entries are durable.
+struct shard_open {
+    const char *topic;
+    struct sl_uuid topic_id;
+    const int32_t *partitions;
+    uint32_t n;
+    int32_t leader_epoch;
+    struct log_config config;
+    int16_t error; // out
+    void *owner;
+    uint32_t from;
+};
+struct shard_delete {
+    struct sl_uuid topic_id;
+    const int32_t *partitions;
+    uint32_t n;
+    int16_t error;
+    void *owner;
+    uint32_t from;
+};
+struct shard_describe_part {
+    struct sl_uuid topic_id;
+    int32_t partition;
+    int16_t error;
+    struct log_ends ends;
+    uint64_t size;
+};
+struct shard_describe {
+    struct shard_describe_part *parts;
+    uint32_t n;
+    void *owner;
+    uint32_t from;
+};
+
+// ---- set-up (composition root, before the reactors run) -------------------------------------------------------------------
+struct shard_config {
+    uint32_t shard, shards;
+    uint64_t tail_pool_bytes, read_pool_bytes;
+    uint64_t dirty_bytes;       // write-back starts above it
+    uint32_t writeback_age_ms;  // and for bytes older than this
+    uint32_t max_watches;
+    struct journal_config journal;
+};
+// Makes the service; logs are handed over with shard_adopt. The service opens its journal in its first turns and then
+// calls `ready` (on its reactor).
+struct shard *shard_create(struct reactor *r, struct store *store, const struct shard_config *cfg,
+                           void (*ready)(void *arg, int err), void *arg);
+struct service *shard_service(struct shard *s);
+struct log_env *shard_env(struct shard *s);
+int shard_adopt(struct shard *s, struct log *l);
+void shard_destroy(struct shard *s);
+// Fiber: appends every log's part to a first checkpoint image (store_begin_life).
+int shard_first_checkpoint(struct shard *s, const struct sl_uuid *life, struct sbuf *out);
+
+// Which shard, and which reactor, a partition lives on.
+static inline uint32_t shard_of(const struct sl_uuid *topic_id, int32_t partition, uint32_t shards)
+{
+    return (uint32_t)((sl_uuid_hash(topic_id) + (uint64_t)(uint32_t)partition) % shards);
+}
+
+#endif
