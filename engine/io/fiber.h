@@ -19,8 +19,13 @@ struct fiber *fiber_current(void);
 struct reactor *fiber_reactor(struct fiber *f);
 // Suspends the running fiber until fiber_wake; a wake that comes first is remembered (one).
 void fiber_park(void);
-// Makes a parked fiber ready. Reactor thread only.
+// Makes a parked fiber ready. The reactor's thread only.
 void fiber_wake(struct fiber *f);
+// Frees the stacks of all fibers of `r` that never finished, without running them: what they hold is lost. For a simulated
+// broker that is destroyed; nothing of its io may complete into them afterwards.
+void fiber_abandon_all(struct reactor *r);
+// Fibers of `r` that have not finished.
+uint32_t fiber_count(const struct reactor *r);
 void fiber_yield(void);              // lets a turn pass
 void fiber_sleep(uint64_t ns);
 

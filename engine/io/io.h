@@ -5,7 +5,7 @@
 // and may be used by that reactor's thread only, except where a function says otherwise.
 //
 // Operations are completion based. The caller embeds a `struct io_op`, sets `done`, and hands it over; the op and every
-// buffer it names belong to the implementation until `done` runs, cancelled or not. `done` always runs from
+// buffer it names (paths too) belong to the implementation until `done` runs, cancelled or not. `done` always runs from
 // io_poll(), never from inside the call that started the operation. Results are >= 0 or -errno.
 //
 // Short I/O: read, write, recv and send may transfer less than asked, as the kernel may. The helpers in fiber.h
@@ -228,7 +228,8 @@ static inline void io_recv(struct io *io, struct io_op *op, io_sock s, void *buf
     io->vt->recv(io, op, s, buf, len);
 }
 // Multishot receive into provided buffers: done runs with res bytes at op->buf (IO_OP_BUFFER); give each back with
-// io_buf_return. Ends (no IO_OP_MORE) on close, error, or -ENOBUFS when the buffers ran dry: re-arm then.
+// io_buf_return. Ends (no IO_OP_MORE) on close, error, or -ENOBUFS when the buffers ran dry: re-arm then. An op that is
+// armed while every buffer is out starts when one comes back, so re-arming at once does not spin.
 static inline void io_recv_multi(struct io *io, struct io_op *op, io_sock s)
 {
     io->vt->recv_multi(io, op, s);
@@ -258,7 +259,8 @@ static inline int io_sock_name(struct io *io, io_sock s, bool peer, char *host, 
 {
     return io->vt->sock_name(io, s, peer, host, cap, port);
 }
-// Asks for an operation to end early; its done still runs (with -ECANCELED, or its result if it was faster).
+// Asks for an operation to end early; its done still runs (with -ECANCELED, or its result if it was faster). Nothing
+// happens if the op has run its last done already (its memory must still be valid).
 static inline void io_cancel(struct io *io, struct io_op *op)
 {
     io->vt->cancel(io, op);
@@ -266,6 +268,7 @@ static inline void io_cancel(struct io *io, struct io_op *op)
 
 // ---- memory, clock, randomness -----------------------------------------------------------------------------------
 // Registers a pool slab as a fixed buffer; a refusal (-ENOMEM: RLIMIT_MEMLOCK) is not fatal: plain buffers are used.
+// Reads and writes that lie wholly in a registered slab use it by themselves. base NULL: unregisters the index.
 static inline int io_register_slab(struct io *io, void *base, size_t len, uint32_t slab_index)
 {
     return io->vt->register_slab(io, base, len, slab_index);
@@ -292,7 +295,8 @@ static inline int io_poll(struct io *io, uint64_t wait_ns)
 {
     return io->vt->poll(io, wait_ns);
 }
-// Wakes the reactor that waits in io_poll(to). Called by `from`'s thread; `to` may belong to another thread.
+// Wakes the reactor that waits, or is about to wait, in io_poll(to). Called by `from`'s thread; `to` may belong to another
+// thread; the bell leaves with `from`'s next io_poll. `from` NULL: from any thread or a signal handler, at once.
 static inline void io_doorbell(struct io *from, struct io *to)
 {
     io->vt->doorbell(from, to);

@@ -35,7 +35,8 @@ struct service {
     const char *name;
     // A message for this service arrived from reactor `from`. The slot is valid during the call only.
     void (*on_msg)(struct service *s, uint32_t from, const struct spsc_msg *m);
-    // Once per turn, after messages, completions, fibers and timers. May be NULL. Returns true if it did work.
+    // Once per turn, after messages, completions, fibers and timers. May be NULL. Returns true if it did work: then
+    // another turn follows before the reactor sleeps.
     bool (*on_flush)(struct service *s);
     // Asked to stop cleanly: when finished, the service calls reactor_service_stopped. May be NULL.
     void (*on_stop)(struct service *s);
@@ -66,6 +67,9 @@ uint32_t reactor_group_size(const struct reactor_group *g);
 // Puts a service on a reactor, before it runs. One service of a kind per reactor.
 void reactor_add_service(struct reactor *r, struct service *s);
 struct service *reactor_service(struct reactor *r, enum service_kind kind);
+// Turns longer than this count as stalls and are logged with the phase that took longest (sluice.stall.warn.ms; 0 turns
+// the detector off, and the clock reads it needs). Before the reactors run.
+void reactor_group_set_stall(struct reactor_group *g, uint32_t warn_ms);
 
 // ---- running -----------------------------------------------------------------------------------------------------
 // One turn. `wait_ns`: how long step 6 may sleep at most (0: never; the simulator's choice). True if anything was done.
@@ -74,17 +78,19 @@ bool reactor_turn(struct reactor *r, uint64_t wait_ns);
 int reactor_group_run(struct reactor_group *g, bool pin);
 // Runs turns of reactor `r` alone on the caller's thread until *flag is true (boot, before the other threads run).
 void reactor_run_until(struct reactor *r, const bool *flag);
-// Any thread or a signal-safe context (eventfd or atomic + doorbell): ask every service to stop, in the order NET,
-// COORD, META, SHARD, each kind on all reactors before the next; then the loops end.
+// Any thread or a signal handler: ask every service to stop, in the order NET, COORD, META, SHARD (kinds without a name
+// last), each kind on all reactors before the next; then the loops end. A service without on_stop is stopped at once.
 void reactor_group_stop(struct reactor_group *g);
 void reactor_service_stopped(struct reactor *r, struct service *s);
 bool reactor_group_stopped(const struct reactor_group *g);
 
 // ---- inside a reactor (its thread only) ---------------------------------------------------------------------------
+// The reactor whose turn runs on this thread, or NULL between turns.
+struct reactor *reactor_current(void);
 uint32_t reactor_id(const struct reactor *r);
 struct io *reactor_io(struct reactor *r);
 struct reactor_group *reactor_get_group(struct reactor *r);
-// The time at the start of this turn: monotonic ns and wall ms. Cheap.
+// The time of this turn: monotonic ns and wall ms, read once a turn (and again after a sleep). Cheap.
 uint64_t reactor_now(const struct reactor *r);
 int64_t reactor_wall_ms(const struct reactor *r);
 // Adds to this reactor's slot of a metric.

@@ -5,9 +5,11 @@
 #include "engine/io/io.h"
 
 struct uring_config {
-    uint32_t entries;      // SQ size, power of two; CQ is 8 times that
-    uint32_t recv_buffers; // provided buffers for multishot receive: number (power of two)
+    uint32_t entries;      // SQ size, power of two; CQ is 8 times that, or more if the rest needs it
+    uint32_t recv_buffers; // provided buffers for multishot receive: number (power of two, at most 32768; 0: none)
     uint32_t recv_size;    // and bytes of each
+    uint32_t sockets;      // sockets open at once that the CQ has room for; 0: as many as `entries`. Above it operations
+                           // on sockets queue in software behind others
 };
 
 struct uring_probe {
