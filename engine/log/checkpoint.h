@@ -49,4 +49,8 @@ int ckpt_finish(struct sbuf *out);
 typedef int (*ckpt_fn)(void *arg, const struct ckpt_head *h, const struct ckpt_log *l);
 int ckpt_walk(const uint8_t *p, size_t n, struct ckpt_head *head, ckpt_fn fn, void *arg);
 
+// Gives an image another life, shard and first generation, and seals it again: the first checkpoint of a life is built
+// before the life has its id. 0 or -EBADMSG.
+int ckpt_rebrand(uint8_t *p, size_t n, const struct sl_uuid *life, uint32_t shard, uint64_t first_generation);
+
 #endif
