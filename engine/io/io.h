@@ -299,7 +299,7 @@ static inline int io_poll(struct io *io, uint64_t wait_ns)
 // thread; the bell leaves with `from`'s next io_poll. `from` NULL: from any thread or a signal handler, at once.
 static inline void io_doorbell(struct io *from, struct io *to)
 {
-    io->vt->doorbell(from, to);
+    to->vt->doorbell(from, to);
 }
 // Counters kept by the implementation.
 enum { IO_CTR_SQES, IO_CTR_ENTERS, IO_CTR_CQES, IO_CTR_CQ_OVERFLOW, IO_CTR_DOORBELLS, IO_CTR_FSYNCS, IO_CTR_DSYNC_WRITES,
