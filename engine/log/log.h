@@ -98,8 +98,8 @@ void log_set_user(struct log *l, void *user);
 
 // ---- append (data path; no suspension) ---------------------------------------------------------------------------------
 // True if a batch of `bytes` can be appended now: room in the active segment (else it must roll), allocated space,
-// extent memory, the tail block loaded, journal room. False: call log_make_room (once) and hold the log's appends back,
-// in order, until `done` runs.
+// extent memory, the tail block loaded. False: call log_make_room (once) and hold the log's appends back, in order,
+// until `done` runs; done never runs inside log_make_room. (Journal room is the caller's to check: journal_room.)
 bool log_has_room(struct log *l, uint32_t bytes, int64_t max_timestamp);
 typedef void (*log_room_fn)(void *arg, int err); // 0, -ENOSPC, -ENOMEM, -EIO
 void log_make_room(struct log *l, uint32_t bytes, int64_t max_timestamp, log_room_fn done, void *arg);
@@ -164,5 +164,7 @@ int64_t log_checkpoint(struct log *l, struct sbuf *out, int *err);
 uint64_t log_touched_generation(const struct log *l); // last generation with an entry of it; 0: none
 // Drops clean extents, oldest first, until `bytes` are free in the tail pool.
 void log_env_reclaim(struct log_env *env, uint64_t bytes);
+// When the oldest dirty byte became so (reactor_now's clock); UINT64_MAX if none is.
+uint64_t log_env_oldest_dirty(const struct log_env *env);
 
 #endif

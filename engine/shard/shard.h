@@ -33,16 +33,12 @@ enum shard_op {
 };
 
 // ---- append ----------------------------------------------------------------------------------------------------------
-enum { SHARD_APPEND_MAX_ERRORS = 16 };
-struct shard_record_error {
-    int32_t batch_index;
-    const char *message; // static text
-};
+enum { SHARD_ERROR_TEXT = 160 };
 struct shard_append_part {
     // in
     struct sl_uuid topic_id;
     int32_t partition;
-    uint8_t *records; // as received: exactly one v2 batch for clients; may be modified in place
+    uint8_t *records; // as received: exactly one v2 batch; may be modified in place
     int32_t bytes;
     // out
     int16_t error;    // KERR_*
@@ -50,25 +46,24 @@ struct shard_append_part {
     int64_t log_append_time; // -1 for CreateTime
     int64_t log_start;
     int32_t leader_epoch;    // current leader epoch (KIP-951), filled on NOT_LEADER/FENCED errors
-    const char *error_message; // static text or NULL
-    struct shard_record_error record_errors[1]; // first failing record only, as most clients show one
-    uint16_t record_errors_n;
+    int32_t bad_record;        // batch index of the first record at fault, -1: none
+    char error_text[SHARD_ERROR_TEXT]; // empty: none
     // the shard's while in progress
+    struct shard_append *req;
     int64_t wait_offset;
-    void *priv;
+    struct list_node node;
 };
 struct shard_append {
     struct shard_append_part *parts;
     uint32_t n;
     int16_t acks;      // 0, 1, -1
     int16_t api_version; // of Produce: zstd from 7
-    bool internal;     // coordinators and metadata: control batches and internal topics allowed; several batches allowed
+    bool internal;     // coordinators and metadata: control batches allowed, producer sequences not checked
     int32_t timeout_ms;
     uint64_t t_received, t_appended, t_durable; // stage stamps, monotonic ns
     void *owner;       // the sender's
     uint32_t pending;  // the shard's
-    uint32_t from;
-    struct list_node node;
+    uint32_t from;     // the shard's: the reactor to answer
 };
 
 // ---- fetch -----------------------------------------------------------------------------------------------------------
@@ -107,9 +102,7 @@ struct shard_fetch {
     struct shard_pins *pins; // out: NULL if nothing is pinned; else to be sent back with SHARD_RELEASE
     uint32_t total;          // out: bytes of all parts
     void *owner;
-    uint32_t pending;
     uint32_t from;
-    struct list_node node;
 };
 struct shard_pins; // what a fetch reply holds on to
 struct shard_fired {
@@ -191,16 +184,26 @@ struct shard_config {
     uint64_t dirty_bytes;       // write-back starts above it
     uint32_t writeback_age_ms;  // and for bytes older than this
     uint32_t max_watches;
+    uint32_t fetch_window;      // bytes that one fetch request pins at most; its first batch may exceed it
     struct journal_config journal;
+    char dir[1024];             // the log directory
 };
-// Makes the service; logs are handed over with shard_adopt. The service opens its journal in its first turns and then
-// calls `ready` (on its reactor).
+// Makes the service; logs are handed over with shard_adopt. shard_start opens its journal.
 struct shard *shard_create(struct reactor *r, struct store *store, const struct shard_config *cfg,
                            void (*ready)(void *arg, int err), void *arg);
+// Opens the journal in a fiber on the shard's reactor, then calls `ready` there. After store_begin_life.
+int shard_start(struct shard *s);
 struct service *shard_service(struct shard *s);
 struct log_env *shard_env(struct shard *s);
 int shard_adopt(struct shard *s, struct log *l);
+// After the clean stop: 0 if every log was closed cleanly.
+int shard_stop_error(const struct shard *s);
+// Calls fn for every log; stops at its first non-zero and returns it. The shard's thread, or after the threads ended.
+int shard_each_log(struct shard *s, int (*fn)(void *arg, struct log *l), void *arg);
+// Frees memory; no I/O. Watches that are still linked are dropped.
 void shard_destroy(struct shard *s);
+// The life that store_begin_life began; before the first turn.
+void shard_set_life(struct shard *s, const struct sl_uuid *life);
 // Fiber: appends every log's part to a first checkpoint image (store_begin_life).
 int shard_first_checkpoint(struct shard *s, const struct sl_uuid *life, struct sbuf *out);
 

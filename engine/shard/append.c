@@ -1,0 +1,428 @@
+// Produce on a shard: validation, sequence checks, room, the append itself, and the answer when it is durable.
+//
+// Appends of one partition keep their order: while its head waits for room (a roll, space, memory, the journal) or is
+// validated in slices, later ones are held behind it. Other partitions go on.
+//
+//   arrive ── validate_header ── room? ── walk ── sequence check ── log_append ── waiting ── durable ── answer
+//                                 │ no     │ long
+//                                 └─ held ─┘
+#include "engine/shard/shard_private.h"
+
+#include "engine/base/canary.h"
+#include "engine/base/crc32c.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Bytes of record walk that one turn does without cutting it into slices, and bytes of a slice.
+enum { WALK_INLINE = 2 << 20, WALK_SLICE = 256 << 10 };
+
+void append_part_done(struct shard_append_part *ap, int16_t error)
+{
+    struct shard_append *a = ap->req;
+    ap->error = error;
+    if (error) {
+        ap->base_offset = -1;
+        ap->log_append_time = -1;
+    }
+    SL_ASSERT(a->pending > 0);
+    a->pending--;
+}
+
+static void append_reply_if_done(struct shard *s, struct shard_append *a)
+{
+    if (a->pending)
+        return;
+    a->t_durable = reactor_now(s->r);
+    shard_reply(s, a->from, SHARD_APPEND, a);
+}
+
+static void append_finish(struct shard *s, struct shard_append_part *ap, int16_t error, const char *why)
+{
+    struct shard_append *a = ap->req;
+    if (error && why)
+        snprintf(ap->error_text, sizeof(ap->error_text), "%s", why);
+    append_part_done(ap, error);
+    append_reply_if_done(s, a);
+}
+
+static void rules_fill(const struct shard *s, const struct log_config *c, const struct shard_append *a,
+                       struct validate_rules *r)
+{
+    *r = (struct validate_rules){
+        .now_ms = reactor_wall_ms(s->r),
+        .timestamp_before_max_ms = c->timestamp_before_max_ms,
+        .timestamp_after_max_ms = c->timestamp_after_max_ms,
+        .max_message_bytes = a->internal ? UINT32_MAX : c->max_message_bytes,
+        .segment_bytes = c->segment_bytes,
+        .produce_version = a->api_version,
+        .timestamp_type = c->log_append_time ? BATCH_LOG_APPEND_TIME : BATCH_CREATE_TIME,
+        .origin = a->internal ? VALIDATE_COORDINATOR : VALIDATE_CLIENT,
+        .compacted = c->compacted && !a->internal,
+        .header_only = !c->validate_records || a->internal,
+    };
+}
+
+// ---- waiting for the disk ---------------------------------------------------------------------------------------------
+static void inflight_push(struct shard *s, struct part *p, const struct log_append *la)
+{
+    if (s->inflight_n == s->inflight_cap) {
+        uint32_t cap = s->inflight_cap ? s->inflight_cap * 2 : 1024;
+        struct inflight *ring = malloc(cap * sizeof(*ring));
+        if (!ring)
+            sl_panic("shard %u: out of memory for appends in flight", s->cfg.shard);
+        for (uint32_t i = 0; i < s->inflight_n; i++)
+            ring[i] = s->inflight[(s->inflight_head + i) % s->inflight_cap];
+        free(s->inflight);
+        s->inflight = ring;
+        s->inflight_cap = cap;
+        s->inflight_head = 0;
+    }
+    s->inflight[(s->inflight_head + s->inflight_n++) % s->inflight_cap] = (struct inflight){
+        .sequence = la->sequence, .part = p, .end_offset = la->last_offset + 1, .bytes = la->bytes};
+    p->refs++;
+}
+
+// Answers what waits at or below `visible`, in order.
+static void waiting_release(struct part *p, int64_t visible)
+{
+    struct list_node *n;
+    while ((n = list_first(&p->waiting))) {
+        struct shard_append_part *ap = list_entry(n, struct shard_append_part, node);
+        if (ap->wait_offset > visible)
+            break;
+        list_remove(n);
+        append_finish(p->s, ap, KERR_NONE, NULL);
+    }
+}
+
+static void part_visible(struct part *p, int64_t end_offset, uint32_t bytes)
+{
+    log_set_high_watermark(p->log, end_offset);
+    watch_arrived(p, bytes);
+}
+
+// The journal's word that every group up to `sequence` is on disk.
+void append_on_durable(void *ctx, uint64_t sequence)
+{
+    struct shard *s = ctx;
+    while (s->inflight_n && s->inflight[s->inflight_head].sequence <= sequence) {
+        struct inflight f = s->inflight[s->inflight_head];
+        s->inflight_head = (s->inflight_head + 1) % s->inflight_cap;
+        s->inflight_n--;
+        log_durable_to(f.part->log, f.end_offset);
+        struct log_ends e;
+        log_get_ends(f.part->log, &e);
+        if (e.high_watermark < f.end_offset)
+            part_visible(f.part, f.end_offset, f.bytes);
+        waiting_release(f.part, f.end_offset);
+        shard_part_unref(f.part);
+    }
+}
+
+static void append_wait(struct part *p, struct shard_append_part *ap, int64_t offset)
+{
+    struct log_ends e;
+    log_get_ends(p->log, &e);
+    ap->wait_offset = offset;
+    bool no_wait = ap->req->acks == 0 || log_get_config(p->log)->write_caching || offset <= e.durable_end;
+    if (SL_CANARY(ANSWER_BEFORE_DURABLE))
+        no_wait = true;
+    if (no_wait)
+        append_finish(p->s, ap, KERR_NONE, NULL);
+    else
+        list_push_back(&p->waiting, &ap->node);
+}
+
+// ---- one append --------------------------------------------------------------------------------------------------------
+static void answer_invalid(struct shard *s, struct shard_append_part *ap, const struct validate_rules *r,
+                           const struct validate_result *res)
+{
+    if (res->error_count) {
+        ap->bad_record = res->errors[0].batch_index;
+        validate_record_error_text(r, &res->errors[0], ap->error_text, sizeof(ap->error_text));
+        append_finish(s, ap, res->error, NULL);
+    } else {
+        append_finish(s, ap, res->error, res->reason);
+    }
+}
+
+static uint32_t crc_of(const uint8_t *batch, uint32_t bytes)
+{
+    return crc32c(0, batch + BATCH_ATTRIBUTES, bytes - BATCH_ATTRIBUTES);
+}
+
+// Appends a validated batch. The CRC is verified in the copying pass, unless the header had to change.
+static void append_store(struct part *p, struct shard_append_part *ap, struct validate_result *res)
+{
+    struct shard *s = p->s;
+    struct log_append la = {.batch = ap->records, .bytes = res->info.size, .info = res->info, .check_crc = true};
+    if (res->header_changed) {
+        if (validate_crc(res, crc_of(ap->records, la.bytes))) {
+            append_finish(s, ap, res->error, res->reason);
+            return;
+        }
+        validate_apply(res, ap->records);
+        SL_ASSERT(batch_parse(ap->records, la.bytes, &la.info) == 0);
+        la.check_crc = false;
+    }
+    int rc = log_append(p->log, &la);
+    if (rc) {
+        bool crc = rc == -EBADMSG;
+        append_finish(s, ap, crc ? KERR_CORRUPT_MESSAGE : KERR_KAFKA_STORAGE_ERROR,
+                      crc ? "the batch's CRC does not match its contents" : NULL);
+        return;
+    }
+    ap->base_offset = la.base_offset;
+    ap->log_append_time = res->log_append_time;
+    ap->req->t_appended = reactor_now(s->r);
+    reactor_count(s->r, METRIC_APPEND_BATCHES, 1);
+    reactor_count(s->r, METRIC_APPEND_RECORDS, (uint64_t)la.info.record_count);
+    reactor_count(s->r, METRIC_APPEND_BYTES, la.bytes);
+    inflight_push(s, p, &la);
+    if (log_get_config(p->log)->write_caching)
+        part_visible(p, la.last_offset + 1, la.bytes);
+    append_wait(p, ap, la.last_offset + 1);
+}
+
+static void append_checked(struct part *p, struct shard_append_part *ap, const struct validate_rules *r,
+                           struct validate_result *res)
+{
+    struct shard *s = p->s;
+    struct log_ends e;
+    log_get_ends(p->log, &e);
+    ap->log_start = e.log_start;
+    if (res->error) {
+        // Upstream checks the CRC before it looks at records: a damaged batch is CORRUPT_MESSAGE, whatever else it is.
+        if (res->error != KERR_CORRUPT_MESSAGE && crc_of(ap->records, res->info.size) != res->info.crc)
+            append_finish(s, ap, KERR_CORRUPT_MESSAGE, "the batch's CRC does not match its contents");
+        else
+            answer_invalid(s, ap, r, res);
+        return;
+    }
+    if (res->info.producer_id >= 0 && !(res->info.attributes & BATCH_ATTR_CONTROL)) {
+        struct producer_check c = {.origin = ap->req->internal ? PRODUCER_FROM_COORDINATOR : PRODUCER_FROM_CLIENT};
+        struct producer_duplicate dup;
+        int16_t err = producer_state_check(log_producers(p->log), &res->info, &c, &dup);
+        if (err == KERR_DUPLICATE_SEQUENCE_NUMBER) {
+            ap->base_offset = dup.base_offset;
+            ap->log_append_time = dup.timestamp;
+            append_wait(p, ap, dup.last_offset + 1);
+            return;
+        }
+        if (err) {
+            append_finish(s, ap, err, NULL);
+            return;
+        }
+    }
+    append_store(p, ap, res);
+}
+
+// ---- room ----------------------------------------------------------------------------------------------------------------
+static void append_room_made(void *arg, int err)
+{
+    struct part *p = arg;
+    p->making_room = false;
+    if (err == -ENOSPC)
+        SL_LOG_EVERY(1000, SL_ERROR, "shard", "no space left in %s: produce is refused until space is freed",
+                     p->s->cfg.dir);
+    if (err)
+        append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
+    else
+        append_resume(p);
+    shard_part_unref(p);
+}
+
+static bool append_room(struct part *p, const struct validate_result *res)
+{
+    struct shard *s = p->s;
+    if (!log_has_room(p->log, res->info.size, res->info.max_timestamp)) {
+        p->making_room = true;
+        p->refs++;
+        log_make_room(p->log, res->info.size, res->info.max_timestamp, append_room_made, p);
+        return false;
+    }
+    if (!journal_room(s->journal, res->info.size)) {
+        p->waiting_journal = true;
+        list_push_back(&s->journal_waiters, &p->journal_node);
+        return false;
+    }
+    return true;
+}
+
+void append_on_room(void *ctx)
+{
+    struct shard *s = ctx;
+    struct list_node again;
+    list_init(&again);
+    list_splice_back(&again, &s->journal_waiters);
+    struct list_node *n;
+    while ((n = list_pop_front(&again))) {
+        struct part *p = list_entry(n, struct part, journal_node);
+        p->waiting_journal = false;
+        append_resume(p);
+    }
+}
+
+// ---- validation, in slices when long -----------------------------------------------------------------------------------
+// 0: res is complete (res->error says how). -EAGAIN: the walk goes on in slices, the partition is held.
+static int append_walk(struct part *p, struct shard_append_part *ap, const struct validate_rules *r,
+                       struct validate_result *res)
+{
+    struct shard *s = p->s;
+    if (p->checked) {
+        *res = *p->checked;
+        free(p->checked);
+        p->checked = NULL;
+        return 0;
+    }
+    struct validator v;
+    int rc = 0;
+    res->error = validator_begin(&v, r, &s->ctx, ap->records + BATCH_RECORDS, res);
+    if (!res->error)
+        rc = validator_step(&v, WALK_INLINE);
+    validator_end(&v);
+    if (rc != -EAGAIN)
+        return 0;
+    p->slicing = true;
+    list_push_back(&s->slicing, &p->slice_node);
+    ready_push(s->r, &s->slice_work);
+    return -EAGAIN;
+}
+
+static struct shard_append_part *held_head(struct part *p)
+{
+    struct list_node *n = list_first(&p->held);
+    return n ? list_entry(n, struct shard_append_part, node) : NULL;
+}
+
+static void slice_begin(struct shard *s, struct part *p)
+{
+    struct shard_append_part *ap = held_head(p);
+    SL_ASSERT(ap && p->slicing);
+    rules_fill(s, log_get_config(p->log), ap->req, &s->slice.rules);
+    s->slice.part = p;
+    s->slice.out.error = validate_header(&s->slice.rules, ap->records, (size_t)ap->bytes, &s->slice.out);
+    if (!s->slice.out.error)
+        s->slice.out.error = validator_begin(&s->slice.v, &s->slice.rules, &s->slice.ctx,
+                                             ap->records + BATCH_RECORDS, &s->slice.out);
+}
+
+void append_run_slices(struct ready *w)
+{
+    struct shard *s = SL_CONTAINER_OF(w, struct shard, slice_work);
+    if (!s->slice.part) {
+        struct list_node *n = list_pop_front(&s->slicing);
+        if (!n)
+            return;
+        slice_begin(s, list_entry(n, struct part, slice_node));
+    }
+    struct part *p = s->slice.part;
+    if (!s->slice.out.error && validator_step(&s->slice.v, WALK_SLICE) == -EAGAIN) {
+        ready_push(s->r, w);
+        return;
+    }
+    validator_end(&s->slice.v);
+    s->slice.part = NULL;
+    p->slicing = false;
+    p->checked = malloc(sizeof(*p->checked));
+    if (!p->checked)
+        sl_panic("shard %u: out of memory for a validation result", s->cfg.shard);
+    *p->checked = s->slice.out;
+    if (!list_empty(&s->slicing))
+        ready_push(s->r, w);
+    append_resume(p);
+}
+
+// ---- order ---------------------------------------------------------------------------------------------------------------
+// True when the append is past the point of holding: answered, or waiting for the disk.
+static bool append_try(struct part *p, struct shard_append_part *ap)
+{
+    struct shard *s = p->s;
+    struct validate_rules r;
+    struct validate_result res;
+    const struct log_config *c = log_get_config(p->log);
+    if (s->env.failed) {
+        append_finish(s, ap, KERR_KAFKA_STORAGE_ERROR, "the log directory is offline");
+        return true;
+    }
+    if (ap->req->acks == -1 && c->min_insync_replicas > 1) {
+        append_finish(s, ap, KERR_NOT_ENOUGH_REPLICAS, NULL);
+        return true;
+    }
+    rules_fill(s, c, ap->req, &r);
+    if (validate_header(&r, ap->records, (size_t)ap->bytes, &res)) {
+        answer_invalid(s, ap, &r, &res);
+        return true;
+    }
+    if (!append_room(p, &res))
+        return false;
+    if (append_walk(p, ap, &r, &res))
+        return false;
+    append_checked(p, ap, &r, &res);
+    return true;
+}
+
+void append_resume(struct part *p)
+{
+    struct shard_append_part *ap;
+    p->refs++;
+    while (!p->making_room && !p->waiting_journal && !p->slicing && (ap = held_head(p))) {
+        list_remove(&ap->node);
+        if (!append_try(p, ap)) {
+            list_push_front(&p->held, &ap->node);
+            break;
+        }
+    }
+    shard_part_unref(p);
+}
+
+void append_fail_all(struct part *p, int16_t error)
+{
+    struct list_node *n;
+    if (p->slicing) { // a walk in progress reads the head's bytes: it ends first
+        if (p->s->slice.part == p) {
+            validator_end(&p->s->slice.v);
+            p->s->slice.part = NULL;
+            if (!list_empty(&p->s->slicing))
+                ready_push(p->s->r, &p->s->slice_work);
+        } else {
+            list_remove(&p->slice_node);
+        }
+        p->slicing = false;
+    }
+    free(p->checked);
+    p->checked = NULL;
+    while ((n = list_pop_front(&p->held)))
+        append_finish(p->s, list_entry(n, struct shard_append_part, node), error, NULL);
+}
+
+static void append_one(struct shard *s, struct shard_append_part *ap)
+{
+    struct part *p = shard_find(s, &ap->topic_id, ap->partition);
+    ap->bad_record = -1;
+    ap->error_text[0] = 0;
+    ap->log_start = -1;
+    ap->log_append_time = -1;
+    if (!p) {
+        append_finish(s, ap, KERR_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+        return;
+    }
+    list_push_back(&p->held, &ap->node);
+    if (p->held.next == &ap->node)
+        append_resume(p);
+}
+
+void append_handle(struct shard *s, uint32_t from, struct shard_append *a)
+{
+    a->from = from;
+    a->pending = a->n + 1; // one more, so that the answer cannot leave before all parts were looked at
+    for (uint32_t i = 0; i < a->n; i++) {
+        a->parts[i].req = a;
+        append_one(s, &a->parts[i]);
+    }
+    a->pending--;
+    append_reply_if_done(s, a);
+}

@@ -1,0 +1,138 @@
+// Opening, configuring and deleting partitions: cold paths, each request in a fiber of its own.
+#include "engine/shard/shard_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct open_run {
+    struct shard *s;
+    struct shard_open *o;
+};
+struct delete_run {
+    struct shard *s;
+    struct shard_delete *d;
+};
+
+static int16_t error_of(int rc)
+{
+    return rc == 0 ? KERR_NONE : KERR_KAFKA_STORAGE_ERROR;
+}
+
+static int open_one(struct shard *s, const struct shard_open *o, int32_t partition)
+{
+    struct part *p = shard_find(s, &o->topic_id, partition);
+    if (p) {
+        log_set_config(p->log, &o->config);
+        return log_set_leader_epoch(p->log, o->leader_epoch);
+    }
+    int err = 0;
+    struct log *l = log_create(&s->env, s->cfg.dir, o->topic, &o->topic_id, partition, o->leader_epoch, &o->config, &err);
+    if (!l)
+        return err;
+    shard_add_part(s, l);
+    return 0;
+}
+
+static void open_fiber(void *arg)
+{
+    struct open_run *run = arg;
+    struct shard *s = run->s;
+    struct shard_open *o = run->o;
+    int rc = 0;
+    bool created = false;
+    for (uint32_t i = 0; i < o->n && !rc; i++) {
+        created |= !shard_find(s, &o->topic_id, o->partitions[i]);
+        rc = open_one(s, o, o->partitions[i]);
+    }
+    if (!rc && created)
+        rc = fio_sync_dir(s->cfg.dir);
+    if (rc)
+        sl_log(SL_ERROR, "shard", "opening partitions of %s failed: %s", o->topic, strerror(-rc));
+    o->error = error_of(rc);
+    shard_reply(s, o->from, SHARD_OPEN, o);
+    s->fibers--;
+    free(run);
+}
+
+static void spawn(struct shard *s, fiber_fn fn, void *run)
+{
+    if (!run || !fiber_spawn(s->r, fn, run, 0))
+        sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
+    s->fibers++;
+}
+
+void manage_open(struct shard *s, uint32_t from, struct shard_open *o)
+{
+    struct open_run *run = malloc(sizeof(*run));
+    o->from = from;
+    if (run)
+        *run = (struct open_run){.s = s, .o = o};
+    spawn(s, open_fiber, run);
+}
+
+void manage_config(struct shard *s, uint32_t from, struct shard_open *o)
+{
+    o->from = from;
+    o->error = 0;
+    for (uint32_t i = 0; i < o->n; i++) {
+        struct part *p = shard_find(s, &o->topic_id, o->partitions[i]);
+        if (p)
+            log_set_config(p->log, &o->config);
+        else
+            o->error = KERR_UNKNOWN_TOPIC_OR_PARTITION;
+    }
+    shard_reply(s, from, SHARD_CONFIG, o);
+}
+
+// From here on the partition finds no request; what is in flight drains before its files are touched.
+static void part_close(struct part *p)
+{
+    p->closing = true;
+    if (p->waiting_journal) {
+        list_remove(&p->journal_node);
+        p->waiting_journal = false;
+    }
+    append_fail_all(p, KERR_UNKNOWN_TOPIC_OR_PARTITION);
+    watch_fire_part(p);
+}
+
+static int delete_one(struct shard *s, struct part *p)
+{
+    part_close(p);
+    while (p->refs > 1) // the table's own, and every append, read and query in flight
+        fiber_sleep(1000000);
+    int rc = log_delete(p->log);
+    HASH_DEL(s->parts, p);
+    shard_part_unref(p);
+    return rc;
+}
+
+static void delete_fiber(void *arg)
+{
+    struct delete_run *run = arg;
+    struct shard *s = run->s;
+    struct shard_delete *d = run->d;
+    int rc = 0;
+    for (uint32_t i = 0; i < d->n; i++) {
+        struct part *p = shard_find(s, &d->topic_id, d->partitions[i]);
+        if (!p)
+            continue;
+        int e = delete_one(s, p);
+        rc = rc ? rc : e;
+    }
+    if (rc)
+        sl_log(SL_ERROR, "shard", "deleting partitions failed: %s", strerror(-rc));
+    d->error = error_of(rc);
+    shard_reply(s, d->from, SHARD_DELETE, d);
+    s->fibers--;
+    free(run);
+}
+
+void manage_delete(struct shard *s, uint32_t from, struct shard_delete *d)
+{
+    struct delete_run *run = malloc(sizeof(*run));
+    d->from = from;
+    if (run)
+        *run = (struct delete_run){.s = s, .d = d};
+    spawn(s, delete_fiber, run);
+}

@@ -1,0 +1,251 @@
+// The storage service: message dispatch, the partition table, life cycle. See shard.h.
+#include "engine/shard/shard_private.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct part *shard_find(struct shard *s, const struct sl_uuid *topic_id, int32_t partition)
+{
+    struct part_key key = {.topic_id = *topic_id, .partition = partition};
+    struct part *p = NULL;
+    HASH_FIND(hh, s->parts, &key, sizeof(key), p);
+    return p && !p->closing ? p : NULL;
+}
+
+struct part *shard_add_part(struct shard *s, struct log *l)
+{
+    struct part *p = calloc(1, sizeof(*p));
+    if (!p)
+        sl_panic("shard %u: out of memory for a partition", s->cfg.shard);
+    p->key = (struct part_key){.topic_id = *log_topic_id(l), .partition = log_partition(l)};
+    p->s = s;
+    p->log = l;
+    p->refs = 1;
+    list_init(&p->held);
+    list_init(&p->waiting);
+    list_init(&p->watches);
+    list_init(&p->journal_node);
+    list_init(&p->slice_node);
+    log_set_user(l, p);
+    HASH_ADD(hh, s->parts, key, sizeof(p->key), p);
+    return p;
+}
+
+static void part_free(struct part *p)
+{
+    log_destroy(p->log);
+    free(p->checked);
+    free(p);
+}
+
+void shard_part_unref(struct part *p)
+{
+    SL_ASSERT(p->refs > 0);
+    if (--p->refs == 0)
+        part_free(p);
+}
+
+void shard_reply(struct shard *s, uint32_t to, uint16_t op, void *req)
+{
+    reactor_send(s->r, to, op)->u[0] = (uint64_t)(uintptr_t)req;
+}
+
+int16_t shard_check_epoch(const struct part *p, int32_t current)
+{
+    struct log_ends e;
+    if (current < 0)
+        return KERR_NONE;
+    log_get_ends(p->log, &e);
+    if (current < e.leader_epoch)
+        return KERR_FENCED_LEADER_EPOCH;
+    return current > e.leader_epoch ? KERR_UNKNOWN_LEADER_EPOCH : KERR_NONE;
+}
+
+static void shard_on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
+{
+    struct shard *s = SL_CONTAINER_OF(svc, struct shard, svc);
+    void *req = (void *)(uintptr_t)m->u[0];
+    switch (m->op) {
+    case SHARD_APPEND:
+        append_handle(s, from, req);
+        background_start(s);
+        break;
+    case SHARD_FETCH:
+        fetch_handle(s, from, req);
+        break;
+    case SHARD_RELEASE:
+        fetch_release(s, req);
+        break;
+    case SHARD_UNWATCH:
+        watch_drop(s, from, m->u[0]);
+        break;
+    case SHARD_LIST_OFFSETS:
+        query_offsets(s, from, req);
+        break;
+    case SHARD_EPOCH_END:
+        query_epochs(s, from, req);
+        break;
+    case SHARD_OPEN:
+        manage_open(s, from, req);
+        break;
+    case SHARD_DELETE:
+        manage_delete(s, from, req);
+        break;
+    case SHARD_CONFIG:
+        manage_config(s, from, req);
+        break;
+    case SHARD_DESCRIBE:
+        query_describe(s, from, req);
+        break;
+    case SHARD_FIRED_ACK:
+        watch_ack(s, from);
+        break;
+    default:
+        sl_panic("shard %u: unknown message %u", s->cfg.shard, m->op);
+    }
+}
+
+static bool shard_on_flush(struct service *svc)
+{
+    struct shard *s = SL_CONTAINER_OF(svc, struct shard, svc);
+    bool did = watch_flush(s);
+    if (s->journal)
+        did |= journal_flush(s->journal);
+    return did;
+}
+
+static void start_fiber(void *arg)
+{
+    struct shard *s = arg;
+    struct journal_owner owner = {.ctx = s,
+                                  .durable = append_on_durable,
+                                  .full = background_on_full,
+                                  .room = append_on_room,
+                                  .failed = background_on_failed};
+    int err = io_lock_register(reactor_io(s->r), store_lock(s->store));
+    if (!err) {
+        s->journal = journal_open(s->r, &s->cfg.journal, &owner, &err);
+        s->env.journal = s->journal;
+    }
+    s->fibers--;
+    s->ready(s->ready_arg, err);
+}
+
+static int slab_register(void *ctx, void *base, size_t len, uint32_t slab_index)
+{
+    struct shard *s = ctx;
+    return io_register_slab(reactor_io(s->r), base, len, slab_index);
+}
+
+static struct buf_pool *pool_make(struct shard *s, uint64_t bytes, bool register_slabs)
+{
+    struct buf_pool_config c = {.limit = bytes, .max_large = 128u << 20, .keep_free = 8u << 20, .ctx = s};
+    c.on_slab = register_slabs ? slab_register : NULL;
+    return buf_pool_create(&c);
+}
+
+struct shard *shard_create(struct reactor *r, struct store *store, const struct shard_config *cfg,
+                           void (*ready)(void *arg, int err), void *arg)
+{
+    struct shard *s = calloc(1, sizeof(*s));
+    if (!s)
+        return NULL;
+    s->svc = (struct service){
+        .kind = SVC_SHARD, .name = "shard", .on_msg = shard_on_msg, .on_flush = shard_on_flush, .on_stop = background_stop};
+    s->r = r;
+    s->cfg = *cfg;
+    s->store = store;
+    s->ready = ready;
+    s->ready_arg = arg;
+    list_init(&s->journal_waiters);
+    list_init(&s->slicing);
+    s->slice_work.run = append_run_slices;
+    for (uint32_t i = 0; i < REACTOR_MAX; i++)
+        list_init(&s->fired[i].fired);
+    background_init(s);
+    s->env.r = r;
+    s->env.store = store;
+    list_init(&s->env.dirty);
+    list_init(&s->env.lru);
+    s->env.tail_pool = pool_make(s, cfg->tail_pool_bytes, false);
+    s->env.read_pool = pool_make(s, cfg->read_pool_bytes, false);
+    if (s->env.tail_pool && s->env.read_pool)
+        return s;
+    shard_destroy(s);
+    return NULL;
+}
+
+int shard_start(struct shard *s)
+{
+    if (!fiber_spawn(s->r, start_fiber, s, 0))
+        return -ENOMEM;
+    s->fibers++;
+    return 0;
+}
+
+struct service *shard_service(struct shard *s)
+{
+    return &s->svc;
+}
+
+struct log_env *shard_env(struct shard *s)
+{
+    return &s->env;
+}
+
+int shard_adopt(struct shard *s, struct log *l)
+{
+    log_adopt(l, &s->env);
+    shard_add_part(s, l);
+    return 0;
+}
+
+void shard_set_life(struct shard *s, const struct sl_uuid *life)
+{
+    s->cfg.journal.life = *life;
+}
+
+int shard_first_checkpoint(struct shard *s, const struct sl_uuid *life, struct sbuf *out)
+{
+    return background_checkpoint_image(s, life, 1, out, false);
+}
+
+int shard_stop_error(const struct shard *s)
+{
+    return s->stop_error;
+}
+
+int shard_each_log(struct shard *s, int (*fn)(void *arg, struct log *l), void *arg)
+{
+    struct part *p, *tmp;
+    HASH_ITER(hh, s->parts, p, tmp) {
+        int rc = fn(arg, p->log);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+void shard_destroy(struct shard *s)
+{
+    if (!s)
+        return;
+    struct part *p, *tmp;
+    HASH_ITER(hh, s->parts, p, tmp) {
+        list_init(&p->watches);
+        HASH_DEL(s->parts, p);
+        part_free(p);
+    }
+    watch_destroy_all(s);
+    if (s->journal)
+        journal_destroy(s->journal);
+    decompress_ctx_destroy(&s->ctx);
+    decompress_ctx_destroy(&s->slice.ctx);
+    if (s->env.tail_pool)
+        buf_pool_destroy(s->env.tail_pool);
+    if (s->env.read_pool)
+        buf_pool_destroy(s->env.read_pool);
+    free(s->inflight);
+    free(s);
+}

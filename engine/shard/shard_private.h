@@ -1,0 +1,146 @@
+// The storage service's own structures; see shard.h.
+#ifndef SLUICE_ENGINE_SHARD_SHARD_PRIVATE_H
+#define SLUICE_ENGINE_SHARD_SHARD_PRIVATE_H
+
+#include "engine/base/table.h"
+#include "engine/log/validate.h"
+#include "engine/shard/shard.h"
+
+struct part_key {
+    struct sl_uuid topic_id;
+    int32_t partition;
+};
+
+// A partition of this shard. Freed at the end of a turn when closed and nothing refers to it.
+struct part {
+    struct part_key key;
+    UT_hash_handle hh;
+    struct shard *s;
+    struct log *log;
+    uint32_t refs;              // in-flight appends, reads, fibers
+    bool closing;               // being deleted: new requests find nothing
+    bool making_room;           // log_make_room is under way: appends are held
+    bool waiting_journal;       // on shard->journal_waiters
+    struct list_node held;      // struct shard_append_part, in arrival order
+    struct list_node waiting;   // struct shard_append_part appended and not yet durable, in order
+    struct list_node watches;   // struct watch_node
+    struct list_node journal_node;
+    struct list_node slice_node; // on shard->slicing while its head is validated in slices
+    bool slicing;               // on shard->slicing, or the one that shard->slice works on
+    struct validate_result *checked; // of the held head, once its sliced walk is over
+};
+
+// One append on its way to the disk: the log's end once group `sequence` is durable.
+struct inflight {
+    uint64_t sequence;
+    struct part *part;
+    int64_t end_offset;
+    uint32_t bytes;
+};
+
+// The one record walk that goes on over several turns. Others of its kind queue on shard->slicing.
+struct slice {
+    struct part *part; // NULL: free
+    struct validator v;
+    struct validate_rules rules;
+    struct validate_result out;
+    struct decompress_ctx ctx;
+};
+
+struct watch;
+struct watch_node {
+    struct list_node node; // on the part
+    struct watch *w;
+    struct part *part;
+};
+struct watch_key {
+    uint64_t key;
+    uint64_t from;
+};
+struct watch {
+    struct watch_key id;
+    UT_hash_handle hh;
+    int64_t need; // bytes still to come
+    bool fired;
+    uint32_t n;
+    struct list_node fired_node;
+    struct watch_node nodes[];
+};
+// What one reactor is owed: keys of fired watches; one message in flight.
+struct fired_box {
+    struct shard_fired out;
+    struct list_node fired; // struct watch
+    bool in_flight;
+};
+
+struct shard {
+    struct service svc;
+    struct reactor *r;
+    struct shard_config cfg;
+    struct store *store;
+    struct log_env env;
+    struct journal *journal;
+    void (*ready)(void *arg, int err);
+    void *ready_arg;
+    struct part *parts; // hash
+    struct inflight *inflight; // ring
+    uint32_t inflight_head, inflight_n, inflight_cap;
+    struct list_node journal_waiters; // parts
+    struct list_node slicing;         // parts
+    struct ready slice_work;
+    struct watch *watches; // hash
+    uint32_t watches_n;
+    struct fired_box fired[REACTOR_MAX];
+    struct slice slice;
+    struct decompress_ctx ctx;
+    struct timer background;
+    bool writing_back, checkpointing, stopping;
+    uint64_t checkpoint_wanted; // generation
+    uint32_t fibers;            // background fibers alive
+    int stop_error;
+};
+
+struct part *shard_find(struct shard *s, const struct sl_uuid *topic_id, int32_t partition);
+struct part *shard_add_part(struct shard *s, struct log *l);
+void shard_part_unref(struct part *p);
+void shard_reply(struct shard *s, uint32_t to, uint16_t op, void *req);
+// 0, or the error for a request that names `current` as the leader epoch it knows (-1: not checked).
+int16_t shard_check_epoch(const struct part *p, int32_t current);
+
+// append.c
+void append_handle(struct shard *s, uint32_t from, struct shard_append *a);
+void append_resume(struct part *p);                 // tries the held appends again
+void append_fail_all(struct part *p, int16_t error);
+void append_part_done(struct shard_append_part *ap, int16_t error);
+void append_on_durable(void *ctx, uint64_t sequence);
+void append_on_room(void *ctx);
+void append_run_slices(struct ready *w);
+// fetch.c
+void fetch_handle(struct shard *s, uint32_t from, struct shard_fetch *f);
+void fetch_release(struct shard *s, struct shard_pins *pins);
+// watch.c
+void watch_register(struct shard *s, uint32_t from, const struct shard_fetch *f);
+void watch_drop(struct shard *s, uint32_t from, uint64_t key);
+void watch_arrived(struct part *p, int64_t bytes);  // high watermark moved
+void watch_fire_part(struct part *p);               // its state changed
+void watch_ack(struct shard *s, uint32_t from);
+bool watch_flush(struct shard *s);
+void watch_destroy_all(struct shard *s);
+// query.c
+void query_offsets(struct shard *s, uint32_t from, struct shard_offsets *q);
+void query_epochs(struct shard *s, uint32_t from, struct shard_epochs *q);
+void query_describe(struct shard *s, uint32_t from, struct shard_describe *q);
+// manage.c
+void manage_open(struct shard *s, uint32_t from, struct shard_open *o);
+void manage_config(struct shard *s, uint32_t from, struct shard_open *o);
+void manage_delete(struct shard *s, uint32_t from, struct shard_delete *d);
+// background.c
+void background_init(struct shard *s);
+void background_start(struct shard *s); // arms write-back: something was appended
+void background_on_failed(void *ctx, int err);
+void background_on_full(void *ctx, uint64_t generation);
+void background_stop(struct service *svc);
+int background_checkpoint_image(struct shard *s, const struct sl_uuid *life, uint64_t first_generation,
+                                struct sbuf *out, bool yield);
+
+#endif
