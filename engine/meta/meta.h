@@ -13,6 +13,7 @@
 
 #include "engine/base/config.h"
 #include "engine/base/kerr.h"
+#include "engine/shard/placement.h"
 #include "engine/shard/shard.h"
 
 #define META_TOPIC_NAME "__cluster_metadata"
@@ -175,13 +176,14 @@ const struct meta_image *meta_boot_image(const struct meta *m);
 // Resolves a topic's log settings.
 void meta_log_config(const struct config *cfg, const struct meta_topic *t, struct log_config *out);
 // Puts the controller on the reactor that owns the metadata partition and an agent on every reactor.
-int meta_start(struct meta *m, struct reactor_group *g, uint32_t shards);
-// Fiber, once shards serve: appends what a start appends (LeaderChange at a higher epoch, RegisterController,
+int meta_start(struct meta *m, struct reactor_group *g, const struct placement *pl);
+// Fiber on the controller's reactor, once shards serve: appends what a start appends (LeaderChange at a higher epoch, RegisterController,
 // RegisterBroker, unfence, a PartitionChangeRecord raising the leader epoch of each led partition; and before them, on a new
 // log, KRaftVersion, KRaftVoters, BeginTransaction, FeatureLevels, EndTransaction), waits for durability, publishes.
 int meta_begin(struct meta *m, char *err, size_t cap);
-// Fiber, at a clean stop before shards stop: appends the fencing BrokerRegistrationChange; returns the broker epoch.
-int64_t meta_end(struct meta *m);
+// The agent and controller stop as services (SVC_META): the controller appends the fencing BrokerRegistrationChange.
+// Afterwards: this broker's epoch, for .kafka_cleanshutdown.
+int64_t meta_broker_epoch(const struct meta *m);
 void meta_destroy(struct meta *m);
 
 #endif

@@ -7,7 +7,7 @@
 // original's last offset; with write caching or acks=0 on nothing.
 //
 // A partition belongs to shard (hash(topic id) + partition) mod shards for the life of the process; shard i runs on
-// reactor i unless placement says otherwise (shard_reactor).
+// the reactor that placement.h names.
 #ifndef SLUICE_ENGINE_SHARD_SHARD_H
 #define SLUICE_ENGINE_SHARD_SHARD_H
 
