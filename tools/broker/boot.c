@@ -1,0 +1,235 @@
+// Boot, in one fiber on reactor 0 before the other reactors run: see store.h for the order and why.
+#include "tools/broker/broker_private.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOCK_WAIT_MS = 10000 };
+
+int boot_fail(struct broker *b, int rc, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(b->text, sizeof(b->text), fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+static struct journal_config journal_settings(const struct config *c)
+{
+    struct journal_config j = {.file_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_JOURNAL_FILE_BYTES),
+                               .files = (uint32_t)cfg_int(c, CFG_SLUICE_JOURNAL_FILES),
+                               .slots = (uint32_t)cfg_int(c, CFG_SLUICE_JOURNAL_SLOTS),
+                               .max_group = (uint32_t)cfg_int(c, CFG_SLUICE_COMMIT_MAX_BYTES),
+                               .late_us = 2000,
+                               .large_group = 256 << 10};
+    // A small first file keeps the start short; the others are zero-filled in the background. It must hold a largest batch.
+    uint64_t first = SL_ALIGN_UP((uint64_t)cfg_int(c, CFG_MESSAGE_MAX_BYTES) * 2 + (4u << 20), (uint64_t)4096);
+    j.first_file_bytes = SL_MIN(first, j.file_bytes);
+    return j;
+}
+
+static int shards_make(struct broker *b, void (*ready)(void *, int))
+{
+    const struct config *c = b->cfg;
+    uint64_t pool = (uint64_t)cfg_int(c, CFG_SLUICE_POOL_BYTES) / b->placement.shards;
+    for (uint32_t i = 0; i < b->placement.shards; i++) {
+        struct shard_config sc = {.shard = i,
+                                  .shards = b->placement.shards,
+                                  .tail_pool_bytes = pool / 2,
+                                  .read_pool_bytes = pool / 4,
+                                  .dirty_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_WRITEBACK_DIRTY_BYTES) /
+                                                 b->placement.shards,
+                                  .writeback_age_ms = (uint32_t)cfg_int(c, CFG_SLUICE_WRITEBACK_AGE_MS),
+                                  .max_watches = 100000,
+                                  .fetch_window = 4u << 20,
+                                  .journal = journal_settings(c)};
+        sc.dirty_bytes = SL_MIN(sc.dirty_bytes, pool / 8);
+        snprintf(sc.dir, sizeof(sc.dir), "%s", b->dir);
+        snprintf(sc.journal.dir, sizeof(sc.journal.dir), "%s/sluice.journal.d", b->dir);
+        sc.journal.shard = i;
+        struct reactor *r = reactor_group_get(b->group, b->placement.shard_reactor[i]);
+        b->shards[i] = shard_create(r, b->store, &sc, ready, b);
+        if (!b->shards[i])
+            return boot_fail(b, -ENOMEM, "out of memory for shard %u", i);
+    }
+    return 0;
+}
+
+static int identify(struct broker *b, struct meta_identity *id)
+{
+    char err[512];
+    if (store_kind(b->store) == STORE_EMPTY) {
+        int rc = meta_format(b->store, b->cfg, id, err, sizeof(err));
+        return rc ? boot_fail(b, rc, "%s", err) : 0;
+    }
+    struct store_identity si;
+    if (!store_get_identity(b->store, &si))
+        return boot_fail(b, -EINVAL, "%s: meta.properties is missing or unreadable", b->dir);
+    int64_t node = cfg_int(b->cfg, CFG_NODE_ID);
+    if (si.node_id != node)
+        return boot_fail(b, -EINVAL, "node.id=%lld: %s/meta.properties was written by node.id=%d", (long long)node,
+                         b->dir, si.node_id);
+    id->node_id = si.node_id;
+    id->directory_id = si.directory_id;
+    snprintf(id->cluster_id, sizeof(id->cluster_id), "%s", si.cluster_id);
+    return 0;
+}
+
+static int open_store(struct broker *b)
+{
+    const struct cfg_list *dirs = cfg_list(b->cfg, CFG_LOG_DIRS);
+    char err[900];
+    int rc = 0;
+    if (dirs->count != 1)
+        return boot_fail(b, -EINVAL, "log.dirs: %zu directories given; exactly one is served", dirs->count);
+    snprintf(b->dir, sizeof(b->dir), "%s", dirs->items[0]);
+    b->store = store_open(reactor_group_get(b->group, 0), b->dir, LOCK_WAIT_MS, err, sizeof(err), &rc);
+    if (!b->store)
+        return boot_fail(b, rc, "%s", err);
+    rc = store_read_journals(b->store, err, sizeof(err));
+    return rc ? boot_fail(b, rc, "%s", err) : 0;
+}
+
+// The first checkpoint and journal file of every shard, then the switch to the new life.
+static int begin_life(struct broker *b)
+{
+    struct store_shard_begin begin[REACTOR_MAX];
+    struct sbuf images[REACTOR_MAX];
+    struct journal_config jc = journal_settings(b->cfg);
+    struct store_life life;
+    char err[900];
+    uint32_t n = b->placement.shards;
+    int rc = 0;
+    store_new_life(b->store, &life.life);
+    for (uint32_t i = 0; i < n; i++) {
+        sbuf_init(&images[i]);
+        rc = rc ? rc : shard_first_checkpoint(b->shards[i], &life.life, &images[i]);
+        begin[i] = (struct store_shard_begin){.checkpoint = images[i].p, .checkpoint_len = images[i].len};
+    }
+    if (!rc)
+        rc = store_begin_life(b->store, &jc, n, begin, &life, err, sizeof(err));
+    else
+        snprintf(err, sizeof(err), "first checkpoint: %s", strerror(-rc));
+    for (uint32_t i = 0; i < n; i++) {
+        sbuf_free(&images[i]);
+        shard_set_life(b->shards[i], &life.life);
+    }
+    return rc ? boot_fail(b, rc, "%s", err) : 0;
+}
+
+// ---- after boot: every reactor runs ---------------------------------------------------------------------------------------
+static void shard_ready(void *arg, int err)
+{
+    struct broker *b = arg;
+    if (err) {
+        int none = 0;
+        sl_log(SL_ERROR, "broker", "a shard could not open its journal: %s", strerror(-err));
+        atomic_compare_exchange_strong(&b->failed, &none, err);
+        reactor_group_stop(b->group);
+        return;
+    }
+    b->shards_ready++;
+}
+
+// On the controller's reactor: waits for the shards, then registers the broker.
+static void register_fiber(void *arg)
+{
+    struct broker *b = arg;
+    char err[512] = "";
+    while (b->shards_ready < b->placement.shards && !b->failed)
+        fiber_sleep(200 * 1000);
+    int rc = b->failed ? b->failed : meta_begin(b->meta, err, sizeof(err));
+    if (rc) {
+        b->failed = rc;
+        sl_log(SL_ERROR, "broker", "registration failed: %s", err);
+        reactor_group_stop(b->group);
+        return;
+    }
+    b->registered = true;
+}
+
+struct listen_run {
+    struct broker *b;
+    struct net *net;
+};
+
+static void listen_fiber(void *arg)
+{
+    struct listen_run *run = arg;
+    struct broker *b = run->b;
+    char err[512];
+    while (!b->registered && !b->failed)
+        fiber_sleep(200 * 1000);
+    int rc = b->failed ? 0 : net_listen(run->net, err, sizeof(err));
+    if (rc) {
+        b->failed = rc;
+        sl_log(SL_ERROR, "broker", "%s", err);
+        reactor_group_stop(b->group);
+    } else if (!b->failed && ++b->listening == b->placement.nets) {
+        sl_log(SL_INFO, "broker", "serving dir=%s reactors=%u shards=%u", b->dir, b->reactors, b->placement.shards);
+    }
+    free(run);
+}
+
+static int place_services(struct broker *b)
+{
+    uint32_t controller = b->placement.shard_reactor[shard_of(&meta_topic_uuid, 0, b->placement.shards)];
+    uint64_t frames = (uint64_t)cfg_int(b->cfg, CFG_SLUICE_POOL_BYTES) / 4 / b->placement.nets;
+    for (uint32_t i = 0; i < b->placement.shards; i++) {
+        reactor_add_service(reactor_group_get(b->group, b->placement.shard_reactor[i]), shard_service(b->shards[i]));
+        if (shard_start(b->shards[i]))
+            return boot_fail(b, -ENOMEM, "out of memory for a fiber");
+    }
+    int rc = meta_start(b->meta, b->group, &b->placement);
+    if (rc)
+        return boot_fail(b, rc, "the controller could not start: %s", strerror(-rc));
+    for (uint32_t i = 0; i < b->placement.nets; i++) {
+        struct reactor *r = reactor_group_get(b->group, b->placement.net_reactor[i]);
+        struct net_config nc = {.cfg = b->cfg, .placement = &b->placement, .frame_pool_bytes = frames};
+        struct listen_run *run = malloc(sizeof(*run));
+        b->nets[i] = net_create(r, &nc);
+        if (!run || !b->nets[i])
+            return boot_fail(b, -ENOMEM, "out of memory for a net service");
+        reactor_add_service(r, net_service(b->nets[i]));
+        *run = (struct listen_run){.b = b, .net = b->nets[i]};
+        fiber_spawn(r, listen_fiber, run, 0);
+    }
+    fiber_spawn(reactor_group_get(b->group, controller), register_fiber, b, 0);
+    return 0;
+}
+
+static int boot(struct broker *b)
+{
+    struct meta_identity id = {0};
+    char err[900];
+    int rc = open_store(b);
+    if (!rc)
+        rc = identify(b, &id);
+    if (!rc)
+        rc = shards_make(b, shard_ready);
+    if (rc)
+        return rc;
+    uint32_t owner = shard_of(&meta_topic_uuid, 0, b->placement.shards);
+    rc = meta_load(reactor_group_get(b->group, 0), shard_env(b->shards[owner]), b->store, b->cfg, &id, &b->meta,
+                   &b->meta_log, err, sizeof(err));
+    if (rc)
+        return boot_fail(b, rc, "%s", err);
+    rc = shard_adopt(b->shards[owner], b->meta_log);
+    b->meta_log = NULL;
+    if (!rc)
+        rc = recover_partitions(b);
+    if (!rc)
+        rc = begin_life(b);
+    return rc ? rc : place_services(b);
+}
+
+void boot_fiber(void *arg)
+{
+    struct broker *b = arg;
+    b->rc = boot(b);
+    b->booted = true;
+}

@@ -1,0 +1,36 @@
+// The broker's own structure; see broker.h.
+#ifndef SLUICE_TOOLS_BROKER_BROKER_PRIVATE_H
+#define SLUICE_TOOLS_BROKER_BROKER_PRIVATE_H
+
+#include "tools/broker/broker.h"
+
+struct broker {
+    const struct config *cfg;
+    uint32_t reactors;
+    struct reactor_group *group;
+    struct metrics *metrics;
+    struct placement placement;
+    char dir[1024];
+    struct store *store;
+    struct meta *meta;
+    struct shard *shards[REACTOR_MAX];
+    struct net *nets[REACTOR_MAX];
+    struct log *meta_log;
+    bool booted, finished;
+    int rc;
+    char text[1024];
+    _Atomic uint32_t shards_ready;
+    _Atomic int failed;      // first error after boot
+    _Atomic bool registered; // the controller has appended what a start appends
+    _Atomic uint32_t listening;
+};
+
+// boot.c
+int boot_fail(struct broker *b, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void boot_fiber(void *arg);
+// recover.c: every partition of the image that lives here. Fiber.
+int recover_partitions(struct broker *b);
+// finish.c
+void finish_fiber(void *arg);
+
+#endif
