@@ -54,18 +54,15 @@ SL_EXTERN_C_END
 /* Number of elements of a true array (not of a pointer). */
 #define SL_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* Each argument is evaluated once. */
-#define SL_MIN(a, b)                                                                                         \
+/* Each argument is evaluated once. They nest: the counter keeps the inner one's names apart. */
+#define SL_MIN(a, b)          SL_PICK_(a, b, <, __COUNTER__)
+#define SL_MAX(a, b)          SL_PICK_(a, b, >, __COUNTER__)
+#define SL_PICK_(a, b, op, n) SL_PICK2_(a, b, op, n)
+#define SL_PICK2_(a, b, op, n)                                                                               \
     __extension__({                                                                                          \
-        __auto_type sl_a_ = (a);                                                                             \
-        __auto_type sl_b_ = (b);                                                                             \
-        sl_a_ < sl_b_ ? sl_a_ : sl_b_;                                                                       \
-    })
-#define SL_MAX(a, b)                                                                                         \
-    __extension__({                                                                                          \
-        __auto_type sl_a_ = (a);                                                                             \
-        __auto_type sl_b_ = (b);                                                                             \
-        sl_a_ > sl_b_ ? sl_a_ : sl_b_;                                                                       \
+        __auto_type sl_a_##n = (a);                                                                          \
+        __auto_type sl_b_##n = (b);                                                                          \
+        sl_a_##n op sl_b_##n ? sl_a_##n : sl_b_##n;                                                          \
     })
 
 /* Rounds x up or down to a multiple of pow2, a power of two; the arithmetic is in x's own type, and pow2 is

@@ -61,6 +61,7 @@ static void test_macros(void **state)
     assert_int_equal(SL_MAX(i++, 1), 4);
     assert_int_equal(i, 5);
     assert_int_equal(SL_MIN(-1, 1), -1);
+    assert_int_equal(SL_MIN(SL_MAX(2, SL_MIN(9, 7)), SL_MAX(4, 8)), 7);
     assert_int_equal(SL_MAX(-1, -2), -1);
     assert_true(sl_likely(5) == 1 && sl_unlikely(0) == 0);
 }

@@ -40,7 +40,7 @@ static void test_single_thread(void **state)
 {
     for (uint32_t cap = 1; cap <= 64; cap *= 2) {
         struct spsc *s = spsc_create(cap);
-        struct spsc_msg *m, msg;
+        struct spsc_msg *m = NULL, msg;
         assert_non_null(s);
         assert_true(spsc_empty(s));
         assert_false(spsc_publish(s));
@@ -90,7 +90,7 @@ static void test_single_thread(void **state)
 static void test_layout(void **state)
 {
     struct spsc *s = spsc_create(65536);
-    struct spsc_msg *m;
+    struct spsc_msg *m = NULL;
     assert_int_equal((uintptr_t)s % SL_CACHE_LINE, 0);
     assert_true(spsc_reserve(s, &m));
     /* 4 MiB of slots: aligned for huge pages. */
@@ -278,12 +278,79 @@ static void test_flag(void **state)
     assert_false(sleep_peer_needs_wake(&f));
 }
 
+/* The race itself, over and over: one thread says that it will sleep and looks at the ring, the other
+ * publishes and looks at the flag, both at the same moment. If neither sees the other, a wake-up is lost. */
+struct race {
+    struct spsc *ring;
+    struct sl_sleep_flag flag;
+    uint64_t gate[2] __attribute__((aligned(SL_CACHE_LINE))); /* rounds each thread has finished half of */
+    uint64_t rounds, lost, both;
+    bool saw_empty, saw_awake;
+};
+
+/* Both threads leave at nearly the same moment. Yields after a while: the other may have no core. */
+static void race_meet(struct race *r, int me, uint64_t step)
+{
+    __atomic_store_n(&r->gate[me], step, __ATOMIC_RELEASE);
+    for (int spins = 0; __atomic_load_n(&r->gate[1 - me], __ATOMIC_ACQUIRE) < step; spins++) {
+        if (spins % 2000 == 1999)
+            sched_yield();
+    }
+}
+
+static void *race_producer(void *arg)
+{
+    struct race *r = arg;
+    struct spsc_msg msg = {0};
+    for (uint64_t i = 0; i < r->rounds; i++) {
+        (void)spsc_push(r->ring, &msg);
+        race_meet(r, 1, 2 * i + 1);
+        (void)spsc_publish(r->ring);
+        r->saw_awake = !sleep_peer_needs_wake(&r->flag);
+        race_meet(r, 1, 2 * i + 2);
+    }
+    return NULL;
+}
+
+static void *race_consumer(void *arg)
+{
+    struct race *r = arg;
+    for (uint64_t i = 0; i < r->rounds; i++) {
+        race_meet(r, 0, 2 * i + 1);
+        sleep_prepare(&r->flag);
+        r->saw_empty = spsc_empty(r->ring);
+        race_meet(r, 0, 2 * i + 2);
+        struct spsc_msg *m;
+        r->lost += r->saw_empty && r->saw_awake;
+        r->both += !r->saw_empty && !r->saw_awake;
+        sleep_cancel(&r->flag);
+        r->lost += spsc_peek_batch(r->ring, &m, 1) != 1;
+        spsc_consume(r->ring, 1);
+    }
+    return NULL;
+}
+
+static void test_sleep_race(void **state)
+{
+    struct race r = {.ring = spsc_create(4), .rounds = MILLIONS * 200000};
+    pthread_t a, b;
+    assert_int_equal(pthread_create(&a, NULL, race_producer, &r), 0);
+    assert_int_equal(pthread_create(&b, NULL, race_consumer, &r), 0);
+    pthread_join(a, NULL);
+    pthread_join(b, NULL);
+    print_message("%llu rounds, %llu of them met\n", (unsigned long long)r.rounds,
+                  (unsigned long long)r.both);
+    assert_int_equal(r.lost, 0);
+    spsc_destroy(r.ring);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_single_thread), cmocka_unit_test(test_layout),
         cmocka_unit_test(test_bad_capacity),  cmocka_unit_test(test_two_threads),
         cmocka_unit_test(test_flag),          cmocka_unit_test(test_no_lost_wakeup),
+        cmocka_unit_test(test_sleep_race),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

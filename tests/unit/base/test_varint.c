@@ -161,9 +161,9 @@ static void test_random(void **state)
         assert_int_equal(a + b + c, sl_uvarint32_size((uint32_t)v) + sl_varint64_size((int64_t)v) +
                                         sl_varint32_size((int32_t)v));
         const uint8_t *p = buf, *end = buf + a + b + c;
-        uint32_t u;
-        int64_t s64;
-        int32_t s32;
+        uint32_t u = 0;
+        int64_t s64 = 0;
+        int32_t s32 = 0;
         assert_int_equal(sl_uvarint32_get(&p, end, &u), 0);
         assert_int_equal(sl_varint64_get(&p, end, &s64), 0);
         assert_int_equal(sl_varint32_get(&p, end, &s32), 0);
