@@ -66,7 +66,11 @@ enum {
     JOURNAL_HEADER = 128,
     JOURNAL_ENTRY = 128,
     JOURNAL_VERSION = 1,
+    JOURNAL_SLOTS_MAX = 4,  // groups in flight at most: a group's sequence is at most this much beyond its durable-through
+    JOURNAL_FILES_MAX = 64,
+    JOURNAL_IDLE_MS = 50,   // an idle shard writes its closing header this long after its last group
 };
+enum { JGROUP_CLOSING = 1u << 0 };
 enum jentry_type {
     JE_BATCH = 1,     // one record batch
     JE_PREFIX = 2,    // bytes of a block from its first byte up to the append position (position is block aligned)
@@ -142,12 +146,17 @@ struct journal *journal_open(struct reactor *r, const struct journal_config *cfg
                              int *err);
 
 // True if an entry with `bytes` of payload (plus a PREFIX of up to one block) can be added now. False: the caller holds
-// the append back (its order kept) until owner->room.
-bool journal_room(const struct journal *j, uint32_t bytes);
+// the append back (its order kept) until owner->room. May move on to the next file. More than journal_max_bytes never
+// fits: the caller checks its largest batch against it when it is configured.
+bool journal_room(struct journal *j, uint32_t bytes);
+// The largest payload that journal_room can ever accept with this configuration. Pure.
+uint64_t journal_max_bytes(const struct journal_config *cfg);
 
 // Adds an entry to the open group; `payload` is copied (JE_INLINE) from up to `n` pieces before it returns. For
-// JE_BATCH the pieces together are e->bytes long. Returns the sequence of the group that will carry it.
-// Requires journal_room. Fences and confirmations have reserved room and are always accepted.
+// JE_BATCH the pieces together are e->bytes long, and e->crc is the batch's; for the other types the crc is computed here.
+// Returns the sequence of the group that will carry it. Requires journal_room for JE_BATCH and JE_PREFIX. Fences,
+// confirmations and epochs have reserved room and are always accepted: when even that is used up they wait in memory for
+// the next free file. After a failure nothing is kept; the sequence returned never becomes durable.
 uint64_t journal_add(struct journal *j, const struct jentry *e, const struct iovec *payload, uint32_t n);
 
 // The generation that the open group will be written to: compare with the log's last touched generation to know
