@@ -104,9 +104,9 @@ struct kp_writer {
 };
 
 /* A C string literal or terminated string as kp_str. */
-#define KP_STR_LIT(s)  ((struct kp_str){(s), (int32_t)sizeof(s) - 1})
-#define KP_STR_NULL    ((struct kp_str){NULL, -1})
-#define KP_BYTES_NULL  ((struct kp_bytes){NULL, -1})
+#define KP_STR_LIT(s) ((struct kp_str){(s), (int32_t)sizeof(s) - 1})
+#define KP_STR_NULL   ((struct kp_str){NULL, -1})
+#define KP_BYTES_NULL ((struct kp_bytes){NULL, -1})
 
 static inline struct kp_str kp_str_of(const char *s)
 {
@@ -137,8 +137,8 @@ enum kp_kind {
     KP_KIND_REQUEST,
     KP_KIND_RESPONSE,
     KP_KIND_HEADER,
-    KP_KIND_METADATA,    /* __cluster_metadata; key: the record type */
-    KP_KIND_GROUP_KEY,   /* __consumer_offsets; key: the record type, which is the int16 in front of the key */
+    KP_KIND_METADATA,  /* __cluster_metadata; key: the record type */
+    KP_KIND_GROUP_KEY, /* __consumer_offsets; key: the record type, which is the int16 in front of the key */
     KP_KIND_GROUP_VALUE, /* key as of its KP_KIND_GROUP_KEY; the int16 in front of a value is its version */
     KP_KIND_TXN_KEY,     /* __transaction_state, likewise */
     KP_KIND_TXN_VALUE,

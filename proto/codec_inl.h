@@ -55,7 +55,8 @@ KP_FN int kp_get_records(struct kp_reader *r, bool flex, bool nul, struct kp_rec
     return 0;
 }
 
-KP_FN int kp_get_array(struct kp_reader *r, bool flex, bool nul, size_t min, size_t size, void **out, int32_t *n)
+KP_FN int kp_get_array(struct kp_reader *r, bool flex, bool nul, size_t min, size_t size, void **out,
+                       int32_t *n)
 {
     *out = NULL;
     if (sl_unlikely(kp_get_len(r, flex, true, nul, n) < 0))

@@ -66,7 +66,8 @@ KP_FN int kp_get_bytes(struct kp_reader *r, bool flex, bool nul, struct kp_bytes
 KP_FN int kp_get_records(struct kp_reader *r, bool flex, bool nul, struct kp_records *b);
 /* The count of an array and memory for its elements. min: least encoded bytes of one element, > 0; size: bytes of
  * one in C. *out is NULL when there are none. */
-KP_FN int kp_get_array(struct kp_reader *r, bool flex, bool nul, size_t min, size_t size, void **out, int32_t *n);
+KP_FN int kp_get_array(struct kp_reader *r, bool flex, bool nul, size_t min, size_t size, void **out,
+                       int32_t *n);
 /* The elements of an array whose count kp_get_array checked. */
 KP_FN void kp_get_i16s(struct kp_reader *r, int16_t *v, int32_t n);
 KP_FN void kp_get_i32s(struct kp_reader *r, int32_t *v, int32_t n);

@@ -23,7 +23,7 @@ enum kp_type {
 struct kp_struct_info;
 
 struct kp_field_info {
-    const char *name; /* Kafka's */
+    const char *name;                 /* Kafka's */
     const struct kp_struct_info *sub; /* KP_TYPE_STRUCT: its parts */
     uint32_t offset;                  /* in the structure; of the pointer, for an array */
     uint32_t offset_n;                /* of an array's count */

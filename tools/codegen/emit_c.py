@@ -1,6 +1,9 @@
 """Prints the C of the messages: one header each, their functions, the tables. Called by protogen.py."""
 
-from kpdef import KINDS, NEVER, PRIMITIVES
+import re
+from collections import namedtuple
+
+from kpdef import NEVER, PRIMITIVES
 
 LOADS = {
     "bool": "{p}[{o}] != 0", "int8": "(int8_t){p}[{o}]", "int16": "(int16_t)be16_load({p} + {o})",
@@ -57,6 +60,9 @@ def cond(lo, hi, outer):
     return " && ".join(parts)
 
 
+Range = namedtuple("Range", "lo hi")
+
+
 class Code:
     """Lines of C with their depth."""
 
@@ -95,17 +101,10 @@ class Writer:
             return "false"
         return "true" if self.msg.flex <= s.lo else "flex"
 
-    def flex_decl(self, c, body):
-        """Declares flex in front of body when body uses it."""
-        if "flex" in body:
-            c.insert(0, f"    const bool flex = v >= {self.msg.flex};")
-
     def nul_expr(self, f, s):
         if f.nlo is None:
             return "false"
-        at = Code()
-        inner = type("Range", (), {"lo": f.lo, "hi": f.hi})
-        return cond(f.nlo, f.nhi, inner) or "true"
+        return cond(f.nlo, f.nhi, f) or "true"
 
     def has_tags(self, s):
         return self.msg.flex <= s.hi
@@ -224,10 +223,8 @@ class Writer:
 
     def dec_fixed(self, c, run):
         total = sum(f.size for f in run)
-        c.open(f"if (sl_unlikely(!(p = kp_take(r, {total}))))")
-        c.lines[-1] = c.lines[-1][:-2]
-        c.add("return -EBADMSG;")
-        c.depth -= 1
+        c.add(f"if (sl_unlikely(!(p = kp_take(r, {total}))))")
+        c.add("    return -EBADMSG;")
         at = 0
         for f in run:
             if f.base == "uuid":
@@ -319,8 +316,7 @@ class Writer:
     def dec_one_tag(self, c, f, s):
         c.add(f"case {f.tag}:")
         c.depth += 1
-        outer = type("Range", (), {"lo": max(s.lo, self.msg.flex), "hi": s.hi})
-        known = cond(f.lo, f.hi, outer)
+        known = cond(f.lo, f.hi, Range(max(s.lo, self.msg.flex), s.hi))
         if known:
             c.add(f"if (!({known}))")
             c.add("    return -EBADMSG;")
@@ -428,13 +424,11 @@ class Writer:
         c.add("uint32_t tags = 0;")
         for f in self.tagged(s):
             known, test = cond(f.lo, f.hi, s), self.non_default(f)
-            if not known:
-                c.add(f"tags += {test};" if "!" in test or "=" in test else f"tags += ({test}) ? 1 : 0;")
-                c.lines[-1] = c.lines[-1].replace(test, f"({test}) ? 1 : 0") if "? 1" not in c.lines[-1] else c.lines[-1]
-                continue
-            c.open(f"if ({known})")
+            if known:
+                c.open(f"if ({known})")
             c.add(f"tags += ({test}) ? 1 : 0;")
-            self.refuse(c, [f])
+            if known:
+                self.refuse(c, [f])
 
     def tag_guard(self, f, s):
         known, test = cond(f.lo, f.hi, s), self.non_default(f)
@@ -525,8 +519,8 @@ class Writer:
             self.size_struct(c, f, n)
             c.close()
         elif f.struct:
-            c.open("")
-            c.lines[-1] = c.lines[-1].replace(" {", "{")
+            c.add("{")
+            c.depth += 1
             self.size_struct(c, f, "&" + n)
             c.close()
         else:
@@ -710,7 +704,7 @@ int {t}_encode(const struct {t} *m, int16_t version, struct kp_writer *w)
 
 
 def word(name, text):
-    import re
+    """Whether a C body names a local variable."""
     return re.search(rf"(?<![\w>.]){name}\b", text) is not None
 
 
@@ -821,6 +815,3 @@ def reflect_field(f, s):
     flags = ", ".join(str(b).lower() for b in (f.array, f.pointer, f.ignorable))
     return (f'    {{"{f.name}", {sub}, offsetof({s.c_name_t}, {f.c_name}), {off_n}, {f.lo}, {f.hi}, {nlo}, {nhi}, '
             f"{tag}, KP_TYPE_{kind}, {flags}}},")
-
-
-assert list(KINDS)[0] == "request"
