@@ -19,6 +19,9 @@ struct fiber *fiber_current(void);
 struct reactor *fiber_reactor(struct fiber *f);
 // Suspends the running fiber until fiber_wake; a wake that comes first is remembered (one).
 void fiber_park(void);
+// Parks until *flag is true; whoever sets it calls fiber_wake. A wake that was meant for something else is kept for the
+// next fiber_park. The way to wait for a completion.
+void fiber_park_until(const bool *flag);
 // Makes a parked fiber ready. The reactor's thread only.
 void fiber_wake(struct fiber *f);
 // Frees the stacks of all fibers of `r` that never finished, without running them: what they hold is lost. For a simulated

@@ -99,7 +99,8 @@ void reactor_count(struct reactor *r, enum metric_id id, uint64_t v);
 // Takes `n` request credits towards reactor `to`: all or nothing.
 bool reactor_credit_take(struct reactor *r, uint32_t to, uint32_t n);
 void reactor_credit_give(struct reactor *r, uint32_t to, uint32_t n);
-// Registers `w` to run when a credit towards `to` comes back after a refusal (fair, first come first served).
+// Registers `w` to run when a credit towards `to` comes back after a refusal (fair, first come first served: while
+// someone waits, newcomers are refused; one that is woken and refused again goes back to the front).
 void reactor_credit_wait(struct reactor *r, uint32_t to, struct ready *w);
 
 // Stages a message to reactor `to` (may be itself) and returns its slot, to be filled at once; published at the end of
@@ -110,6 +111,8 @@ void timer_init(struct timer *t, void (*fire)(struct timer *));
 void timer_set(struct reactor *r, struct timer *t, uint64_t at_ns); // re-arms
 void timer_cancel(struct reactor *r, struct timer *t);
 void ready_push(struct reactor *r, struct ready *w);
+// Takes `w` off the ready list or a credit's waiting list, if it is on one.
+void ready_cancel(struct reactor *r, struct ready *w);
 
 // How long this turn has run; long loops ask and cut themselves into slices (design: turns are bounded).
 bool reactor_turn_spent(const struct reactor *r);
