@@ -75,7 +75,10 @@ static void print_row(FILE *out, const struct cfg_spec *s)
     else
         fprintf(out, "`%s`", s->fallback);
     fputs(" | ", out);
-    print_cell(out, config_allowed(s, allowed, sizeof(allowed)));
+    /* The bounds of a mere type say nothing. */
+    bool number = s->type == CFG_INT || s->type == CFG_SHORT || s->type == CFG_LONG || s->type == CFG_DOUBLE;
+    if (!number || s->check.kind != CFG_CHECK_ANY)
+        print_cell(out, config_allowed(s, allowed, sizeof(allowed)));
     fprintf(out, " | %s | ", s->meaning == CFG_USED ? "yes" : "no");
     print_cell(out, s->doc);
     fputs(" |\n", out);

@@ -112,8 +112,10 @@ const char *config_allowed(const struct cfg_spec *s, char *buf, size_t len)
         return allowed_words(s, "one of ", buf, len);
     else if (s->check.kind == CFG_CHECK_ITEMS && s->check.words)
         return allowed_words(s, "a list of ", buf, len);
-    else if (s->check.kind == CFG_CHECK_NOT_EMPTY || s->check.not_empty)
-        snprintf(buf, len, "not empty");
+    else if (s->check.not_empty)
+        snprintf(buf, len, "a list of at least one item");
+    else if (s->check.kind == CFG_CHECK_NOT_EMPTY)
+        snprintf(buf, len, "at least one character");
     else if (s->type == CFG_INT || s->type == CFG_SHORT || s->type == CFG_LONG)
         return allowed_number(s, buf, len);
     else if (s->type == CFG_DOUBLE && s->check.kind == CFG_CHECK_RANGE)
@@ -229,18 +231,19 @@ static bool list_allowed(const struct cfg_spec *s, const struct cfg_list *l)
             return false;
         if (s->check.words && !config_word_in(s->check.words, l->items[i], false, NULL))
             return false;
-        if (l->items[i][0] == '\0')
-            return false;
     }
     return l->count > 0 || !s->check.not_empty;
 }
 
-static const char *first_duplicate(const struct cfg_list *l)
+/* What is wrong with a list whatever its row says; NULL when nothing is. */
+static const char *list_fault(const struct cfg_list *l)
 {
     for (size_t i = 0; i < l->count; i++) {
+        if (l->items[i][0] == '\0')
+            return "has an empty item";
         for (size_t j = 0; j < i; j++) {
             if (strcmp(l->items[i], l->items[j]) == 0)
-                return l->items[i];
+                return "has an item twice";
         }
     }
     return NULL;
@@ -252,15 +255,11 @@ static int parse_list(const struct cfg_spec *s, const char *text, struct cfg_val
     struct cfg_value t = {0};
     int rc = 0;
     split_list(text, &t.list);
-    const char *twice = first_duplicate(&t.list);
-    if (!list_allowed(s, &t.list)) {
-        char buf[256];
-        config_allowed(s, buf, sizeof(buf));
-        rc = config_fail(err, err_len, "%s=%s: must be %s", s->name, text,
-                         *buf ? buf : "a list without empty items");
-    } else if (twice) {
-        rc = config_fail(err, err_len, "%s=%s: names %s twice", s->name, text, twice);
-    }
+    const char *fault = list_fault(&t.list);
+    if (fault)
+        rc = config_fail(err, err_len, "%s=%s: %s", s->name, text, fault);
+    else if (!list_allowed(s, &t.list))
+        rc = not_allowed(s, text, err, err_len);
     if (rc) {
         config_value_clear(&t);
         return rc;

@@ -125,8 +125,8 @@ static void test_bad_values(void **state)
     expect_error("compression.gzip.level=0", "compression.gzip.level=0: must be between 1 and 9, or -1");
     expect_error("log.cleanup.policy=delete,shred",
                  "log.cleanup.policy=delete,shred: must be a list of compact, delete");
-    expect_error("log.dirs=a,,b", "log.dirs=a,,b: must be not empty");
-    expect_error("log.dirs=a,b,a", "log.dirs=a,b,a: names a twice");
+    expect_error("log.dirs=a,,b", "log.dirs=a,,b: has an empty item");
+    expect_error("log.dirs=a,b,a", "log.dirs=a,b,a: has an item twice");
     expect_error("offsets.topic.replication.factor=40000",
                  "offsets.topic.replication.factor=40000: must be between 1 and 32767");
 }

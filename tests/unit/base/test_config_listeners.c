@@ -100,7 +100,7 @@ static void test_refused_listeners(void **state)
     REFUSED("must be NAME://host:port", "listeners=PLAINTEXT://localhost:+1");
     REFUSED("must be NAME://host:port", "listeners=PLAINTEXT://::1:9092");
     REFUSED("must be NAME://host:port", "listeners=PLAINTEXT://[::1:9092");
-    REFUSED("must be not empty", "listeners=");
+    REFUSED("listeners=: must be a list of at least one item", "listeners=");
     REFUSED("listeners=SSL://:9093: only PLAINTEXT listeners are served, and SSL speaks SSL",
             "listeners=SSL://:9093");
     REFUSED("S speaks SASL_SSL", "listeners=S://:9093", "listener.security.protocol.map=S:SASL_SSL");

@@ -128,7 +128,7 @@ static void test_errors(void **state)
     expect_error("segment.bytes", "14", -EINVAL, "segment.bytes=14: must be between 1048576 and 2147483647");
     expect_error("segment.ms", "soon", -EINVAL, "segment.ms=soon: must be at least 1");
     expect_error("cleanup.policy", "delete,delete", -EINVAL,
-                 "cleanup.policy=delete,delete: names delete twice");
+                 "cleanup.policy=delete,delete: has an item twice");
     expect_error("compression.type", "ZSTD", -EINVAL,
                  "compression.type=ZSTD: must be one of uncompressed, zstd, lz4, snappy, gzip, producer");
     expect_error("leader.replication.throttled.replicas", "1:x", -EINVAL,

@@ -1,0 +1,67 @@
+# The parts of tools/test, each a function that runs programs through `counted`.
+# SLUICE_LONG is 1 for the long form. Sourced by tools/test and tools/lib/part.
+# shellcheck shell=bash
+
+# In the order in which they run: the cheap ones first. This array is the list; a part that is not in it is not run.
+# shellcheck disable=SC2034
+PARTS=(lint unit tsan)
+
+long() { [ "${SLUICE_LONG:-0}" = 1 ]; }
+
+part_lint() {
+    need build lint
+    build release sluice
+    counted tools/lint/lint --sluice "$BUILD/sluice"
+    counted tests/lint/run
+    checked tests/lint/protocol_md
+}
+
+part_unit() {
+    need build test
+    build asan unit-tests
+    export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1
+    counted tools/lib/units.py --jobs "$JOBS" "$BUILD/asan/bin" 'unit_*'
+}
+
+# The rooms where threads meet: rings, pools, metrics, reactors.
+part_tsan() {
+    need build test
+    build tsan unit-base unit-io
+    export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
+    counted tools/lib/units.py --jobs "$JOBS" "$BUILD/tsan/bin" 'unit_*'
+}
+
+part_sim() {
+    local last=200
+    long && last=20000
+    need build
+    build asan sluice-sim
+    counted "$BUILD/asan/sluice-sim" --seeds "1..$last"
+}
+
+part_fuzz() {
+    local seconds=15
+    long && seconds=600
+    need build fuzz
+    build fuzz fuzzers
+    counted tools/lib/fuzz.py --jobs "$JOBS" --seconds "$seconds" "$BUILD/fuzz/bin" tests/fuzz "$BUILD/fuzz/work"
+}
+
+part_proto() {
+    need build clients
+    build release sluice
+    counted tests/clients/protocheck/run "$BUILD"
+}
+
+# client_cases NAME...: cases of tests/clients against the sanitized broker, all of them without a name. What the
+# clients need is installed once, in build/.
+client_cases() {
+    local args=() name
+    need build clients
+    build asan sluiced sluice
+    for name in "$@"; do args+=(--only "$name"); done
+    long && args+=(--long)
+    counted tests/clients/run "$BUILD/asan" --deps "$BUILD" "${args[@]}"
+}
+
+part_clients() { client_cases matrix; }

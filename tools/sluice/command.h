@@ -1,0 +1,12 @@
+/* Subcommands of the sluice program. One function each, in a file of its own, with a row in main.c's table. */
+#ifndef SLUICE_TOOLS_SLUICE_COMMAND_H
+#define SLUICE_TOOLS_SLUICE_COMMAND_H
+
+/* A subcommand: argv[0] is "sluice NAME", the rest are its own arguments, up to a NULL. Returns the exit status:
+ * 0, 1 when it failed, 2 when it was called wrongly. */
+typedef int (*command_fn)(int argc, char **argv);
+
+int command_docs(int argc, char **argv);    /* docs.c */
+int command_version(int argc, char **argv); /* version.c */
+
+#endif
