@@ -1,0 +1,1 @@
+"""One module per group of tests; each has a function run(ctx)."""

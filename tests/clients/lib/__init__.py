@@ -1,0 +1,1 @@
+"""What the client tests share: brokers, waiting, raw protocol, records, drivers, results."""

@@ -1,0 +1,72 @@
+"""Long-lived client processes that take one JSON command a line and answer one JSON line each."""
+
+import json
+import pathlib
+import subprocess
+import threading
+
+HERE = pathlib.Path(__file__).resolve().parent.parent
+
+
+class DriverError(Exception):
+    """The client reported an error; the message is its own."""
+
+
+class Driver:
+    """One child process; calls are serialised, so a Driver may be shared between threads."""
+
+    def __init__(self, name, command, log_path, cwd=None, env=None):
+        self.name = name
+        self.log_path = log_path
+        self.lock = threading.Lock()
+        with open(log_path, "ab") as log:
+            self.proc = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=cwd, env=env
+            )
+
+    def call(self, op, timeout=120, **fields):
+        with self.lock:
+            # A client that hangs is ended, which shows here as the end of its output.
+            guard = threading.Timer(timeout, self.proc.kill)
+            guard.start()
+            try:
+                self.proc.stdin.write(json.dumps({"op": op, **fields}).encode() + b"\n")
+                self.proc.stdin.flush()
+                line = self.proc.stdout.readline()
+            except BrokenPipeError:
+                line = b""
+            finally:
+                guard.cancel()
+        if not line:
+            raise DriverError(f"{self.name} ended or hung during {op}; {self.log_tail()}")
+        reply = json.loads(line)
+        if not reply["ok"]:
+            raise DriverError(f"{self.name}: {op}: {reply['error']}")
+        return reply
+
+    def log_tail(self, lines=20):
+        text = pathlib.Path(self.log_path).read_text(errors="replace").splitlines()
+        return "\n".join(["its log:"] + text[-lines:])
+
+    def close(self):
+        self.proc.stdin.close()
+        try:
+            self.proc.wait(10)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+        self.proc.stdout.close()
+
+
+def java(deps, log_path, name="java"):
+    classpath = f"{deps}/java-classes:{deps}/jars/*"
+    flags = ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dsluice.log.level=ERROR"]
+    return Driver(name, ["java", *flags, "-cp", classpath, "Driver"], log_path)
+
+
+def python(deps, script, log_path):
+    return Driver(script, [f"{deps}/venv/bin/python3", str(HERE / "py" / f"{script}.py")], log_path)
+
+
+def node(deps, log_path):
+    return Driver("kafkajs", ["node", str(HERE / "node" / "driver.js"), str(deps / "node")], log_path)

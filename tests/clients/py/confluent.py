@@ -1,0 +1,65 @@
+"""confluent-kafka (librdkafka) as producer and as consumer by assignment."""
+
+import time
+
+from client import serve
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from lib import records
+
+
+def produce(bootstrap, topic, codec, file, props=None):
+    failed = []
+    conf = {"bootstrap.servers": bootstrap, "compression.type": codec, "message.max.bytes": 1_048_588}
+    p = Producer({**conf, "linger.ms": 5, "message.timeout.ms": 30_000, **(props or {})})
+
+    def on_delivery(err, _):
+        if err is not None:
+            failed.append(str(err))
+
+    count = 0
+    for r in records.read_input(file):
+        p.produce(
+            topic,
+            key=r["k"],
+            value=r["v"],
+            partition=r["p"],
+            timestamp=r["t"] or 0,
+            headers=r["h"] or None,
+            on_delivery=on_delivery,
+        )
+        count += 1
+    left = p.flush(40)
+    if left or failed:
+        raise RuntimeError(f"{left} not delivered; errors: {failed[:3]}")
+    return {"count": count}
+
+
+def consume(bootstrap, topic, partitions, out, timeout_s):
+    conf = {"bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False}
+    c = Consumer({**conf, "enable.partition.eof": True, "check.crcs": True, "auto.offset.reset": "error", "fetch.wait.max.ms": 20})
+    end = time.monotonic() + timeout_s
+    open_parts, count = set(range(partitions)), 0
+    try:
+        c.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in range(partitions)])
+        with open(out, "w", encoding="utf-8") as f:
+            while open_parts:
+                if time.monotonic() > end:
+                    raise TimeoutError(f"no end of partitions {open_parts} after {count} records")
+                for m in c.consume(500, 0.2):
+                    if m.error() is None:
+                        key, value = m.key(), m.value()
+                        line = records.line(
+                            m.partition(), m.offset(), m.timestamp()[1], key, value, m.headers() or []
+                        )
+                        f.write(line + "\n")
+                        count += 1
+                    elif m.error().code() == KafkaError._PARTITION_EOF:
+                        open_parts.discard(m.partition())
+                    else:
+                        raise RuntimeError(str(m.error()))
+    finally:
+        c.close()
+    return {"count": count}
+
+
+serve({"produce": produce, "consume": consume})

@@ -1,0 +1,54 @@
+"""kafka-python (pure Python) as producer and as consumer by assignment."""
+
+import time
+
+from client import serve
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from lib import records
+
+
+def produce(bootstrap, topic, codec, file, props=None):
+    p = KafkaProducer(
+        bootstrap_servers=bootstrap,
+        compression_type=None if codec == "none" else codec,
+        max_request_size=1_048_576,
+        linger_ms=5,
+        **(props or {}),
+    )
+    try:
+        sent = [
+            p.send(topic, key=r["k"], value=r["v"], partition=r["p"], timestamp_ms=r["t"], headers=r["h"])
+            for r in records.read_input(file)
+        ]
+        p.flush(timeout=40)
+        for future in sent:
+            future.get(timeout=1)
+    finally:
+        p.close(timeout=5)
+    return {"count": len(sent)}
+
+
+def consume(bootstrap, topic, partitions, out, timeout_s):
+    c = KafkaConsumer(
+        bootstrap_servers=bootstrap, group_id=None, enable_auto_commit=False, auto_offset_reset="earliest"
+    )
+    parts = [TopicPartition(topic, p) for p in range(partitions)]
+    end, count = time.monotonic() + timeout_s, 0
+    try:
+        c.assign(parts)
+        c.seek_to_beginning(*parts)
+        ends = c.end_offsets(parts)
+        with open(out, "w", encoding="utf-8") as f:
+            while any(c.position(tp) < ends[tp] for tp in parts):
+                if time.monotonic() > end:
+                    raise TimeoutError(f"timed out after {count} records")
+                for batch in c.poll(timeout_ms=200).values():
+                    for m in batch:
+                        f.write(records.line(m.partition, m.offset, m.timestamp, m.key, m.value, m.headers) + "\n")
+                        count += 1
+    finally:
+        c.close()
+    return {"count": count}
+
+
+serve({"produce": produce, "consume": consume})
