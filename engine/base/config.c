@@ -216,48 +216,12 @@ static void finish_dirs(struct config *c)
     }
 }
 
-/* Keys of which the first must not exceed the second. */
-static const enum cfg_key ordered_keys[][2] = {
-    {CFG_GROUP_MIN_SESSION_TIMEOUT_MS, CFG_GROUP_MAX_SESSION_TIMEOUT_MS},
-    {CFG_GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS, CFG_GROUP_CONSUMER_SESSION_TIMEOUT_MS},
-    {CFG_GROUP_CONSUMER_SESSION_TIMEOUT_MS, CFG_GROUP_CONSUMER_MAX_SESSION_TIMEOUT_MS},
-    {CFG_GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS, CFG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS},
-    {CFG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS, CFG_GROUP_CONSUMER_MAX_HEARTBEAT_INTERVAL_MS},
-    {CFG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS, CFG_GROUP_CONSUMER_SESSION_TIMEOUT_MS},
-    {CFG_LOG_CLEANER_MIN_COMPACTION_LAG_MS, CFG_LOG_CLEANER_MAX_COMPACTION_LAG_MS},
-};
-
-/* Retention of nothing is refused, as upstream does: -1 keeps for ever. */
-static const enum cfg_key not_zero_keys[] = {CFG_LOG_RETENTION_MS, CFG_LOG_RETENTION_MINUTES,
-                                             CFG_LOG_RETENTION_HOURS};
-
-static int finish_numbers(struct config *c, char *err, size_t err_len)
-{
-    for (size_t i = 0; i < SL_ARRAY_LEN(ordered_keys); i++) {
-        enum cfg_key a = ordered_keys[i][0], b = ordered_keys[i][1];
-        if (c->values[a].number > c->values[b].number)
-            return config_fail(err, err_len, "%s=%s: must not exceed %s=%s", cfg_rows[a].spec.name,
-                               c->values[a].text, cfg_rows[b].spec.name, c->values[b].text);
-    }
-    for (size_t i = 0; i < SL_ARRAY_LEN(not_zero_keys); i++) {
-        const struct cfg_value *v = &c->values[not_zero_keys[i]];
-        if (v->text && v->number == 0)
-            return config_fail(err, err_len, "%s=0: must be at least 1, or -1 for ever",
-                               cfg_rows[not_zero_keys[i]].spec.name);
-    }
-    const struct cfg_value *file = &c->values[CFG_SLUICE_JOURNAL_FILE_BYTES];
-    if (file->number % 4096 != 0)
-        return config_fail(err, err_len, "sluice.journal.file.bytes=%s: must be a multiple of 4096",
-                           file->text);
-    return 0;
-}
-
 int config_finish(struct config *c, char *err, size_t err_len)
 {
     SL_ASSERT(!c->finished);
     int rc = finish_identity(c, err, err_len);
     if (rc == 0)
-        rc = finish_numbers(c, err, err_len);
+        rc = config_finish_checks(c, err, err_len);
     if (rc == 0)
         rc = config_finish_listeners(c, err, err_len);
     if (rc == 0)

@@ -256,24 +256,6 @@ static int check_inter_broker(const struct config *c, char *err, size_t err_len)
     return 0;
 }
 
-/* max.connections.per.ip.overrides: host:count,... */
-static int check_overrides(const struct config *c, char *err, size_t err_len)
-{
-    const char *text = c->values[CFG_MAX_CONNECTIONS_PER_IP_OVERRIDES].text;
-    for (const char *p = text; *p;) {
-        size_t len = strcspn(p, ",");
-        char *item = config_strndup(p, len);
-        char *colon = strrchr(item, ':');
-        bool ok = colon && colon != item && colon[1] && colon[1 + strspn(colon + 1, "0123456789")] == '\0';
-        free(item);
-        if (!ok)
-            return config_fail(err, err_len, "max.connections.per.ip.overrides=%s: must be host:count,...",
-                               text);
-        p += len + (p[len] == ',');
-    }
-    return 0;
-}
-
 int config_finish_listeners(struct config *c, char *err, size_t err_len)
 {
     struct protocol_map m = {0};
@@ -284,8 +266,6 @@ int config_finish_listeners(struct config *c, char *err, size_t err_len)
         rc = read_advertised(c, &m, err, err_len);
     if (rc == 0)
         rc = check_inter_broker(c, err, err_len);
-    if (rc == 0)
-        rc = check_overrides(c, err, err_len);
     return rc;
 }
 

@@ -118,7 +118,8 @@ const char *config_allowed(const struct cfg_spec *s, char *buf, size_t len);
 /* True when `word` is one of "a|b|c"; *index its place. nocase ignores case. */
 bool config_word_in(const char *words, const char *word, bool nocase, size_t *index);
 
-/* The listener part of config_finish (config_listeners.c). */
+/* Parts of config_finish: config_checks.c, config_listeners.c. */
+int config_finish_checks(const struct config *c, char *err, size_t err_len);
 int config_finish_listeners(struct config *c, char *err, size_t err_len);
 int config_finish_quorum(struct config *c, char *err, size_t err_len);
 
