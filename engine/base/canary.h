@@ -1,0 +1,51 @@
+/* Canaries: switches that break one storage rule on purpose, to prove that the simulation notices.
+ *
+ * Code asks SL_CANARY(NAME) where it keeps the rule. Only the simulator's build of a room (SLUICE_CANARIES
+ * defined) can ever say yes; everywhere else it is the constant false and costs nothing.
+ */
+#ifndef SLUICE_BASE_CANARY_H
+#define SLUICE_BASE_CANARY_H
+
+#include "engine/base/err.h"
+
+/* X(name, text): the rule that the switch breaks. */
+#define SL_CANARY_TABLE(X)                                                                                   \
+    X(ANSWER_BEFORE_DURABLE, "S6: the durable end moves when a group is written, not when it is durable")    \
+    X(REPLAY_WITHOUT_LIFE_ID, "S4: replay takes groups of any life, and does not seed their CRC with it")    \
+    X(ZERO_PADDED_REPLAY, "S5: replay writes a batch's block with zeros behind it, not over what is there")  \
+    X(LOCK_NOT_REGISTERED, "S1: the directory lock is not registered in the rings that write")               \
+    X(NO_PREFIX, "S5: the first touch of a block after a checkpoint does not log its prefix")                \
+    X(NO_SYNC_ON_RECOVERY, "S4: recovery does not sync the files that it accepted")                          \
+    X(NO_DIR_SYNC, "S9: new segments' directory entries are not synced")                                     \
+    X(RECYCLE_EARLY, "S5: a journal file is recycled before its logs' segments are synced")                  \
+    X(FENCE_LATE, "S3: files are deleted before the fence is durable")
+
+enum sl_canary {
+    SL_CANARY_NONE,
+#define SL_CANARY_ENUM_(name, text) SL_CANARY_##name,
+    SL_CANARY_TABLE(SL_CANARY_ENUM_)
+#undef SL_CANARY_ENUM_
+        SL_CANARY_COUNT,
+};
+
+SL_EXTERN_C_BEGIN
+
+/* The rule that is broken in this process, at most one. Written before the simulation starts. */
+extern enum sl_canary sl_canary_active;
+
+/* Name as in the table, in lower case with '-' for '_'; NULL out of range. Static storage. */
+const char *sl_canary_name(enum sl_canary c);
+const char *sl_canary_text(enum sl_canary c);
+
+/* By name, or SL_CANARY_NONE. */
+enum sl_canary sl_canary_find(const char *name);
+
+SL_EXTERN_C_END
+
+#ifdef SLUICE_CANARIES
+#define SL_CANARY(name) sl_unlikely(sl_canary_active == SL_CANARY_##name)
+#else
+#define SL_CANARY(name) ((void)SL_CANARY_##name, false)
+#endif
+
+#endif
