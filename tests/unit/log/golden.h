@@ -1,0 +1,32 @@
+/* Reading fixtures of tests/golden/records. Header-only; for the log room's unit tests. */
+#ifndef SLUICE_TESTS_UNIT_LOG_GOLDEN_H
+#define SLUICE_TESTS_UNIT_LOG_GOLDEN_H
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/err.h"
+
+/* The whole file in memory of exactly its size, so that a sanitizer sees reads beyond it. The caller frees it. */
+static inline uint8_t *golden_read(const char *name, size_t *n)
+{
+    static const char here[] = __FILE__;
+    char path[4096];
+    const char *cut = strstr(here, "tests/unit/log/");
+    SL_ASSERT(cut != NULL);
+    snprintf(path, sizeof(path), "%.*stests/golden/records/%s", (int)(cut - here), here, name);
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        sl_panic("cannot open %s", path);
+    fseek(f, 0, SEEK_END);
+    *n = (size_t)ftell(f);
+    rewind(f);
+    uint8_t *p = malloc(*n ? *n : 1);
+    SL_ASSERT(p != NULL && fread(p, 1, *n, f) == *n);
+    fclose(f);
+    return p;
+}
+
+#endif
