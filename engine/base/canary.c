@@ -9,10 +9,9 @@ enum sl_canary sl_canary_active = SL_CANARY_NONE;
 static const struct {
     const char *name;
     const char *text;
-} canaries[SL_CANARY_COUNT] = {
-    [SL_CANARY_NONE] = {"none", "no rule is broken"},
+} canaries[SL_CANARY_COUNT] = {[SL_CANARY_NONE] = {"none", "no rule is broken"},
 #define CANARY_ROW_(n, t) [SL_CANARY_##n] = {#n, t},
-    SL_CANARY_TABLE(CANARY_ROW_)
+                               SL_CANARY_TABLE(CANARY_ROW_)
 #undef CANARY_ROW_
 };
 

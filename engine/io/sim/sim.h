@@ -37,14 +37,14 @@ struct sim_latency {
 
 // Faults, in parts per million of the operations concerned; 0: never. May be changed while the world runs.
 struct sim_faults {
-    uint32_t short_read, short_write;        // files; whole multiples of dio_align
-    uint32_t eio_read, eio_write, eio_sync;  // the operation fails; a write may have landed in part
-    uint32_t enospc;                         // an allocation fails although there is room
-    uint32_t lost_write, misdirected_write;  // the drive lies
-    uint32_t rot;                            // a written sector gets a flipped bit
-    uint32_t short_send, short_recv;         // cut at any byte
-    uint32_t reset;                          // a connection breaks at a send
-    uint32_t stall;                          // a reactor is not run for up to stall_ns after a turn
+    uint32_t short_read, short_write;       // files; whole multiples of dio_align
+    uint32_t eio_read, eio_write, eio_sync; // the operation fails; a write may have landed in part
+    uint32_t enospc;                        // an allocation fails although there is room
+    uint32_t lost_write, misdirected_write; // the drive lies
+    uint32_t rot;                           // a written sector gets a flipped bit
+    uint32_t short_send, short_recv;        // cut at any byte
+    uint32_t reset;                         // a connection breaks at a send
+    uint32_t stall;                         // a reactor is not run for up to stall_ns after a turn
     uint64_t stall_ns;
     uint32_t garbage_in_flight, garbage_unsynced; // at a power cut, per sector
     uint32_t unreadable;                          // of those, how many are -EIO instead of random bytes
@@ -53,7 +53,7 @@ struct sim_faults {
 struct sim_config {
     uint64_t seed;
     struct sim_latency disk_read, disk_write, disk_sync, meta, net;
-    uint64_t late_ns;      // after a kill, writes land up to this much later
+    uint64_t late_ns; // after a kill, writes land up to this much later
     struct sim_faults faults;
     uint64_t disk_bytes;   // capacity; 0: no limit
     uint32_t dio_align;    // of IO_DIRECT memory, length and position: a power of two from 512 to 4096
@@ -62,9 +62,9 @@ struct sim_config {
     uint32_t sock_buffer;  // bytes that a connection holds per direction before sends wait
     uint32_t poll_batch;   // completions per io_poll at most; 0: all
     uint32_t turn_min_ns, turn_max_ns; // virtual time that a working turn takes
-    int64_t wall_ms;       // wall clock at the start
-    uint32_t trace_records; // events kept for sim_trace_dump; a power of two
-    bool verbose;           // every event to stderr at once
+    int64_t wall_ms;                   // wall clock at the start
+    uint32_t trace_records;            // events kept for sim_trace_dump; a power of two
+    bool verbose;                      // every event to stderr at once
     // Called by sim_fail; NULL: prints the trace's tail and aborts.
     void (*on_fail)(void *arg, const char *what);
     void *on_fail_arg;
@@ -132,8 +132,8 @@ int sim_disk_poke(struct sim_host *h, const char *path, uint64_t pos, const void
 // Makes a sector unreadable.
 int sim_disk_break(struct sim_host *h, const char *path, uint64_t pos);
 // Calls fn for every file below `path`, in name order.
-void sim_disk_walk(struct sim_host *h, const char *path, void (*fn)(void *arg, const char *file, uint64_t size),
-                   void *arg);
+void sim_disk_walk(struct sim_host *h, const char *path,
+                   void (*fn)(void *arg, const char *file, uint64_t size), void *arg);
 // Everything becomes durable now, as if it had been synced.
 void sim_disk_settle(struct sim_host *h);
 // True while writes or other disk operations are in flight (late ones included).

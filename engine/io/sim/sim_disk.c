@@ -110,8 +110,7 @@ static void sector_persist(struct sim_page *p, unsigned s)
 static void sector_touch(struct sim_disk *d, struct sim_inode *i, struct sim_page *p, unsigned s)
 {
     uint8_t bit = (uint8_t)(1u << s);
-    if ((p->dirty & bit) &&
-        ((i->syncs && p->seq[s] <= i->sync_upto) || sl_rand_chance(&d->w->rng, 1, 8)))
+    if ((p->dirty & bit) && ((i->syncs && p->seq[s] <= i->sync_upto) || sl_rand_chance(&d->w->rng, 1, 8)))
         sector_persist(p, s);
     if (!(p->dirty & bit)) {
         if (p->written & bit) {
@@ -126,8 +125,8 @@ static void sector_touch(struct sim_disk *d, struct sim_inode *i, struct sim_pag
     page_mark(i, p);
 }
 
-static void sector_write(struct sim_disk *d, struct sim_inode *i, struct sim_page *p, unsigned s, uint32_t off,
-                         const uint8_t *b, uint32_t n)
+static void sector_write(struct sim_disk *d, struct sim_inode *i, struct sim_page *p, unsigned s,
+                         uint32_t off, const uint8_t *b, uint32_t n)
 {
     page_need_cur(d, p);
     sector_touch(d, i, p, s);
@@ -248,7 +247,8 @@ void sim_inode_truncate(struct sim_disk *d, struct sim_inode *i, uint64_t len)
 
 void sim_inode_persist(struct sim_disk *d, struct sim_inode *i, uint32_t upto)
 {
-    list_foreach_safe(n, &i->dirty) {
+    list_foreach_safe(n, &i->dirty)
+    {
         struct sim_page *p = list_entry(n, struct sim_page, dirty_node);
         for (unsigned s = 0; s < SIM_SECTORS; s++)
             if ((p->dirty & (1u << s)) && p->seq[s] <= upto)
@@ -359,8 +359,8 @@ static const uint8_t *iov_at(const struct iovec *iov, uint32_t n, uint64_t off)
     return NULL;
 }
 
-void sim_inode_tear(struct sim_disk *d, struct sim_inode *i, uint64_t pos, const struct iovec *iov, uint32_t n,
-                    bool direct)
+void sim_inode_tear(struct sim_disk *d, struct sim_inode *i, uint64_t pos, const struct iovec *iov,
+                    uint32_t n, bool direct)
 {
     uint64_t len = 0;
     for (uint32_t k = 0; k < n; k++)
@@ -445,8 +445,7 @@ void sim_inode_cut(struct sim_disk *d, struct sim_inode *i)
     i->syncs = 0;
     if (list_empty(&i->dirty) && i->size == i->dur_size)
         return;
-    list_foreach_safe(n, &i->dirty)
-        cut_page(d, i, list_entry(n, struct sim_page, dirty_node), mood);
+    list_foreach_safe(n, &i->dirty) cut_page(d, i, list_entry(n, struct sim_page, dirty_node), mood);
     if (i->size != i->dur_size && !survives(d->w, mood))
         i->size = i->dur_size;
     // What lies beyond the end is not there when the file grows again.

@@ -322,8 +322,8 @@ static void land_write(struct sim_event *e)
         sim_grave_landed(w, g);
 }
 
-static void do_write(struct io *io, struct io_op *op, io_file f, const struct iovec *iov, uint32_t n, uint64_t pos,
-                     uint32_t fl)
+static void do_write(struct io *io, struct io_op *op, io_file f, const struct iovec *iov, uint32_t n,
+                     uint64_t pos, uint32_t fl)
 {
     struct sim_op *o = start_on(io, op, SIM_WRITE, f);
     if (!o)
@@ -351,14 +351,15 @@ static void do_write(struct io *io, struct io_op *op, io_file f, const struct io
     }
 }
 
-void sim_file_write(struct io *io, struct io_op *op, io_file f, const void *buf, uint32_t len, uint64_t pos, uint32_t fl)
+void sim_file_write(struct io *io, struct io_op *op, io_file f, const void *buf, uint32_t len, uint64_t pos,
+                    uint32_t fl)
 {
     struct iovec v = {(void *)(uintptr_t)buf, len};
     do_write(io, op, f, &v, 1, pos, fl);
 }
 
-void sim_file_writev(struct io *io, struct io_op *op, io_file f, const struct iovec *iov, uint32_t n, uint64_t pos,
-                     uint32_t fl)
+void sim_file_writev(struct io *io, struct io_op *op, io_file f, const struct iovec *iov, uint32_t n,
+                     uint64_t pos, uint32_t fl)
 {
     do_write(io, op, f, iov, n, pos, fl);
 }
@@ -558,7 +559,8 @@ int sim_file_listdir(struct io *io, const char *path, io_dirent_fn fn, void *arg
 // ---- locks -------------------------------------------------------------------------------------------------------------------------
 static bool locked(const struct sim_disk *d, const struct sim_inode *i, bool java)
 {
-    list_foreach(n, &d->locks) {
+    list_foreach(n, &d->locks)
+    {
         const struct sim_lock *l = list_entry(n, struct sim_lock, node);
         if (l->ino == i && l->java == java)
             return true;
@@ -606,7 +608,8 @@ int sim_file_lock(struct io *io, const char *path, bool java_lock, uint32_t wait
 
 static struct sim_lock *find_lock(struct sim_process *p, int id)
 {
-    list_foreach(n, &p->host->disk.locks) {
+    list_foreach(n, &p->host->disk.locks)
+    {
         struct sim_lock *l = list_entry(n, struct sim_lock, node);
         if (l->proc == p && l->id == id)
             return l;
@@ -646,7 +649,8 @@ void sim_file_unlock(struct io *io, int lock)
     struct sim_lock *l = find_lock(s->p, lock);
     if (!l)
         return;
-    list_foreach(n, &s->p->ios) {
+    list_foreach(n, &s->p->ios)
+    {
         struct sim_io *q = list_entry(n, struct sim_io, node);
         for (uint32_t k = 0; k < q->locks_n; k++)
             if (q->locks[k] == l)
@@ -659,7 +663,8 @@ void sim_file_unlock(struct io *io, int lock)
 void sim_locks_drop(struct sim_process *p)
 {
     struct sim_disk *d = &p->host->disk;
-    list_foreach_safe(n, &d->locks) {
+    list_foreach_safe(n, &d->locks)
+    {
         struct sim_lock *l = list_entry(n, struct sim_lock, node);
         if (l->proc != p)
             continue;

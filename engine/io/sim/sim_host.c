@@ -18,7 +18,8 @@ struct sim_host *sim_host_create(struct sim_world *w)
 // Ends what is in flight without effect.
 static void drop_ops(struct sim_disk *d)
 {
-    list_foreach_safe(n, &d->ops) {
+    list_foreach_safe(n, &d->ops)
+    {
         struct sim_op *o = list_entry(n, struct sim_op, disk_node);
         struct sim_grave *g = o->grave;
         SL_ASSERT(!o->io);
@@ -32,7 +33,8 @@ void sim_power_cut(struct sim_host *h)
 {
     struct sim_world *w = h->w;
     struct sim_disk *d = &h->disk;
-    list_foreach(n, &w->procs) {
+    list_foreach(n, &w->procs)
+    {
         struct sim_process *p = list_entry(n, struct sim_process, node);
         if (p->host == h && !p->dead) {
             sim_process_kill(p);
@@ -41,13 +43,15 @@ void sim_power_cut(struct sim_host *h)
     }
     sim_trace(w, "power-cut", w->stats.power_cuts, 0, 0);
     w->stats.power_cuts++;
-    list_foreach(n, &d->ops) {
+    list_foreach(n, &d->ops)
+    {
         struct sim_op *o = list_entry(n, struct sim_op, disk_node);
         if (o->kind == SIM_WRITE)
             sim_inode_tear(d, o->ino, o->pos, o->iov, o->iov_n, (o->flags & IO_DIRECT) != 0);
     }
     drop_ops(d);
-    list_foreach(n, &d->inodes) {
+    list_foreach(n, &d->inodes)
+    {
         struct sim_inode *i = list_entry(n, struct sim_inode, node);
         if (!i->is_dir)
             sim_inode_cut(d, i);
@@ -58,7 +62,8 @@ void sim_power_cut(struct sim_host *h)
 void sim_host_destroy(struct sim_host *h)
 {
     struct sim_world *w = h->w;
-    list_foreach_safe(n, &w->procs) {
+    list_foreach_safe(n, &w->procs)
+    {
         struct sim_process *p = list_entry(n, struct sim_process, node);
         if (p->host == h)
             sim_process_free(p);
@@ -127,7 +132,8 @@ static int by_name(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
-static void walk(struct sim_inode *dir, const char *path, void (*fn)(void *, const char *, uint64_t), void *arg)
+static void walk(struct sim_inode *dir, const char *path, void (*fn)(void *, const char *, uint64_t),
+                 void *arg)
 {
     const struct sim_dirent **list = sim_alloc(dir->ents_n * sizeof(struct sim_dirent *));
     uint32_t n = 0;
@@ -146,7 +152,8 @@ static void walk(struct sim_inode *dir, const char *path, void (*fn)(void *, con
     free(list);
 }
 
-void sim_disk_walk(struct sim_host *h, const char *path, void (*fn)(void *, const char *, uint64_t), void *arg)
+void sim_disk_walk(struct sim_host *h, const char *path, void (*fn)(void *, const char *, uint64_t),
+                   void *arg)
 {
     int err = 0;
     struct sim_inode *i = sim_lookup(&h->disk, path, &err);
@@ -158,7 +165,8 @@ void sim_disk_settle(struct sim_host *h)
 {
     struct sim_disk *d = &h->disk;
     sim_names_settle(d);
-    list_foreach(n, &d->inodes) {
+    list_foreach(n, &d->inodes)
+    {
         struct sim_inode *i = list_entry(n, struct sim_inode, node);
         sim_inode_persist(d, i, UINT32_MAX);
         sim_inode_persist_size(i, i->size, i->size_seq);

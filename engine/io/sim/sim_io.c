@@ -181,12 +181,12 @@ static int lock_register(struct io *base, int lock)
     return sim_file_lock_register(base, lock);
 }
 
-
 // Operations in flight when an io goes: late writes go on without it, under the ring's locks.
 static void io_orphan(struct sim_io *io)
 {
     struct sim_grave *g = NULL;
-    list_foreach_safe(n, &io->ops) {
+    list_foreach_safe(n, &io->ops)
+    {
         struct sim_op *o = list_entry(n, struct sim_op, io_node);
         if (!o->disk)
             continue;
@@ -218,7 +218,8 @@ static void sim_destroy(struct io *base)
 {
     struct sim_io *io = sim_io_of(base);
     io_orphan(io);
-    list_foreach_safe(n, &io->ops) { // socket operations
+    list_foreach_safe(n, &io->ops)
+    { // socket operations
         struct sim_op *o = list_entry(n, struct sim_op, io_node);
         sim_sock_cancel(o);
     }
@@ -308,7 +309,8 @@ struct io *sim_io_create(struct sim_process *p)
 
 void sim_process_drop(struct sim_process *p)
 {
-    list_foreach(n, &p->ios) {
+    list_foreach(n, &p->ios)
+    {
         struct sim_io *io = list_entry(n, struct sim_io, node);
         io->dead = true;
         io_orphan(io);

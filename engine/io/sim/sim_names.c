@@ -103,7 +103,8 @@ static void dirop_end(struct sim_disk *d, struct sim_dirop *o, bool keep)
 {
     struct sim_dirent *e = keep ? find_ent(o->a, o->name_a) : NULL;
     if (e && e->dur && e->dur != o->ia && e->dur->is_dir)
-        sim_dir_persist(d, e->dur, UINT32_MAX); // a directory that is gone: what is left to do in it, earlier on the list
+        sim_dir_persist(
+            d, e->dur, UINT32_MAX); // a directory that is gone: what is left to do in it, earlier on the list
     if (keep && o->b)
         set_dur(d, o->b, o->name_b, NULL);
     if (keep)
@@ -121,7 +122,8 @@ static void dirop_end(struct sim_disk *d, struct sim_dirop *o, bool keep)
 
 void sim_dir_persist(struct sim_disk *d, struct sim_inode *dir, uint32_t upto)
 {
-    list_foreach_safe(n, &d->dirops) {
+    list_foreach_safe(n, &d->dirops)
+    {
         struct sim_dirop *o = list_entry(n, struct sim_dirop, node);
         if (o->seq > upto)
             break;
@@ -295,13 +297,13 @@ static uint32_t mark_reached(struct sim_inode *dir, uint64_t *ids, uint32_t n)
 static void collect(struct sim_disk *d)
 {
     uint32_t dirs = 0;
-    list_foreach(n, &d->inodes)
-        dirs += list_entry(n, struct sim_inode, node)->is_dir;
+    list_foreach(n, &d->inodes) dirs += list_entry(n, struct sim_inode, node)->is_dir;
     uint64_t *ids = sim_alloc((size_t)dirs * sizeof(*ids));
     uint32_t reached = mark_reached(d->root, ids, 0);
     struct sim_inode **lost = sim_alloc((size_t)dirs * sizeof(*lost));
     uint32_t lost_n = 0;
-    list_foreach(n, &d->inodes) {
+    list_foreach(n, &d->inodes)
+    {
         struct sim_inode *i = list_entry(n, struct sim_inode, node);
         bool found = !i->is_dir;
         for (uint32_t k = 0; k < reached && !found; k++)
@@ -320,7 +322,8 @@ static void collect(struct sim_disk *d)
 void sim_names_cut(struct sim_disk *d)
 {
     uint64_t mood = sl_rand_below(&d->w->rng, 4); // 0: lose all, 1: keep all, else one by one
-    list_foreach_safe(n, &d->dirops) {
+    list_foreach_safe(n, &d->dirops)
+    {
         bool keep = mood > 1 ? sl_rand_chance(&d->w->rng, 1, 2) : mood == 1;
         dirop_end(d, list_entry(n, struct sim_dirop, node), keep);
     }
@@ -330,24 +333,20 @@ void sim_names_cut(struct sim_disk *d)
 
 void sim_names_settle(struct sim_disk *d)
 {
-    list_foreach_safe(n, &d->dirops)
-        dirop_end(d, list_entry(n, struct sim_dirop, node), true);
+    list_foreach_safe(n, &d->dirops) dirop_end(d, list_entry(n, struct sim_dirop, node), true);
 }
 
 void sim_disk_free(struct sim_disk *d)
 {
     sim_names_settle(d);
-    list_foreach_safe(n, &d->locks)
-        free(list_entry(n, struct sim_lock, node));
+    list_foreach_safe(n, &d->locks) free(list_entry(n, struct sim_lock, node));
     // Break the tree, then what is left has no references but the root's.
     struct sim_inode **all = NULL;
     uint32_t count = 0;
-    list_foreach(n, &d->inodes)
-        count++;
+    list_foreach(n, &d->inodes) count++;
     all = sim_alloc(count * sizeof(struct sim_inode *));
     count = 0;
-    list_foreach(n, &d->inodes)
-        all[count++] = sim_inode_ref(list_entry(n, struct sim_inode, node));
+    list_foreach(n, &d->inodes) all[count++] = sim_inode_ref(list_entry(n, struct sim_inode, node));
     for (uint32_t k = 0; k < count; k++)
         if (all[k]->is_dir)
             sim_dir_drop(d, all[k]);

@@ -19,7 +19,7 @@ enum { SIM_SECTOR = 512, SIM_PAGE = 4096, SIM_SECTORS = SIM_PAGE / SIM_SECTOR };
 struct sim_page {
     struct list_node dirty_node; // on the inode's dirty list while anything is not durable
     uint32_t idx;
-    uint8_t dirty, bad;          // per sector
+    uint8_t dirty, bad; // per sector
     uint8_t written, dur_written;
     bool alloc, dur_alloc;
     uint8_t *cur, *old; // NULL: zeros
@@ -122,14 +122,14 @@ struct sim_io {
     struct list_node node; // the process's
     struct sim_world *w;
     struct sim_process *p;
-    struct list_node ops;  // sim_op whose completions this io awaits
+    struct list_node ops; // sim_op whose completions this io awaits
     struct list_node cqes;
     bool dead;
     bool bell;
     // scheduling
-    uint64_t wake_at;       // when idle: the wanted wake-up
+    uint64_t wake_at; // when idle: the wanted wake-up
     uint64_t stalled_until;
-    bool idle;              // the last turn ended in a wait
+    bool idle; // the last turn ended in a wait
     // registered locks
     uint32_t locks_n;
     struct sim_lock *locks[SIM_RING_LOCKS];
@@ -158,8 +158,23 @@ struct sim_process {
 
 // ---- operations ------------------------------------------------------------------------------------------------------
 enum sim_kind {
-    SIM_OPEN = 1, SIM_CLOSE, SIM_READ, SIM_WRITE, SIM_FSYNC, SIM_FALLOCATE, SIM_MKDIR, SIM_RENAME, SIM_UNLINK, SIM_STAT,
-    SIM_ACCEPT, SIM_CONNECT, SIM_RECV, SIM_RECV_MULTI, SIM_SEND, SIM_CLOSE_SOCK, SIM_ZC_NOTIF,
+    SIM_OPEN = 1,
+    SIM_CLOSE,
+    SIM_READ,
+    SIM_WRITE,
+    SIM_FSYNC,
+    SIM_FALLOCATE,
+    SIM_MKDIR,
+    SIM_RENAME,
+    SIM_UNLINK,
+    SIM_STAT,
+    SIM_ACCEPT,
+    SIM_CONNECT,
+    SIM_RECV,
+    SIM_RECV_MULTI,
+    SIM_SEND,
+    SIM_CLOSE_SOCK,
+    SIM_ZC_NOTIF,
 };
 
 struct sim_event {
@@ -185,9 +200,9 @@ struct sim_op {
     struct iovec iov1;
     struct iovec *iov; // &iov1, or allocated
     uint32_t iov_n;
-    uint8_t *copy;     // late write: its bytes
-    uint64_t hash;     // of the bytes at submission
-    uint32_t upto;     // fsync: covers changes up to it
+    uint8_t *copy; // late write: its bytes
+    uint64_t hash; // of the bytes at submission
+    uint32_t upto; // fsync: covers changes up to it
     uint64_t size;
     uint32_t size_seq;
     bool datasync;
@@ -222,7 +237,7 @@ struct sim_world {
     uint16_t next_port;
     bool scheduled; // inside sim_run
     bool failed;
-    bool closing;   // being destroyed
+    bool closing;         // being destroyed
     uint8_t **free_pages; // recycled page buffers
     uint32_t free_pages_n, free_pages_cap;
 };
@@ -274,8 +289,9 @@ void sim_inode_persist_size(struct sim_inode *i, uint64_t size, uint32_t size_se
 void sim_inode_clear(struct sim_disk *d, struct sim_inode *i); // frees all pages
 // What a power cut leaves of a file.
 void sim_inode_cut(struct sim_disk *d, struct sim_inode *i);
-void sim_inode_tear(struct sim_disk *d, struct sim_inode *i, uint64_t pos, const struct iovec *iov, uint32_t n,
-                    bool direct); // a write in flight at the cut
+void sim_inode_tear(struct sim_disk *d, struct sim_inode *i, uint64_t pos, const struct iovec *iov,
+                    uint32_t n,
+                    bool direct);                                         // a write in flight at the cut
 struct sim_page *sim_inode_page(const struct sim_inode *i, uint64_t idx); // or NULL
 void sim_inode_copy(struct sim_disk *to, struct sim_inode *dst, const struct sim_inode *src);
 
@@ -297,12 +313,13 @@ bool sim_dir_empty(const struct sim_inode *dir);
 
 // ---- sim_file.c: the file half of the vtable
 extern const struct io_vtable sim_vtable;
-void sim_file_orphan(struct sim_op *o);  // its process was killed
+void sim_file_orphan(struct sim_op *o); // its process was killed
 void sim_file_open(struct io *, struct io_op *, const char *, uint32_t, uint32_t);
 void sim_file_close(struct io *, struct io_op *, io_file);
 void sim_file_read(struct io *, struct io_op *, io_file, void *, uint32_t, uint64_t);
 void sim_file_write(struct io *, struct io_op *, io_file, const void *, uint32_t, uint64_t, uint32_t);
-void sim_file_writev(struct io *, struct io_op *, io_file, const struct iovec *, uint32_t, uint64_t, uint32_t);
+void sim_file_writev(struct io *, struct io_op *, io_file, const struct iovec *, uint32_t, uint64_t,
+                     uint32_t);
 void sim_file_fsync(struct io *, struct io_op *, io_file, bool);
 void sim_file_fallocate(struct io *, struct io_op *, io_file, uint64_t, uint64_t);
 void sim_file_mkdir(struct io *, struct io_op *, const char *, uint32_t);

@@ -17,7 +17,8 @@ void sim_attach(struct sim_process *p, struct reactor_group *g)
 {
     SL_ASSERT(!p->group);
     p->group = g;
-    list_foreach(n, &p->ios) {
+    list_foreach(n, &p->ios)
+    {
         struct sim_io *io = list_entry(n, struct sim_io, node);
         io->idle = false;
         io->stalled_until = 0;
@@ -32,7 +33,8 @@ void sim_detach(struct sim_process *p)
 static uint32_t collect(struct sim_world *w, struct runner *out)
 {
     uint32_t n = 0;
-    list_foreach(node, &w->procs) {
+    list_foreach(node, &w->procs)
+    {
         struct sim_process *p = list_entry(node, struct sim_process, node);
         for (uint32_t k = 0; p->group && k < reactor_group_size(p->group); k++) {
             SL_ASSERT(n < SIM_MAX_REACTORS);

@@ -22,21 +22,21 @@ struct sim_sock {
     uint16_t port, peer_port;
     bool listener, bound;
     uint32_t backlog;
-    struct list_node waiting;  // connections not accepted yet, by their accept_node
+    struct list_node waiting; // connections not accepted yet, by their accept_node
     struct list_node accept_node;
     uint32_t waiting_n;
-    struct sim_sock *peer;     // NULL: gone
+    struct sim_sock *peer; // NULL: gone
     // what arrives
     uint8_t *buf;
-    uint32_t head, len;        // visible bytes
-    uint32_t coming;           // sent, not yet visible
+    uint32_t head, len; // visible bytes
+    uint32_t coming;    // sent, not yet visible
     uint64_t last_arrival;
-    bool fin, reset;           // visible after the bytes
-    uint32_t arrivals;         // events under way to this end
+    bool fin, reset;   // visible after the bytes
+    uint32_t arrivals; // events under way to this end
     // this end
     bool shut, fin_sent, closing, closed;
     struct list_node readers, senders, acceptors; // waiting sim_ops (disk_node)
-    uint32_t ops;              // operations in flight on it
+    uint32_t ops;                                 // operations in flight on it
 };
 
 struct arrival {
@@ -216,7 +216,8 @@ io_sock sim_sock_listen(struct io *io, const char *host, uint16_t port, uint32_t
     (void)host;
     if (s->dead)
         return -ECANCELED;
-    list_foreach(n, &s->w->listeners) {
+    list_foreach(n, &s->w->listeners)
+    {
         struct sim_sock *l = list_entry(n, struct sim_sock, port_node);
         if (port && l->port == port && l->p != s->p)
             return -EADDRINUSE;
@@ -268,7 +269,8 @@ static struct sim_sock *pick_listener(struct sim_world *w, uint16_t port)
 {
     uint32_t count = 0;
     struct sim_sock *pick = NULL;
-    list_foreach(n, &w->listeners) {
+    list_foreach(n, &w->listeners)
+    {
         struct sim_sock *l = list_entry(n, struct sim_sock, port_node);
         if (l->port == port && !l->closing && sl_rand_below(&w->rng, ++count) == 0)
             pick = l;
@@ -370,7 +372,8 @@ static void serve_readers(struct sim_sock *s)
     sock_release(s);
 }
 
-static void start_recv(struct io *io, struct io_op *op, io_sock f, enum sim_kind kind, void *buf, uint32_t len)
+static void start_recv(struct io *io, struct io_op *op, io_sock f, enum sim_kind kind, void *buf,
+                       uint32_t len)
 {
     struct sim_op *o = start(io, op, kind, f);
     if (!o)
@@ -408,7 +411,8 @@ void sim_sock_buf_return(struct io *io, uint32_t buf_id)
 static void check_sent(struct sim_op *o)
 {
     if (sim_iov_hash(o->iov, o->iov_n, o->len) != o->hash)
-        sim_fail(o->w, "a send's bytes changed while it was in flight: %llu bytes", (unsigned long long)o->len);
+        sim_fail(o->w, "a send's bytes changed while it was in flight: %llu bytes",
+                 (unsigned long long)o->len);
 }
 
 static void land_notif(struct sim_event *e)
@@ -474,7 +478,8 @@ static void serve_senders(struct sim_sock *s)
             n = (uint32_t)sl_rand_range(&w->rng, 1, n - 1);
         push_bytes(to, o, n);
         // It may arrive in two pieces.
-        uint32_t first = n > 1 && sl_rand_chance(&w->rng, 1, 4) ? (uint32_t)sl_rand_range(&w->rng, 1, n - 1) : n;
+        uint32_t first =
+            n > 1 && sl_rand_chance(&w->rng, 1, 4) ? (uint32_t)sl_rand_range(&w->rng, 1, n - 1) : n;
         send_arrival(to, first, false, false);
         if (n > first)
             send_arrival(to, n - first, false, false);
@@ -491,7 +496,8 @@ static void land_send(struct sim_event *e)
     serve_senders(o->sock);
 }
 
-void sim_sock_send(struct io *io, struct io_op *op, io_sock f, const struct iovec *iov, uint32_t n, uint32_t flags)
+void sim_sock_send(struct io *io, struct io_op *op, io_sock f, const struct iovec *iov, uint32_t n,
+                   uint32_t flags)
 {
     struct sim_op *o = start(io, op, SIM_SEND, f);
     if (!o)
@@ -510,7 +516,8 @@ void sim_sock_send(struct io *io, struct io_op *op, io_sock f, const struct iove
     }
     // Sends of one socket keep their order.
     struct sim_sock *s = o->sock;
-    uint64_t at = SL_MAX(o->w->now + sl_rand_below(&o->w->rng, 3000), s->last_arrival == 0 ? 0 : o->w->now + 1);
+    uint64_t at =
+        SL_MAX(o->w->now + sl_rand_below(&o->w->rng, 3000), s->last_arrival == 0 ? 0 : o->w->now + 1);
     sim_event_at(o->w, &o->ev, at, land_send);
 }
 
@@ -549,7 +556,8 @@ static void close_now(struct sim_sock *s)
 {
     SL_ASSERT(s->ops == 0 && !s->closed);
     sim_trace(s->w, "closed", s->id, s->len, 0);
-    list_foreach_safe(n, &s->waiting) {
+    list_foreach_safe(n, &s->waiting)
+    {
         struct sim_sock *b = list_entry(n, struct sim_sock, accept_node);
         list_remove(&b->accept_node);
         close_now(b);
@@ -652,12 +660,13 @@ static void end_op(struct sim_op *o)
 
 void sim_socks_kill(struct sim_process *p)
 {
-    list_foreach(n, &p->ios) {
+    list_foreach(n, &p->ios)
+    {
         struct sim_io *io = list_entry(n, struct sim_io, node);
-        list_foreach_safe(m, &io->ops)
-            end_op(list_entry(m, struct sim_op, io_node));
+        list_foreach_safe(m, &io->ops) end_op(list_entry(m, struct sim_op, io_node));
     }
-    list_foreach_safe(n, &p->socks) {
+    list_foreach_safe(n, &p->socks)
+    {
         struct sim_sock *s = list_entry(n, struct sim_sock, node);
         s->closing = true;
         close_now(s);
@@ -681,6 +690,5 @@ void sim_socks_destroy(struct sim_world *w)
         free(SL_CONTAINER_OF(e, struct arrival, ev));
     }
     w->events = keep;
-    list_foreach_safe(n, &w->all_socks)
-        sock_free(list_entry(n, struct sim_sock, all_node));
+    list_foreach_safe(n, &w->all_socks) sock_free(list_entry(n, struct sim_sock, all_node));
 }

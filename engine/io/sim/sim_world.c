@@ -76,16 +76,15 @@ void sim_world_destroy(struct sim_world *w)
     if (!w)
         return;
     w->closing = true;
-    list_foreach_safe(n, &w->procs) {
+    list_foreach_safe(n, &w->procs)
+    {
         struct sim_process *p = list_entry(n, struct sim_process, node);
         if (!p->dead)
             sim_process_kill(p);
-        list_foreach_safe(m, &p->ios)
-            io_destroy(&list_entry(m, struct sim_io, node)->io);
+        list_foreach_safe(m, &p->ios) io_destroy(&list_entry(m, struct sim_io, node)->io);
         sim_process_free(p);
     }
-    list_foreach_safe(n, &w->hosts)
-        sim_host_destroy(list_entry(n, struct sim_host, node));
+    list_foreach_safe(n, &w->hosts) sim_host_destroy(list_entry(n, struct sim_host, node));
     sim_socks_destroy(w);
     struct heap_node *h;
     while ((h = heap_pop(&w->events)) != NULL) {
@@ -252,8 +251,8 @@ void sim_page_buf_free(struct sim_world *w, uint8_t *b)
 // ---- trace ---------------------------------------------------------------------------------------------------------------
 static void print_record(const struct sim_record *r)
 {
-    fprintf(stderr, "  %13.6f ms %-16s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", (double)(r->t - 1000000000ull) / 1e6,
-            r->what, r->a, r->b, r->c);
+    fprintf(stderr, "  %13.6f ms %-16s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+            (double)(r->t - 1000000000ull) / 1e6, r->what, r->a, r->b, r->c);
 }
 
 void sim_trace(struct sim_world *w, const char *what, uint64_t a, uint64_t b, uint64_t c)

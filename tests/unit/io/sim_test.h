@@ -60,7 +60,8 @@ static inline int t_close(struct io *io, io_file f)
     return wait_for(io, &w);
 }
 
-static inline int t_write(struct io *io, io_file f, const void *buf, uint32_t len, uint64_t pos, uint32_t flags)
+static inline int t_write(struct io *io, io_file f, const void *buf, uint32_t len, uint64_t pos,
+                          uint32_t flags)
 {
     struct waiter w;
     io_write(io, waiter_start(&w), f, buf, len, pos, flags);
