@@ -486,9 +486,23 @@ void journal_write_done(struct io_op *op, int32_t res)
 
 // ---- closing
 // --------------------------------------------------------------------------------------------------------
+// The last group that has entries and a place: groups without one wait for a file to be recycled, and what recycles it may
+// be waiting here.
+static uint64_t last_placed(struct journal *j)
+{
+    (void)journal_place(j);
+    list_foreach(n, &j->pending)
+    {
+        const struct jgrp *g = list_entry(n, struct jgrp, node);
+        if (!g->file)
+            return g->sequence - 1;
+    }
+    return j->open->count > 0 && j->open->file ? j->open->sequence : j->open->sequence - 1;
+}
+
 int journal_drain(struct journal *j)
 {
-    uint64_t target = j->open->count > 0 ? j->open->sequence : j->open->sequence - 1;
+    uint64_t target = last_placed(j);
     while (!j->failed && j->durable < target) {
         (void)journal_flush(j);
         if (!j->failed && j->durable < target)
@@ -507,6 +521,8 @@ static bool writes_out(const struct journal *j)
 int journal_close(struct journal *j)
 {
     int rc = journal_drain(j);
+    if (rc == 0 && (j->open->count > 0 || !list_empty(&j->pending)))
+        rc = -ENOSPC;
     j->closing = true;
     timer_cancel(j->r, &j->late);
     timer_cancel(j->r, &j->idle);

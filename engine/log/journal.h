@@ -178,9 +178,11 @@ void journal_recycle(struct journal *j, uint64_t generation);
 // Generations in use: [oldest, current].
 uint64_t journal_oldest_generation(const struct journal *j);
 
-// Fiber: waits until everything added is durable. 0 or -errno.
+// Fiber: waits until everything added is durable, but for fences and the like that wait for a file to be recycled (the
+// checkpoint that recycles it may be the caller). 0 or -errno.
 int journal_drain(struct journal *j);
-// Fiber: drains and closes the files (they stay on disk; the caller removes the directory on a clean stop).
+// Fiber: drains and closes the files (they stay on disk; the caller removes the directory on a clean stop). -ENOSPC:
+// entries were left that wait for a file.
 int journal_close(struct journal *j);
 // Frees memory without I/O (after journal_close, or in a torn-down simulation).
 void journal_destroy(struct journal *j);

@@ -11,6 +11,13 @@
 //                          first checkpoint of its logs and its first journal file; `current` renamed over, directory
 //                          synced; the old life's files removed last
 // Clean stop: store_end_clean.
+//
+// The life in force is the one that <dir>/sluice.journal.d/current names; without that file there is none, whatever else
+// lies in the journal directory. `current` (little-endian):
+//   0  u64 magic "SLUICECU"; 8 u16 version (1); 10 u16 journal format version (1); 12 u32 crc32c of everything after byte
+//   16; 16 16B life id; 32 u32 shard count; 36 u32 zero; then per shard: u32 number of its first journal file (0).
+// A crash between any two steps leaves either the old life in force, with all its files, or the new one, whose
+// checkpoints say what recovery from the old one found; nothing of a new life is acknowledged before the rename is durable.
 #ifndef SLUICE_ENGINE_LOG_STORE_H
 #define SLUICE_ENGINE_LOG_STORE_H
 
@@ -26,9 +33,11 @@ enum store_kind {
     STORE_UPSTREAM,  // formatted, no clean-shutdown file, no journal: upstream left it uncleanly; recovery points hold
 };
 
-// Fiber. Creates the directory (0700) if missing, takes both locks (waiting up to wait_ms), registers the flock in this
-// reactor's ring, reads meta.properties and classifies. A non-empty directory that is neither ours nor upstream's:
-// -ENOTEMPTY and an `err` naming it; it is never touched. NULL with err text on failure.
+// Fiber. Creates the directory (0700) if missing, takes both locks (waiting up to wait_ms each), registers the flock in this
+// reactor's ring, and only then reads meta.properties and `current`, and classifies. A non-empty directory that is neither
+// ours nor upstream's: -ENOTEMPTY and an `err` naming it; it is never touched, but for the lock files. -EAGAIN: another
+// process holds a lock. -EUCLEAN: `current` is damaged, or there are both .kafka_cleanshutdown and a life in force, so that
+// another broker may have written since. -EPROTONOSUPPORT: a newer version wrote it. NULL with err text on failure.
 struct store *store_open(struct reactor *r, const char *dir, uint32_t wait_ms, char *err, size_t cap, int *rc);
 enum store_kind store_kind(const struct store *s);
 const char *store_dir(const struct store *s);
@@ -65,21 +74,32 @@ struct store_entry {
 };
 // NULL if the last life's journals do not know this log.
 struct store_log *store_find_log(struct store *s, const struct sl_uuid *topic_id, int32_t partition);
+// The i-th log that the last life knows, in no order; NULL beyond the last. For checks and reports: it walks a list.
+struct store_log *store_log_at(struct store *s, uint32_t i);
 
 // One shard's part of a new life, filled by the caller: the serialized first checkpoint (checkpoint.h).
 struct store_shard_begin {
     const uint8_t *checkpoint;
     size_t checkpoint_len;
 };
-// Fiber. Step 4, for `shards` shards; journal file parameters from cfg (dir, shard and life are filled in here).
-// Journals come back created through `journals[i]`, each bound to reactor group member `reactor_of[i]`.
 struct store_life {
     struct sl_uuid life;
     uint32_t shards;
 };
+// Fiber. Removes .kafka_cleanshutdown durably, if it is there: due before the first write to any other file of the
+// directory. store_begin_life does it by itself; who writes earlier calls it earlier.
+int store_mark_dirty(struct store *s);
+// The id that the next store_begin_life will use: random, its first 8 hex digits unlike the present life's. The same until
+// that life has begun.
+void store_new_life(struct store *s, struct sl_uuid *life);
+// Fiber. Step 4, for `shards` shards; journal file parameters from cfg (dir, shard and life are filled in here). The
+// images get life, shard and first generation 1 if they were built without. *out is the life in force from here on;
+// journal_open opens each shard's journal. On failure the old life stays in force and may begin again.
 int store_begin_life(struct store *s, const struct journal_config *cfg, uint32_t shards,
                      const struct store_shard_begin *begin, struct store_life *out, char *err, size_t cap);
-// Path of a shard's checkpoint file in this life (checkpoint_write replaces it durably).
+// Fills dir, shard and life of a journal's configuration for the life in force.
+void store_journal_config(const struct store *s, uint32_t shard, struct journal_config *cfg);
+// Path of a shard's checkpoint file in this life (fio_write_file replaces it durably).
 void store_checkpoint_path(const struct store *s, uint32_t shard, char *out, size_t cap);
 
 // Fiber. The last steps of a clean stop, after every log is closed, cut and synced and upstream's checkpoint files are
