@@ -126,6 +126,10 @@ void arena_reset(struct arena *a)
 {
     if (!a->first)
         return;
+    if (a->first->size > ARENA_CHUNK_MAX) {
+        arena_free(a);
+        return;
+    }
     arena_free_chain(a, a->first->next);
     a->first->next = NULL;
     arena_use_chunk(a, a->first);

@@ -42,7 +42,8 @@ void *arena_array(struct arena *a, size_t count, size_t elem_size);
 /* A copy of n bytes at s with a NUL behind them, or NULL. */
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 
-/* Everything allocated so far becomes invalid; the first chunk is kept for the next use. */
+/* Everything allocated so far becomes invalid; the first chunk is kept for the next use, unless one large request made
+ * it larger than ARENA_CHUNK_MAX. */
 void arena_reset(struct arena *a);
 
 /* Gives all memory back; the arena is as after arena_init. */
@@ -56,7 +57,8 @@ static inline void *arena_alloc(struct arena *a, size_t n)
 {
 #ifndef SLUICE_SANITIZED
     size_t left = (size_t)(a->end - a->pos);
-    if (sl_likely(n <= left)) {
+    /* Nothing at all takes the other path: there may be no chunk yet. */
+    if (sl_likely(n - 1 < left)) {
         uint8_t *p = a->pos;
         size_t take = (n + (ARENA_ALIGN - 1)) & ~(size_t)(ARENA_ALIGN - 1);
         /* Chunk lengths are multiples of 16, so the rounded length fits too. */

@@ -14,7 +14,14 @@ static uint32_t table[8][256];
 
 static uint32_t (*impl)(uint32_t reg, const uint8_t *p, size_t n);
 static uint32_t (*impl_copy)(uint32_t reg, uint8_t *dst, const uint8_t *src, size_t n);
+static uint32_t (*impl_mul)(uint32_t a, uint32_t b);
 static const char *impl_name;
+
+/* x^CRC32C_ORDER is 1: the polynomial is x + 1 times a primitive one of degree 31. */
+#define CRC32C_ORDER ((1ull << 31) - 1)
+
+/* shift_table[j][d]: the factor that moves a checksum on by d * 16^j zero bytes, for impl_mul. */
+static uint32_t shift_table[16][16];
 
 static inline uint32_t crc32c_byte(uint32_t reg, uint8_t b)
 {
@@ -81,8 +88,22 @@ uint32_t crc32c_xpow(uint64_t n)
 uint32_t crc32c_combine(uint32_t crc_a, uint32_t crc_b, uint64_t len_b)
 {
     /* Inversion before and after cancels out: A's checksum moves on by len_b zero bytes, B's is added. */
-    SL_ASSERT(len_b <= UINT64_MAX / 8);
-    return crc32c_mul(crc_a, crc32c_xpow(len_b * 8)) ^ crc_b;
+    for (int j = 0; len_b; j++, len_b >>= 4) {
+        if (len_b & 15)
+            crc_a = impl_mul(crc_a, shift_table[j][len_b & 15]);
+    }
+    return crc_a ^ crc_b;
+}
+
+/* bias: what the implementation's multiplication adds to the exponent. */
+static void crc32c_init_shifts(int64_t bias)
+{
+    uint64_t step = 8; /* 8 * 16^j, modulo the order of x */
+    for (int j = 0; j < 16; j++) {
+        for (uint64_t d = 1; d < 16; d++)
+            shift_table[j][d] = crc32c_xpow((d * step + CRC32C_ORDER - (uint64_t)bias) % CRC32C_ORDER);
+        step = step * 16 % CRC32C_ORDER;
+    }
 }
 
 static void crc32c_init_tables(void)
@@ -102,20 +123,30 @@ static void crc32c_init_tables(void)
         x_squares[k] = crc32c_mul(x_squares[k - 1], x_squares[k - 1]);
 }
 
-/* Before main and before any thread, so that the calls need no check. */
-__attribute__((constructor)) static void crc32c_choose(void)
+void crc32c_init(bool allow_hardware)
 {
     crc32c_init_tables();
     impl = crc32c_table;
     impl_copy = crc32c_table_copy;
+    impl_mul = crc32c_mul;
     impl_name = "portable";
+    int64_t bias = 0;
 #if defined(__x86_64__)
-    if (crc32c_x86_init()) {
+    if (allow_hardware && crc32c_x86_init()) {
         impl = crc32c_x86;
         impl_copy = crc32c_x86_copy;
+        impl_mul = crc32c_x86_mul;
         impl_name = "sse4.2+pclmul";
+        bias = CRC32C_X86_MUL_BIAS;
     }
 #endif
+    crc32c_init_shifts(bias);
+}
+
+/* Before main and before any thread, so that the calls need no check. */
+__attribute__((constructor)) static void crc32c_choose(void)
+{
+    crc32c_init(true);
 }
 
 uint32_t crc32c(uint32_t crc, const void *p, size_t n)

@@ -31,8 +31,8 @@ static struct crc_fold fold_l, fold_m, fold_s;
 
 static void crc_fold_init(struct crc_fold *f, uint64_t lane)
 {
-    f->one = crc32c_xpow(8 * lane - 33);
-    f->two = crc32c_xpow(16 * lane - 33);
+    f->one = crc32c_xpow(8 * lane - CRC32C_X86_MUL_BIAS);
+    f->two = crc32c_xpow(16 * lane - CRC32C_X86_MUL_BIAS);
 }
 
 bool crc32c_x86_init(void)
@@ -95,6 +95,12 @@ crc_block_copy(uint32_t reg, uint8_t *d, const uint8_t *p, uint32_t lane, const 
         _mm_storeu_si128((__m128i *)(void *)(d + 2 * lane), v2);
     }
     return crc_join(c0, c1, c2, f);
+}
+
+CRC_TARGET uint32_t crc32c_x86_mul(uint32_t a, uint32_t b)
+{
+    __m128i p = _mm_clmulepi64_si128(_mm_cvtsi32_si128((int)a), _mm_cvtsi32_si128((int)b), 0x00);
+    return (uint32_t)_mm_crc32_u64(0, (uint64_t)_mm_cvtsi128_si64(p));
 }
 
 CRC_TARGET uint32_t crc32c_x86(uint32_t reg, const uint8_t *p, size_t n)

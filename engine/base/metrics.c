@@ -12,7 +12,7 @@ static const struct metric_info rows[METRIC_COUNT] = {
 
 static const char *const kind_names[] = {"counter", "gauge", "histogram"};
 
-const struct metric_info *metric_info(enum metric_id id)
+const struct metric_info *metric_describe(enum metric_id id)
 {
     SL_ASSERT((unsigned)id < METRIC_COUNT);
     return &rows[id];
@@ -58,7 +58,7 @@ void metrics_snapshot(const struct metrics *m, uint32_t n, struct metrics *out)
 
 uint64_t metrics_value(const struct metrics *m, enum metric_id id)
 {
-    const struct metric_info *info = metric_info(id);
+    const struct metric_info *info = metric_describe(id);
     if (info->kind != METRIC_HISTOGRAM)
         return metric_get(m, id);
     uint64_t count = 0;
@@ -69,14 +69,14 @@ uint64_t metrics_value(const struct metrics *m, enum metric_id id)
 
 uint64_t metrics_hist_sum(const struct metrics *m, enum metric_id id)
 {
-    const struct metric_info *info = metric_info(id);
+    const struct metric_info *info = metric_describe(id);
     SL_ASSERT(info->kind == METRIC_HISTOGRAM);
     return __atomic_load_n(&m->words[info->at + METRIC_BUCKETS], __ATOMIC_RELAXED);
 }
 
 uint64_t metrics_hist_percentile(const struct metrics *m, enum metric_id id, double percent)
 {
-    const struct metric_info *info = metric_info(id);
+    const struct metric_info *info = metric_describe(id);
     SL_ASSERT(info->kind == METRIC_HISTOGRAM && percent >= 0.0 && percent <= 100.0);
     double want = (double)metrics_value(m, id) * percent / 100.0;
     uint64_t seen = 0;

@@ -57,7 +57,7 @@ struct metric_info {
 SL_EXTERN_C_BEGIN
 
 /* Row of id, for printing docs. */
-const struct metric_info *metric_info(enum metric_id id);
+const struct metric_info *metric_describe(enum metric_id id);
 
 /* Values of n reactors (n >= 1), all zero; NULL when memory is short. The owner passes &m[i], or
  * metrics_at(m, i), to reactor i. */

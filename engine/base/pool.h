@@ -107,7 +107,7 @@ uint32_t buf_pool_slab_of(const struct buf_pool *p, const void *ptr, void **base
 /* Gives wholly free slabs beyond `keep` bytes back to the system; returns bytes given back. */
 size_t buf_pool_trim(struct buf_pool *p, size_t keep);
 
-void buf_pool_stats(const struct buf_pool *p, struct buf_pool_stats *out);
+void buf_pool_get_stats(const struct buf_pool *p, struct buf_pool_stats *out);
 
 SL_EXTERN_C_END
 

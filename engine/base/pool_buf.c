@@ -316,7 +316,7 @@ uint32_t buf_pool_slab_of(const struct buf_pool *p, const void *ptr, void **base
     return i;
 }
 
-void buf_pool_stats(const struct buf_pool *p, struct buf_pool_stats *out)
+void buf_pool_get_stats(const struct buf_pool *p, struct buf_pool_stats *out)
 {
     *out = (struct buf_pool_stats){
         .limit = p->cfg.limit,

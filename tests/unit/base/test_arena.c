@@ -34,6 +34,7 @@ static void test_kinds(void **state)
 {
     struct arena a;
     arena_init(&a, 0);
+    assert_non_null(arena_alloc(&a, 0));
     uint8_t *dirty = arena_alloc(&a, 1000);
     memset(dirty, 0xff, 1000);
     arena_reset(&a);
@@ -97,6 +98,12 @@ static void test_growth(void **state)
         arena_reset(&a);
     }
     assert_int_equal(a.reserved, ARENA_CHUNK_FIRST);
+    arena_free(&a);
+    /* One huge request does not stay for good. */
+    assert_non_null(arena_alloc(&a, 3u << 20));
+    arena_reset(&a);
+    assert_int_equal(a.reserved, 0);
+    assert_non_null(arena_alloc(&a, 1));
     arena_free(&a);
 }
 

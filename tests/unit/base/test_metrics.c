@@ -23,7 +23,7 @@ static void test_table(void **state)
 {
     uint32_t at = 0;
     for (int i = 0; i < METRIC_COUNT; i++) {
-        const struct metric_info *m = metric_info((enum metric_id)i);
+        const struct metric_info *m = metric_describe((enum metric_id)i);
         assert_int_equal(m->at, at);
         assert_int_equal(metric_at((enum metric_id)i), at);
         at += m->kind == METRIC_HISTOGRAM ? METRIC_HIST_WORDS : 1;
@@ -34,12 +34,12 @@ static void test_table(void **state)
         assert_true(strlen(m->prose) > 10 && !ends_with(m->prose, ".") && strlen(m->unit) > 0);
         /* Same name: next to each other, same kind, other labels. */
         for (int k = 0; k < i; k++) {
-            const struct metric_info *o = metric_info((enum metric_id)k);
+            const struct metric_info *o = metric_describe((enum metric_id)k);
             if (strcmp(o->name, m->name) != 0)
                 continue;
             assert_string_not_equal(o->labels, m->labels);
             assert_int_equal(o->kind, m->kind);
-            assert_string_equal(metric_info((enum metric_id)(i - 1))->name, m->name);
+            assert_string_equal(metric_describe((enum metric_id)(i - 1))->name, m->name);
         }
     }
     assert_int_equal(at, METRIC_WORDS);

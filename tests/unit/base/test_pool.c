@@ -80,7 +80,7 @@ static struct buf_pool *make(size_t limit, size_t max_large, size_t keep)
 static struct buf_pool_stats stats(const struct buf_pool *p)
 {
     struct buf_pool_stats s;
-    buf_pool_stats(p, &s);
+    buf_pool_get_stats(p, &s);
     return s;
 }
 
