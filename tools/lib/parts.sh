@@ -4,7 +4,7 @@
 
 # In the order in which they run: the cheap ones first. This array is the list; a part that is not in it is not run.
 # shellcheck disable=SC2034
-PARTS=(lint unit tsan)
+PARTS=(lint unit tsan fuzz proto)
 
 long() { [ "${SLUICE_LONG:-0}" = 1 ]; }
 
@@ -49,7 +49,7 @@ part_fuzz() {
 
 part_proto() {
     need build clients
-    build release sluice
+    build release proto-roundtrip
     counted tests/clients/protocheck/run "$BUILD"
 }
 
