@@ -1,8 +1,9 @@
 /* Kafka's messages in C: what the generated encoders and decoders share.
  *
- * proto/defs/ holds one definition per message: requests, responses, frame headers, KRaft metadata records, the
- * records of the group and transaction coordinators, and a few stored structures. tools/codegen/ turns them at
- * build time into proto/gen/<message>.h, which a user includes (proto/gen/all.h has all of them), and C files.
+ * proto/defs/ holds one definition per message: requests, responses, frame headers, KRaft metadata records,
+ * the records of the group and transaction coordinators, and a few stored structures. tools/codegen/ turns
+ * them at build time into proto/gen/<message>.h, which a user includes (proto/gen/all.h has all of them), and
+ * C files.
  *
  * A definition
  *
@@ -17,17 +18,17 @@
  *     struct Shared @4+ { ... }
  *
  * Head: kind (request response header metadata group-key group-value txn-key txn-value data), Kafka's name
- * without Request or Response, `key` (API key or record type), `class` (requests and responses: how soon clients
- * need it, A first), the versions we serve, the first flexible version (KIP-482) or `never`, and `hot` for
- * messages whose helpers are inlined. Field: Name, type, options in this order:
+ * without Request or Response, `key` (API key or record type), `class` (requests and responses: how soon
+ * clients need it, A first), the versions we serve, the first flexible version (KIP-482) or `never`, and
+ * `hot` for messages whose helpers are inlined. Field: Name, type, options in this order:
  *     []T         array of T                        T?       may be null in every version that has the field
  *     T?7+ T?1-3  may be null in those versions     @3 @3+ @3-9  versions that have the field; without: all
  *     tag N       a tagged field                    = V      default; without: zero, empty, false
  *     ignorable   an encoder drops the value in a version that cannot carry it, instead of failing
  *     inflexible  keeps its plain length in flexible versions (the client id of the request header)
- * Types: bool int8 int16 uint16 int32 uint32 int64 float64 uuid string bytes records, and structures, opened in
- * place by a brace or by `struct` at the end of the file. Versions of an inner field lie within those of the
- * structure around it.
+ * Types: bool int8 int16 uint16 int32 uint32 int64 float64 uuid string bytes records, and structures, opened
+ * in place by a brace or by `struct` at the end of the file. Versions of an inner field lie within those of
+ * the structure around it.
  *
  * The C of a message, snake_case of Kafka's names, KRaft in one piece (kraft_version):
  *     struct kp_fetch_request, struct kp_fetch_request_fetch_topic ...
@@ -35,19 +36,21 @@
  *     nullable structure   a pointer, NULL for null; any other structure is embedded
  *     void kp_<message>_init(m), kp_<message>_<structure>_init(s)    every field to its default
  *     int64_t kp_<message>_decode(m, buf, len, version, arena)
- *         Bytes consumed (the caller decides about a rest), or -EBADMSG (malformed), -ENOMEM (the arena is at its
- *         limit), -EPROTONOSUPPORT (version not defined). Every field is set, so m needs no init. Strings, bytes
- *         and records point into buf and live as long; arrays and nullable structures come from the arena.
+ *         Bytes consumed (the caller decides about a rest), or -EBADMSG (malformed), -ENOMEM (the arena is at
+ *         its limit), -EPROTONOSUPPORT (version not defined). Every field is set, so m needs no init.
+ *         Strings, bytes and records point into buf and live as long; arrays and nullable structures come
+ *         from the arena.
  *     int64_t kp_<message>_size(m, version)
  *         Encoded bytes, spliced ones not counted; -EINVAL when m does not fit the version: a field that is
- *         neither default nor ignorable and that the version lacks, a null where none may be, a string over 32767
- *         bytes; -EPROTONOSUPPORT.
+ *         neither default nor ignorable and that the version lacks, a null where none may be, a string over
+ *         32767 bytes; -EPROTONOSUPPORT.
  *     int kp_<message>_encode(m, version, w)
- *         Appends at w->len. 0, -EINVAL and -EPROTONOSUPPORT as above, or -ENOBUFS: w->cap or w->splices_cap is
- *         reached. On failure len and splices_n are as before and w->err keeps the error: later calls return it.
+ *         Appends at w->len. 0, -EINVAL and -EPROTONOSUPPORT as above, or -ENOBUFS: w->cap or w->splices_cap
+ *         is reached. On failure len and splices_n are as before and w->err keeps the error: later calls
+ *         return it.
  *
- * A nullable structure without `= null` defaults to a shared, read-only empty structure: do not write through a
- * pointer that init or decode left there, set your own.
+ * A nullable structure without `= null` defaults to a shared, read-only empty structure: do not write through
+ * a pointer that init or decode left there, set your own.
  * All functions are pure: any thread, no globals written.
  */
 #ifndef SLUICE_PROTO_CODEC_H
@@ -145,8 +148,8 @@ enum kp_kind {
     KP_KIND_DATA,
 };
 
-/* A message without its type: for tests and tools, not for the data path. The functions are those described above,
- * m a struct kp_<message>. */
+/* A message without its type: for tests and tools, not for the data path. The functions are those described
+ * above, m a struct kp_<message>. */
 struct kp_message {
     const char *name;   /* "ProduceRequest" */
     const char *c_name; /* "produce_request" */
@@ -168,8 +171,8 @@ const struct kp_api *kp_api_find(int16_t key);
 /* All APIs in ascending order of key; *n says how many. */
 const struct kp_api *kp_api_all(uint32_t *n);
 
-/* Version of the RequestHeader (1 or 2) that goes with a request of this key and version; -1 for an unknown key.
- * A version out of range is answered as if it were in. */
+/* Version of the RequestHeader (1 or 2) that goes with a request of this key and version; -1 for an unknown
+ * key. A version out of range is answered as if it were in. */
 int16_t kp_request_header_version(int16_t key, int16_t version);
 
 /* Version of the ResponseHeader (0 or 1) likewise; that of ApiVersions is always 0. */

@@ -1,8 +1,8 @@
 /* Helpers of the generated code; nothing else includes this. Hot messages define KP_INLINE first and get the
  * helpers inlined, the others call the one copy in codec.c, which keeps the code small.
  *
- * Getters return 0, -EBADMSG or -ENOMEM; putters 0, -EINVAL or -ENOBUFS; sizers add to *n and return 0 or -EINVAL.
- * flex: lengths are compact (uvarint of n + 1, 0 for null). nul: null is allowed. */
+ * Getters return 0, -EBADMSG or -ENOMEM; putters 0, -EINVAL or -ENOBUFS; sizers add to *n and return 0 or
+ * -EINVAL. flex: lengths are compact (uvarint of n + 1, 0 for null). nul: null is allowed. */
 #ifndef SLUICE_PROTO_CODEC_PRIVATE_H
 #define SLUICE_PROTO_CODEC_PRIVATE_H
 
@@ -64,8 +64,8 @@ KP_FN int kp_get_len(struct kp_reader *r, bool flex, bool wide, bool nul, int32_
 KP_FN int kp_get_str(struct kp_reader *r, bool flex, bool nul, struct kp_str *s);
 KP_FN int kp_get_bytes(struct kp_reader *r, bool flex, bool nul, struct kp_bytes *b);
 KP_FN int kp_get_records(struct kp_reader *r, bool flex, bool nul, struct kp_records *b);
-/* The count of an array and memory for its elements. min: least encoded bytes of one element, > 0; size: bytes of
- * one in C. *out is NULL when there are none. */
+/* The count of an array and memory for its elements. min: least encoded bytes of one element, > 0; size:
+ * bytes of one in C. *out is NULL when there are none. */
 KP_FN int kp_get_array(struct kp_reader *r, bool flex, bool nul, size_t min, size_t size, void **out,
                        int32_t *n);
 /* The elements of an array whose count kp_get_array checked. */

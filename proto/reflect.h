@@ -1,4 +1,5 @@
-/* What a message is made of, at run time: for tests and for tools that print messages. Linked only where used. */
+/* What a message is made of, at run time: for tests and for tools that print messages. Linked only where
+ * used. */
 #ifndef SLUICE_PROTO_REFLECT_H
 #define SLUICE_PROTO_REFLECT_H
 

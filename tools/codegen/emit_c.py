@@ -253,10 +253,17 @@ class Writer:
             c.add(f"kp_get_{suffix}(r, {n}, {n}_n{extra});")
 
     def dec_pointer(self, c, f, s):
+        """A byte tells: negative for null, else 1. In a tagged field it is a uvarint, and 0 means null."""
         n, nul = "m->" + f.c_name, self.nul_expr(f, s)
-        c.add("if (sl_unlikely(!(p = kp_take(r, 1))))")
-        c.add("    return -EBADMSG;")
-        c.open("if ((int8_t)*p < 0)")
+        if f.tag is not None:
+            c.add("uint32_t there;")
+            c.add("if (sl_unlikely(sl_uvarint32_get(&r->p, r->end, &there) < 0))")
+            c.add("    return -EBADMSG;")
+            c.open("if (there == 0)")
+        else:
+            c.add("if (sl_unlikely(!(p = kp_take(r, 1))))")
+            c.add("    return -EBADMSG;")
+            c.open("if ((int8_t)*p < 0)")
         if nul != "true":
             c.add(f"if (!({nul}))")
             c.add("    return -EBADMSG;")
@@ -314,15 +321,14 @@ class Writer:
             c.close()
 
     def dec_one_tag(self, c, f, s):
-        c.add(f"case {f.tag}:")
-        c.depth += 1
+        c.open(f"case {f.tag}:")
         known = cond(f.lo, f.hi, Range(max(s.lo, self.msg.flex), s.hi))
         if known:
             c.add(f"if (!({known}))")
             c.add("    return -EBADMSG;")
         self.dec_value(c, f, s)
         c.add("break;")
-        c.depth -= 1
+        c.close()
 
     def check_if(self, c, condition, expr):
         c.add(f"if ({condition} && sl_unlikely((rc = {expr}) < 0))")
@@ -412,7 +418,7 @@ class Writer:
                 c.add("    return -EINVAL;")
             c.add("if (sl_unlikely(!(p = kp_room(w, 1))))")
             c.add("    return -ENOBUFS;")
-            c.add(f"*p = {n} ? 1 : 0xff;")
+            c.add(f"*p = {n} ? 1 : {0 if f.tag is not None else '0xff'};")
             self.check_if(c, n, f"enc_{f.struct.c_name}({n}, w, v)")
         elif f.struct:
             self.check(c, f"enc_{f.struct.c_name}(&{n}, w, v)")

@@ -248,7 +248,7 @@ static void test_nullable_struct(void **state)
     assert_int_equal(back.assignment->topic_partitions_n, 0);
 }
 
-/* Upstream's default here is an empty structure; a null takes a tagged byte. */
+/* Upstream's default here is an empty structure; a null is a tagged zero. */
 static void test_default_struct(void **state)
 {
     struct kp_consumer_group_member_metadata_value m, back;
@@ -260,6 +260,8 @@ static void test_default_struct(void **state)
     uint8_t buf[64];
     struct kp_writer w = {.buf = buf, .cap = sizeof(buf)};
     assert_int_equal(kp_consumer_group_member_metadata_value_encode(&m, 0, &w), 0);
+    assert_memory_equal(buf + w.len - 4, ((const uint8_t[]){1, 0, 1, 0}),
+                        4); /* one tag, number 0, a byte: null */
     assert_int_equal(kp_consumer_group_member_metadata_value_decode(&back, buf, w.len, 0, &arena),
                      (int64_t)w.len);
     assert_null(back.classic_member_metadata);

@@ -1,5 +1,5 @@
-/* Every message in every version: random values survive encode and decode, every cut is refused, nothing is written
- * past the end, and what a version cannot carry is refused or dropped as the definition says. */
+/* Every message in every version: random values survive encode and decode, every cut is refused, nothing is
+ * written past the end, and what a version cannot carry is refused or dropped as the definition says. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
