@@ -5,7 +5,8 @@ target_include_directories(sluice_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(sluice_flags INTERFACE
   -Wall -Wextra -Werror -Wshadow -Wvla -Wno-unused-parameter
   -fno-omit-frame-pointer
-  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers>)
+  $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes -Wno-missing-field-initializers>
+  $<$<C_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
 # x86-64-v2 carries SSE4.2 (CRC32C); wider instructions are chosen at run time.
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   target_compile_options(sluice_flags INTERFACE -march=x86-64-v2)

@@ -166,7 +166,7 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
         rc = journal_drain(s->journal);
     store_checkpoint_path(s->store, s->cfg.shard, path, sizeof(path));
     if (!rc)
-        rc = fio_write_file(path, image.p, image.len);
+        rc = fio_write_file(path, image.data, image.len);
     sbuf_free(&image);
     if (!rc)
         journal_recycle(s->journal, generation);

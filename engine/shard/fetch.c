@@ -60,12 +60,11 @@ static void fetch_reply(struct fetch_run *run)
 // KIP-595: a fetcher whose last epoch ended earlier here is told where.
 static void part_diverging(struct part *p, struct shard_fetch_part *fp)
 {
-    struct epoch_end e;
     if (fp->last_fetched_epoch < 0)
         return;
     struct log_ends ends;
     log_get_ends(p->log, &ends);
-    epoch_end_offset(log_epochs(p->log), fp->last_fetched_epoch, ends.appended_end, &e);
+    struct epoch_end e = epoch_cache_end_offset(log_epochs(p->log), fp->last_fetched_epoch, ends.appended_end);
     if (e.epoch < 0) {
         fp->error = KERR_OFFSET_OUT_OF_RANGE;
     } else if (e.epoch < fp->last_fetched_epoch || e.end_offset < fp->fetch_offset) {

@@ -34,7 +34,7 @@ static bool offset_at_once(struct part *p, struct shard_offset_part *o, bool rea
     case TS_EARLIEST:
     case TS_EARLIEST_LOCAL:
         o->offset = e.log_start;
-        o->leader_epoch = epoch_at_offset(log_epochs(p->log), e.log_start);
+        o->leader_epoch = epoch_cache_for_offset(log_epochs(p->log), e.log_start);
         return true;
     case TS_LATEST_TIERED:
     case TS_EARLIEST_PENDING_UPLOAD:
@@ -123,9 +123,8 @@ void query_epochs(struct shard *s, uint32_t from, struct shard_epochs *q)
         if (o->error)
             continue;
         struct log_ends e;
-        struct epoch_end end;
         log_get_ends(p->log, &e);
-        epoch_end_offset(log_epochs(p->log), o->leader_epoch, e.high_watermark, &end);
+        struct epoch_end end = epoch_cache_end_offset(log_epochs(p->log), o->leader_epoch, e.high_watermark);
         o->end_epoch = end.epoch;
         o->end_offset = end.end_offset;
     }

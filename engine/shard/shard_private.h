@@ -2,6 +2,7 @@
 #ifndef SLUICE_ENGINE_SHARD_SHARD_PRIVATE_H
 #define SLUICE_ENGINE_SHARD_SHARD_PRIVATE_H
 
+#include "engine/base/log.h"
 #include "engine/base/table.h"
 #include "engine/log/validate.h"
 #include "engine/shard/shard.h"

@@ -108,7 +108,7 @@ static int begin_life(struct broker *b)
     for (uint32_t i = 0; i < n; i++) {
         sbuf_init(&images[i]);
         rc = rc ? rc : shard_first_checkpoint(b->shards[i], &life.life, &images[i]);
-        begin[i] = (struct store_shard_begin){.checkpoint = images[i].p, .checkpoint_len = images[i].len};
+        begin[i] = (struct store_shard_begin){.checkpoint = (const uint8_t *)images[i].data, .checkpoint_len = images[i].len};
     }
     if (!rc)
         rc = store_begin_life(b->store, &jc, n, begin, &life, err, sizeof(err));

@@ -2,6 +2,7 @@
 #ifndef SLUICE_TOOLS_BROKER_BROKER_PRIVATE_H
 #define SLUICE_TOOLS_BROKER_BROKER_PRIVATE_H
 
+#include "engine/base/log.h"
 #include "tools/broker/broker.h"
 
 struct broker {

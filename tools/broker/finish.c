@@ -7,55 +7,55 @@
 #include <errno.h>
 #include <string.h>
 
+enum which { ENDS, HIGH_WATERMARKS, LOG_STARTS };
 struct gather {
-    struct offset_file ends, marks, starts;
-    int rc;
+    enum which which;
+    uint32_t n;
+    struct sbuf lines;
 };
 
 static int gather_log(void *arg, struct log *l)
 {
     struct gather *g = arg;
     struct log_ends e;
-    if (sl_uuid_equal(log_topic_id(l), &meta_topic_uuid))
+    if (sl_uuid_eq(log_topic_id(l), &meta_topic_uuid))
         return 0; // the metadata log keeps no checkpoints, as upstream's does not
     log_get_ends(l, &e);
-    int rc = offset_file_add(&g->ends, log_topic(l), log_partition(l), e.appended_end);
-    if (!rc)
-        rc = offset_file_add(&g->marks, log_topic(l), log_partition(l), e.high_watermark);
-    if (!rc && e.log_start > 0)
-        rc = offset_file_add(&g->starts, log_topic(l), log_partition(l), e.log_start);
-    return rc;
+    int64_t offset = g->which == ENDS ? e.appended_end : g->which == HIGH_WATERMARKS ? e.high_watermark : e.log_start;
+    if (g->which == LOG_STARTS && offset == 0)
+        return 0;
+    g->n++;
+    return offset_checkpoint_print(&g->lines, log_topic(l), log_partition(l), offset);
 }
 
-static int write_file(struct broker *b, const char *name, const struct offset_file *f)
+static int write_file(struct broker *b, const char *name, enum which which)
 {
     char path[1200];
     struct sbuf text;
+    struct gather g = {.which = which};
+    int rc = 0;
     sbuf_init(&text);
-    snprintf(path, sizeof(path), "%s/%s", b->dir, name);
-    int rc = offset_file_print(f, &text);
+    sbuf_init(&g.lines);
+    for (uint32_t i = 0; i < b->placement.shards && !rc; i++)
+        rc = shard_each_log(b->shards[i], gather_log, &g);
     if (!rc)
-        rc = fio_write_file(path, text.p, text.len);
+        rc = offset_checkpoint_print_begin(&text, g.n);
+    if (!rc)
+        rc = sbuf_append(&text, g.lines.data, g.lines.len);
+    snprintf(path, sizeof(path), "%s/%s", b->dir, name);
+    if (!rc)
+        rc = fio_write_file(path, text.data, text.len);
     sbuf_free(&text);
+    sbuf_free(&g.lines);
     return rc;
 }
 
 static int write_checkpoints(struct broker *b)
 {
-    struct gather g = {0};
-    int rc = 0;
-    for (uint32_t i = 0; i < b->placement.shards && !rc; i++)
-        rc = shard_each_log(b->shards[i], gather_log, &g);
+    int rc = write_file(b, "recovery-point-offset-checkpoint", ENDS);
     if (!rc)
-        rc = write_file(b, "recovery-point-offset-checkpoint", &g.ends);
-    if (!rc)
-        rc = write_file(b, "replication-offset-checkpoint", &g.marks);
-    if (!rc)
-        rc = write_file(b, "log-start-offset-checkpoint", &g.starts);
-    offset_file_free(&g.ends);
-    offset_file_free(&g.marks);
-    offset_file_free(&g.starts);
-    return rc;
+        rc = write_file(b, "replication-offset-checkpoint", HIGH_WATERMARKS);
+    return rc ? rc : write_file(b, "log-start-offset-checkpoint", LOG_STARTS);
 }
 
 void finish_fiber(void *arg)

@@ -17,7 +17,8 @@ struct run {
     struct broker *b;
     struct job *jobs;
     uint32_t n, next;
-    struct offset_file points; // recovery-point-offset-checkpoint, of a directory that upstream left
+    struct offset_checkpoint *points; // recovery-point-offset-checkpoint, of a directory that upstream left
+    uint32_t points_n;
     int rc;
     struct fiber_wait wait;
 };
@@ -33,6 +34,14 @@ static int set_stray_aside(struct broker *b, const char *topic, int32_t partitio
     return rc ? rc : fio_sync_dir(b->dir);
 }
 
+static int64_t find_point(const struct run *run, const char *topic, int32_t partition)
+{
+    for (uint32_t i = 0; i < run->points_n; i++)
+        if (run->points[i].partition == partition && !strcmp(run->points[i].topic, topic))
+            return run->points[i].offset;
+    return 0;
+}
+
 static int recover_one(struct run *run, const struct job *j)
 {
     struct broker *b = run->b;
@@ -43,7 +52,7 @@ static int recover_one(struct run *run, const struct job *j)
     uint32_t shard = shard_of(&t->id, j->partition, b->placement.shards);
     struct log_env *env = shard_env(b->shards[shard]);
     meta_log_config(b->cfg, t, &lc);
-    int64_t point = offset_file_find(&run->points, t->name, j->partition, 0);
+    int64_t point = find_point(run, t->name, j->partition);
     int rc = log_recover(env, b->dir, t->name, &t->id, j->partition, store_kind(b->store),
                          store_find_log(b->store, &t->id, j->partition), point, &lc, &l, err, sizeof(err));
     if (rc == -ESTALE) {
@@ -94,6 +103,19 @@ static int jobs_list(struct run *run, const struct meta_image *img)
     return 0;
 }
 
+static int add_point(void *arg, const struct offset_checkpoint *c)
+{
+    struct run *run = arg;
+    if (run->points_n % 256 == 0) {
+        void *p = realloc(run->points, (run->points_n + 256) * sizeof(*c));
+        if (!p)
+            return -ENOMEM;
+        run->points = p;
+    }
+    run->points[run->points_n++] = *c;
+    return 0;
+}
+
 static void load_points(struct run *run)
 {
     char path[1200];
@@ -102,7 +124,7 @@ static void load_points(struct run *run)
     snprintf(path, sizeof(path), "%s/recovery-point-offset-checkpoint", run->b->dir);
     if (fio_read_file(path, 64u << 20, &text, &len))
         return; // without it every segment is checked
-    if (offset_file_parse(&run->points, (const char *)text, len))
+    if (offset_checkpoint_parse((const char *)text, len, add_point, run))
         sl_log(SL_WARN, "broker", "%s is damaged: every segment is checked", path);
     free(text);
 }
@@ -124,7 +146,7 @@ int recover_partitions(struct broker *b)
     fiber_wait(&run.wait);
     uint64_t t1 = io_now_ns(reactor_io(reactor_group_get(b->group, 0)));
     sl_log(SL_INFO, "broker", "recovered partitions=%u ms=%llu", run.n, (unsigned long long)((t1 - t0) / 1000000));
-    offset_file_free(&run.points);
+    free(run.points);
     free(run.jobs);
     return run.rc;
 }

@@ -1,0 +1,423 @@
+// A log's memory: ends, segments, append on the data path. See log.h.
+#include "engine/log/log_private.h"
+
+#include "engine/base/canary.h"
+#include "engine/base/crc32c.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { JOURNAL_PIECES = 64 };
+// A segment rolls before relative offsets run out: no batch holds more records than this.
+enum { RECORDS_PER_BATCH_MAX = 400 * 1000 * 1000 };
+
+struct segment *log_active(const struct log *l)
+{
+    return l->segments_n ? l->segments[l->segments_n - 1] : NULL;
+}
+
+void log_dir_path(const char *dir, const char *topic, int32_t partition, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s/%s-%d", dir, topic, partition);
+}
+
+struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
+                      int32_t partition, const struct log_config *cfg)
+{
+    char path[1400];
+    struct log *l = calloc(1, sizeof(*l));
+    if (!l)
+        return NULL;
+    log_dir_path(dir, topic, partition, path, sizeof(path));
+    l->env = env;
+    l->topic = strdup(topic);
+    l->dir = strdup(path);
+    l->topic_id = *topic_id;
+    l->partition = partition;
+    l->cfg = *cfg;
+    l->leader_epoch = -1;
+    producer_state_init(&l->producers, 0);
+    list_init(&l->dirty_node);
+    fiber_mutex_init(&l->io_lock);
+    if (l->topic && l->dir)
+        return l;
+    log_destroy(l);
+    return NULL;
+}
+
+int log_push_segment(struct log *l, struct segment *s)
+{
+    if (l->segments_n == l->segments_cap) {
+        uint32_t cap = l->segments_cap ? l->segments_cap * 2 : 4;
+        struct segment **p = realloc(l->segments, cap * sizeof(*p));
+        if (!p)
+            return -ENOMEM;
+        l->segments = p;
+        l->segments_cap = cap;
+    }
+    l->segments[l->segments_n++] = s;
+    return 0;
+}
+
+void log_destroy(struct log *l)
+{
+    if (!l)
+        return;
+    for (uint32_t i = 0; i < l->segments_n; i++)
+        segment_free(l->segments[i]);
+    log_mark_clean(l);
+    producer_state_destroy(&l->producers);
+    epoch_cache_destroy(&l->epochs);
+    free(l->segments);
+    free(l->marks);
+    free(l->topic);
+    free(l->dir);
+    free(l);
+}
+
+void log_adopt(struct log *l, struct log_env *env)
+{
+    SL_ASSERT(!list_linked(&l->dirty_node));
+    l->env = env;
+}
+
+struct segment *log_segment_for(const struct log *l, int64_t offset, uint32_t *index)
+{
+    uint32_t lo = 0, hi = l->segments_n;
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+        if (l->segments[mid]->base_offset <= offset)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    if (!lo)
+        return NULL;
+    if (index)
+        *index = lo - 1;
+    return l->segments[lo - 1];
+}
+
+// ---- what it is -----------------------------------------------------------------------------------------------------------
+const struct sl_uuid *log_topic_id(const struct log *l)
+{
+    return &l->topic_id;
+}
+
+const char *log_topic(const struct log *l)
+{
+    return l->topic;
+}
+
+int32_t log_partition(const struct log *l)
+{
+    return l->partition;
+}
+
+void log_get_ends(const struct log *l, struct log_ends *out)
+{
+    *out = (struct log_ends){.log_start = l->log_start,
+                             .appended_end = l->appended.offset,
+                             .durable_end = l->durable.offset,
+                             .high_watermark = l->visible.offset,
+                             .leader_epoch = l->leader_epoch};
+    out->last_stable = producer_state_last_stable(&l->producers, l->visible.offset, l->log_start);
+}
+
+const struct log_config *log_get_config(const struct log *l)
+{
+    return &l->cfg;
+}
+
+void log_set_config(struct log *l, const struct log_config *cfg)
+{
+    l->cfg = *cfg;
+}
+
+struct producer_state *log_producers(struct log *l)
+{
+    return &l->producers;
+}
+
+struct epoch_cache *log_epochs(struct log *l)
+{
+    return &l->epochs;
+}
+
+uint64_t log_size_bytes(const struct log *l)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < l->segments_n; i++)
+        n += l->segments[i]->size;
+    return n;
+}
+
+void *log_user(const struct log *l)
+{
+    return l->user;
+}
+
+void log_set_user(struct log *l, void *user)
+{
+    l->user = user;
+}
+
+uint64_t log_touched_generation(const struct log *l)
+{
+    return l->touched;
+}
+
+int log_set_leader_epoch(struct log *l, int32_t epoch)
+{
+    if (epoch <= l->leader_epoch)
+        return 0;
+    int rc = epoch_cache_assign(&l->epochs, epoch, l->appended.offset);
+    if (rc >= 0)
+        l->leader_epoch = epoch;
+    return SL_MIN(rc, 0);
+}
+
+// ---- dirty bytes ------------------------------------------------------------------------------------------------------------
+void log_mark_dirty(struct log *l, uint32_t bytes)
+{
+    l->env->dirty_bytes += bytes;
+    l->dirty_bytes += bytes;
+    if (!list_linked(&l->dirty_node)) {
+        l->dirty_since = reactor_now(l->env->r);
+        list_push_back(&l->env->dirty, &l->dirty_node);
+    }
+}
+
+void log_mark_clean(struct log *l)
+{
+    SL_ASSERT(l->env->dirty_bytes >= l->dirty_bytes);
+    l->env->dirty_bytes -= l->dirty_bytes;
+    l->dirty_bytes = 0;
+    list_remove(&l->dirty_node);
+}
+
+uint64_t log_env_oldest_dirty(const struct log_env *env)
+{
+    struct list_node *n = list_first(&env->dirty);
+    return n ? list_entry(n, struct log, dirty_node)->dirty_since : UINT64_MAX;
+}
+
+void log_env_reclaim(struct log_env *env, uint64_t bytes)
+{
+    struct list_node *n;
+    while (bytes && (n = list_first(&env->lru))) {
+        struct extent *e = list_entry(n, struct extent, lru);
+        uint64_t cap = e->cap;
+        struct segment *s = e->seg;
+        struct list_node *first = list_first(&s->extents);
+        // Memory leaves a segment from the front only; an extent behind another waits for it.
+        if (first != &e->node || !segment_drop_first(s)) {
+            list_remove(&e->lru);
+            continue;
+        }
+        bytes -= SL_MIN(bytes, cap);
+    }
+}
+
+// ---- append -----------------------------------------------------------------------------------------------------------------
+static bool must_roll(const struct log *l, const struct segment *s, uint32_t bytes, int64_t max_timestamp)
+{
+    if (s->size == 0)
+        return false;
+    if ((uint64_t)s->size + bytes > l->cfg.segment_bytes || s->sealed)
+        return true;
+    if (offset_index_is_full(&s->index) || time_index_is_full(&s->timeindex))
+        return true;
+    if (l->appended.offset - s->base_offset > INT32_MAX - RECORDS_PER_BATCH_MAX)
+        return true;
+    return s->first_timestamp >= 0 && max_timestamp >= 0 && max_timestamp - s->first_timestamp > l->cfg.segment_ms;
+}
+
+bool log_wants_roll(const struct log *l, uint32_t bytes, int64_t max_timestamp)
+{
+    struct segment *s = log_active(l);
+    return !s || must_roll(l, s, bytes, max_timestamp);
+}
+
+bool log_has_room(struct log *l, uint32_t bytes, int64_t max_timestamp)
+{
+    struct segment *s = log_active(l);
+    if (l->env->failed)
+        return true; // the append itself will say so
+    if (log_wants_roll(l, bytes, max_timestamp) || s->file < 0 || !s->index_loaded || !segment_tail_in_memory(s))
+        return false;
+    if ((uint64_t)s->size + bytes > s->allocated)
+        return false;
+    if (segment_reserve(s, l->env->tail_pool, bytes))
+        return true;
+    log_env_reclaim(l->env, bytes + (1u << 20));
+    return segment_tail_in_memory(s) && segment_reserve(s, l->env->tail_pool, bytes);
+}
+
+static void marks_push(struct log *l, const struct log_mark *m)
+{
+    if (l->marks_n == l->marks_cap) {
+        uint32_t cap = l->marks_cap ? l->marks_cap * 2 : 8;
+        struct log_mark *p = malloc(cap * sizeof(*p));
+        if (!p)
+            sl_panic("%s-%d: out of memory for appends in flight", l->topic, l->partition);
+        for (uint32_t i = 0; i < l->marks_n; i++)
+            p[i] = l->marks[(l->marks_head + i) % l->marks_cap];
+        free(l->marks);
+        l->marks = p;
+        l->marks_cap = cap;
+        l->marks_head = 0;
+    }
+    l->marks[(l->marks_head + l->marks_n++) % l->marks_cap] = *m;
+}
+
+static uint32_t pieces_as_iov(struct segment *s, uint32_t pos, uint32_t n, struct iovec *iov)
+{
+    struct log_piece p[JOURNAL_PIECES];
+    uint32_t k = segment_pieces(s, pos, n, p, JOURNAL_PIECES);
+    for (uint32_t i = 0; i < k; i++) {
+        iov[i] = (struct iovec){.iov_base = (void *)p[i].p, .iov_len = p[i].len};
+        extent_unref(p[i].ext);
+    }
+    return k;
+}
+
+// The first entry of a log in a journal file is the head of the block that it will rewrite (S5, journal.h).
+static void journal_prefix(struct log *l, struct segment *s, uint32_t pos)
+{
+    struct iovec iov[2];
+    uint64_t generation = journal_open_generation(l->env->journal);
+    if (l->touched == generation)
+        return;
+    l->touched = generation;
+    uint32_t from = SL_ALIGN_DOWN(pos, (uint32_t)IO_BLOCK);
+    if (from == pos || SL_CANARY(NO_PREFIX))
+        return;
+    uint32_t n = pieces_as_iov(s, from, pos - from, iov);
+    struct jentry e = {.type = JE_PREFIX,
+                       .flags = JE_INLINE,
+                       .topic_id = l->topic_id,
+                       .partition = l->partition,
+                       .incarnation = l->incarnation,
+                       .segment_base = s->base_offset,
+                       .position = from,
+                       .bytes = pos - from,
+                       .base_offset = l->appended.offset,
+                       .last_offset = l->appended.offset,
+                       .producer_id = -1,
+                       .base_sequence = -1,
+                       .producer_epoch = -1,
+                       .leader_epoch = l->leader_epoch};
+    for (uint32_t i = 0; i < n; i++)
+        e.crc = crc32c(e.crc, iov[i].iov_base, iov[i].iov_len);
+    journal_add(l->env->journal, &e, iov, n);
+}
+
+static void journal_batch(struct log *l, struct segment *s, uint32_t pos, const struct log_append *a,
+                          const struct batch_info *b, uint64_t *sequence)
+{
+    struct iovec iov[JOURNAL_PIECES];
+    struct jentry e = {.type = JE_BATCH,
+                       .flags = JE_INLINE,
+                       .attributes = b->attributes,
+                       .crc = b->crc,
+                       .topic_id = l->topic_id,
+                       .partition = l->partition,
+                       .incarnation = l->incarnation,
+                       .segment_base = s->base_offset,
+                       .position = pos,
+                       .bytes = a->bytes,
+                       .base_offset = a->base_offset,
+                       .last_offset = a->last_offset,
+                       .producer_id = b->producer_id,
+                       .base_sequence = b->base_sequence,
+                       .producer_epoch = b->producer_epoch,
+                       .max_timestamp = b->max_timestamp,
+                       .leader_epoch = b->leader_epoch,
+                       .record_count = b->record_count};
+    *sequence = journal_add(l->env->journal, &e, iov, pieces_as_iov(s, pos, a->bytes, iov));
+}
+
+// Indexes and timestamps of a batch that now lies at `pos`. Also used by recovery.
+void log_index_batch(struct log *l, struct segment *s, uint32_t pos, const struct batch_info *b)
+{
+    int64_t last = b->base_offset + b->last_offset_delta;
+    if (s->first_timestamp < 0)
+        s->first_timestamp = b->max_timestamp;
+    if (b->max_timestamp > s->max_timestamp) {
+        s->max_timestamp = b->max_timestamp;
+        s->max_timestamp_offset = last;
+    }
+    if (offset_index_on_batch(&s->index, l->cfg.index_interval_bytes, last, pos, b->size) == 1)
+        time_index_append(&s->timeindex, s->max_timestamp, s->max_timestamp_offset, false);
+}
+
+static int apply_state(struct log *l, const uint8_t *batch, const struct batch_info *b)
+{
+    struct producer_completed done;
+    int rc = 0;
+    if (b->producer_id >= 0 && (b->attributes & BATCH_ATTR_CONTROL))
+        rc = producer_state_apply_batch(&l->producers, batch, b->size, &done);
+    else
+        rc = producer_state_apply(&l->producers, b);
+    if (rc)
+        sl_panic("%s-%d: producer state: %s", l->topic, l->partition, strerror(-rc));
+    if (b->leader_epoch > epoch_cache_latest(&l->epochs))
+        rc = epoch_cache_assign(&l->epochs, b->leader_epoch, b->base_offset);
+    return SL_MIN(rc, 0);
+}
+
+int log_append(struct log *l, struct log_append *a)
+{
+    struct segment *s = log_active(l);
+    if (l->env->failed)
+        return l->env->failed;
+    if (!a->as_is) {
+        batch_set_base_offset(a->batch, l->appended.offset);
+        batch_set_leader_epoch(a->batch, l->leader_epoch);
+    }
+    struct batch_info b = a->info;
+    b.base_offset = batch_base_offset(a->batch);
+    b.leader_epoch = batch_leader_epoch(a->batch);
+    SL_ASSERT(b.base_offset >= l->appended.offset && s->size + a->bytes <= s->allocated && b.size == a->bytes);
+    uint32_t pos = s->size;
+    segment_copy_in(s, pos, a->batch, BATCH_ATTRIBUTES, 0, false);
+    uint32_t crc = segment_copy_in(s, pos + BATCH_ATTRIBUTES, a->batch + BATCH_ATTRIBUTES, a->bytes - BATCH_ATTRIBUTES,
+                                   0, a->check_crc);
+    if (a->check_crc && crc != b.crc) {
+        segment_scrub(s);
+        return -EBADMSG;
+    }
+    journal_prefix(l, s, pos);
+    segment_publish(s, a->bytes);
+    a->base_offset = b.base_offset;
+    a->last_offset = b.base_offset + b.last_offset_delta;
+    journal_batch(l, s, pos, a, &b, &a->sequence);
+    l->last_sequence = a->sequence;
+    l->appended = (struct log_mark){.offset = a->last_offset + 1, .seg = s, .pos = s->size};
+    marks_push(l, &l->appended);
+    log_index_batch(l, s, pos, &b);
+    log_mark_dirty(l, a->bytes);
+    return apply_state(l, a->batch, &b);
+}
+
+void log_durable_to(struct log *l, int64_t end_offset)
+{
+    while (l->marks_n && l->marks[l->marks_head].offset <= end_offset) {
+        l->durable = l->marks[l->marks_head];
+        l->marks_head = (l->marks_head + 1) % l->marks_cap;
+        l->marks_n--;
+    }
+    SL_ASSERT(l->durable.offset == end_offset);
+}
+
+void log_set_high_watermark(struct log *l, int64_t hw)
+{
+    if (hw <= l->visible.offset)
+        return;
+    SL_ASSERT(hw == l->durable.offset || hw == l->appended.offset);
+    l->visible = hw == l->durable.offset ? l->durable : l->appended;
+    producer_state_on_high_watermark(&l->producers, hw);
+}

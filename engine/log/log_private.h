@@ -1,0 +1,78 @@
+// The log's own structure; see log.h.
+#ifndef SLUICE_ENGINE_LOG_LOG_PRIVATE_H
+#define SLUICE_ENGINE_LOG_LOG_PRIVATE_H
+
+#include "engine/base/log.h"
+#include "engine/log/log.h"
+#include "engine/log/segment.h"
+
+// An end of the log and where it lies.
+struct log_mark {
+    int64_t offset;
+    struct segment *seg;
+    uint32_t pos;
+};
+
+struct log {
+    struct log_env *env;
+    void *user;
+    struct sl_uuid topic_id;
+    char *topic;
+    char *dir; // of the partition
+    int32_t partition;
+    uint32_t incarnation;
+    int32_t leader_epoch;
+    struct log_config cfg;
+    int64_t log_start;
+    struct log_mark appended, durable, visible; // visible: the high watermark
+    struct log_mark *marks; // ring: appended and not yet durable
+    uint32_t marks_head, marks_n, marks_cap;
+    uint64_t last_sequence; // journal group of the last append
+    uint64_t touched;       // last journal generation with an entry of it
+    struct segment **segments;
+    uint32_t segments_n, segments_cap;
+    struct producer_state producers;
+    struct epoch_cache epochs;
+    struct log_mark hint;   // where the last read ended
+    struct list_node dirty_node;
+    uint64_t dirty_since;
+    uint64_t dirty_bytes;
+    struct fiber_mutex io_lock; // one write-back, roll or close at a time
+    uint32_t background;        // seals under way
+    bool closed;
+};
+
+struct segment *log_active(const struct log *l);
+int log_push_segment(struct log *l, struct segment *s);
+// The segment that holds `offset`: the last whose base is at or below it. NULL: none.
+struct segment *log_segment_for(const struct log *l, int64_t offset, uint32_t *index);
+void log_mark_dirty(struct log *l, uint32_t bytes);
+void log_mark_clean(struct log *l);
+// Directory of a partition. `out` of 1400 bytes.
+void log_dir_path(const char *dir, const char *topic, int32_t partition, char *out, size_t cap);
+struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
+                      int32_t partition, const struct log_config *cfg);
+int log_write_small(struct log *l, const char *name, const struct sbuf *b);
+// Writes the producer snapshot of `offset` from an encoded image.
+int log_write_snapshot(struct log *l, int64_t offset, const uint8_t *image, size_t n);
+int log_encode_snapshot(const struct log *l, uint8_t **image, size_t *n);
+// Fiber; holds io_lock. Writes [flushed, size) of a segment once its bytes are durable in the journal.
+int log_flush_segment(struct log *l, struct segment *s, bool sync);
+// A walk over headers in large reads. Free `buf` afterwards.
+enum { LOG_SCAN_WINDOW = 256 << 10 };
+struct log_scan {
+    struct segment *seg;
+    uint8_t *buf;
+    uint32_t pos, len;
+};
+// Position and header of the batch that holds `offset`, or the first behind it. -ENOENT: behind the end of the segment.
+int log_find_batch(struct segment *s, int64_t offset, uint32_t *pos, struct batch_info *b);
+bool log_wants_roll(const struct log *l, uint32_t bytes, int64_t max_timestamp);
+void log_index_batch(struct log *l, struct segment *s, uint32_t pos, const struct batch_info *b);
+int log_scan_header(struct log_scan *sc, uint32_t pos, struct batch_info *out);
+// Fiber: copies [pos, pos + n) out, from file and memory.
+int log_read_bytes(struct segment *s, uint32_t pos, uint8_t *dst, uint32_t n);
+// Fiber: a header at `pos` of a segment, from memory or file. -EBADMSG when there is no sound batch header.
+int log_header_at(struct segment *s, uint32_t pos, struct batch_info *out);
+
+#endif

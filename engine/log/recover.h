@@ -1,0 +1,40 @@
+// Recovery of one log, in parts; see log_recover in log.h for the rules. Fibers on the boot reactor.
+#ifndef SLUICE_ENGINE_LOG_RECOVER_H
+#define SLUICE_ENGINE_LOG_RECOVER_H
+
+#include "engine/log/log_private.h"
+
+// What a partition's directory holds.
+struct recover_dir {
+    int64_t *bases; // of .log files, ascending
+    uint64_t *sizes;
+    uint32_t n, cap;
+    int64_t *snapshots; // offsets of .snapshot files, ascending
+    uint32_t snapshots_n, snapshots_cap;
+};
+int recover_list(struct log *l, struct recover_dir *d);
+void recover_dir_free(struct recover_dir *d);
+
+// Adds a segment as sealed and clean, `size` bytes long.
+struct segment *recover_add_segment(struct log *l, int64_t base, uint32_t size, int *err);
+// Removes a segment's files.
+int recover_unlink_segment(struct log *l, int64_t base);
+// The log ends at the end of its last segment, at `end`.
+void recover_set_end(struct log *l, int64_t end);
+
+// Lays journal bytes over segment blocks as they are (S5): contiguous runs are gathered and written in whole blocks.
+struct layer {
+    struct segment *seg;
+    uint8_t *buf;
+    uint32_t start, end; // of the run; start is block aligned
+    bool wrote;
+};
+int layer_put(struct layer *y, struct segment *s, uint32_t pos, const uint8_t *p, uint32_t n);
+int layer_flush(struct layer *y);
+void layer_free(struct layer *y);
+
+// recover_ours.c: from checkpoint and journal. recover_files.c: from the files alone.
+int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap);
+int recover_from_files(struct log *l, struct recover_dir *d, bool clean, int64_t recovery_point, char *err, size_t cap);
+
+#endif

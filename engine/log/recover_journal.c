@@ -1,0 +1,205 @@
+// Recovery of a log of ours: the checkpoint says how it was, the journal's entries what came after. Bytes of entries are
+// laid over the segment blocks; entries behind the checkpoint's end also move the end, the producer state, the epochs and
+// the index. Every file written is synced, and sealed ones are cut to their length again (S4, S9).
+#include "engine/log/recover.h"
+
+#include "engine/base/canary.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct replay {
+    struct log *l;
+    struct recover_dir *dir;
+    struct layer layer;
+    int64_t end;        // of the log
+    int64_t ckpt_end;   // entries below only lay bytes
+    char *err;
+    size_t cap;
+};
+
+static int broken(struct replay *r, const struct jentry *e, const char *what)
+{
+    snprintf(r->err, r->cap,
+             "journal entry of %s-%d (segment %lld, position %u, offset %lld) %s: the journal and the log do not fit "
+             "together",
+             r->l->topic, r->l->partition, (long long)e->segment_base, e->position, (long long)e->base_offset, what);
+    return -EUCLEAN;
+}
+
+static struct segment *find_segment(struct log *l, int64_t base)
+{
+    uint32_t i;
+    struct segment *s = log_segment_for(l, base, &i);
+    return s && s->base_offset == base ? s : NULL;
+}
+
+static uint64_t file_size(const struct recover_dir *d, int64_t base)
+{
+    for (uint32_t i = 0; i < d->n; i++)
+        if (d->bases[i] == base)
+            return d->sizes[i];
+    return 0;
+}
+
+// The segments that the checkpoint knows: those below its active one were cut when it was written.
+static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
+{
+    struct log *l = r->l;
+    int rc = 0;
+    for (uint32_t i = 0; i < r->dir->n && !rc; i++) {
+        int64_t base = r->dir->bases[i];
+        uint32_t size = base == c->segment_base ? c->end_position : (uint32_t)r->dir->sizes[i];
+        if (base > c->segment_base)
+            break;
+        if (base == c->segment_base && r->dir->sizes[i] < c->end_position && c->end_position) {
+            snprintf(r->err, r->cap, "%s/%020lld.log is %llu bytes long, %u were checkpointed", l->dir, (long long)base,
+                     (unsigned long long)r->dir->sizes[i], c->end_position);
+            return -EUCLEAN;
+        }
+        struct segment *s = recover_add_segment(l, base, size, &rc);
+        if (s && base == c->segment_base) {
+            s->allocated = (uint32_t)r->dir->sizes[i];
+            s->max_timestamp = c->max_timestamp;
+            s->max_timestamp_offset = c->max_timestamp_offset;
+        }
+    }
+    if (!rc && c->end_position && !find_segment(l, c->segment_base)) {
+        snprintf(r->err, r->cap, "%s/%020lld.log is missing, %u bytes of it were checkpointed", l->dir,
+                 (long long)c->segment_base, c->end_position);
+        return -EUCLEAN;
+    }
+    l->incarnation = c->incarnation;
+    l->log_start = c->log_start;
+    l->leader_epoch = c->leader_epoch;
+    r->end = r->ckpt_end = c->end_offset;
+    if (!rc && c->producers_len)
+        rc = producer_state_snapshot_load(&l->producers, c->producers, c->producers_len, c->end_offset, 0, INT64_MAX);
+    if (!rc && c->epochs_len)
+        rc = epoch_cache_load(&l->epochs, c->epochs, c->epochs_len);
+    if (rc && !r->err[0])
+        snprintf(r->err, r->cap, "the checkpoint of %s-%d cannot be read", l->topic, l->partition);
+    return rc;
+}
+
+// A segment that entries name and that the checkpoint did not know: its file was made by a roll.
+static struct segment *new_segment(struct replay *r, const struct jentry *e, int *rc)
+{
+    struct segment *last = log_active(r->l);
+    if (last && e->segment_base <= last->base_offset) {
+        *rc = broken(r, e, "names a segment that is not the next one");
+        return NULL;
+    }
+    struct segment *s = recover_add_segment(r->l, e->segment_base, 0, rc);
+    if (s)
+        s->allocated = (uint32_t)SL_MIN(file_size(r->dir, e->segment_base), (uint64_t)UINT32_MAX);
+    return s;
+}
+
+static int apply_batch(struct replay *r, struct segment *s, const struct store_entry *se)
+{
+    struct log *l = r->l;
+    const struct jentry *e = &se->e;
+    struct producer_completed done;
+    struct batch_info b;
+    if (e->base_offset < r->end || e->position != s->size)
+        return broken(r, e, "does not continue the log");
+    if (batch_parse(se->payload, e->bytes, &b) || b.base_offset != e->base_offset)
+        return broken(r, e, "holds no batch");
+    int rc = producer_state_apply_batch(&l->producers, se->payload, e->bytes, &done);
+    if (!rc && b.leader_epoch > epoch_cache_latest(&l->epochs))
+        rc = SL_MIN(epoch_cache_assign(&l->epochs, b.leader_epoch, b.base_offset), 0);
+    if (rc)
+        return rc;
+    s->size += e->bytes;
+    if (s->index_loaded)
+        log_index_batch(l, s, e->position, &b);
+    if (b.max_timestamp > s->max_timestamp) {
+        s->max_timestamp = b.max_timestamp;
+        s->max_timestamp_offset = e->last_offset;
+    }
+    l->leader_epoch = SL_MAX(l->leader_epoch, b.leader_epoch);
+    r->end = e->last_offset + 1;
+    return 0;
+}
+
+static int replay_entry(struct replay *r, const struct store_entry *se)
+{
+    const struct jentry *e = &se->e;
+    int rc = 0;
+    if (e->type != JE_BATCH && e->type != JE_PREFIX)
+        return 0;
+    struct segment *s = find_segment(r->l, e->segment_base);
+    bool behind = e->type == JE_BATCH && e->last_offset >= r->ckpt_end;
+    if (!s && e->base_offset < r->ckpt_end && e->segment_base < (r->l->segments_n ? r->l->segments[0]->base_offset : 0))
+        return 0; // of a segment that is gone
+    if (!s)
+        s = new_segment(r, e, &rc);
+    if (s && se->payload)
+        rc = layer_put(&r->layer, s, e->position, se->payload, e->bytes);
+    if (s)
+        s->users = 1; // touched: to be synced
+    return rc || !behind ? rc : apply_batch(r, s, se);
+}
+
+// Bytes that are only readable are not durable: everything laid is synced before the log serves (S4).
+static int sync_touched(struct replay *r)
+{
+    struct log *l = r->l;
+    int rc = 0;
+    for (uint32_t i = 0; i < l->segments_n && !rc; i++) {
+        struct segment *s = l->segments[i];
+        bool last = i + 1 == l->segments_n;
+        bool touched = s->users != 0;
+        s->users = 0;
+        s->flushed = s->synced = s->mem_start = s->size;
+        if (!touched)
+            continue;
+        if (!last)
+            rc = segment_cut(s);
+        else if (!SL_CANARY(NO_SYNC_ON_RECOVERY))
+            rc = fio_fsync(s->file, false);
+    }
+    return rc ? rc : fio_sync_dir(l->dir);
+}
+
+// Files of segments that no durable entry names: a roll whose first append was never acknowledged.
+static int remove_stale(struct replay *r)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < r->dir->n && !rc; i++)
+        if (!find_segment(r->l, r->dir->bases[i]))
+            rc = recover_unlink_segment(r->l, r->dir->bases[i]);
+    for (uint32_t i = 0; i < r->dir->snapshots_n && !rc; i++) {
+        char path[1500];
+        if (r->dir->snapshots[i] <= r->end)
+            continue;
+        snprintf(path, sizeof(path), "%s/%020lld.snapshot", r->l->dir, (long long)r->dir->snapshots[i]);
+        rc = fio_unlink(path, false);
+    }
+    return rc;
+}
+
+int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap)
+{
+    struct replay r = {.l = l, .dir = d, .err = err, .cap = cap};
+    int rc = sl->has_checkpoint ? load_checkpoint(&r, &sl->ckpt) : 0;
+    for (uint32_t i = 0; i < sl->entries_n && !rc; i++)
+        rc = replay_entry(&r, &sl->entries[i]);
+    if (!rc)
+        rc = layer_flush(&r.layer);
+    layer_free(&r.layer);
+    if (!rc)
+        rc = remove_stale(&r);
+    if (!rc)
+        rc = sync_touched(&r);
+    if (rc) {
+        if (!err[0])
+            snprintf(err, cap, "replaying the journal of %s-%d: %s", l->topic, l->partition, strerror(-rc));
+        return rc;
+    }
+    recover_set_end(l, r.end);
+    return 0;
+}

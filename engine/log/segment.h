@@ -1,0 +1,91 @@
+// One segment of a log: Kafka's files `%020lld.log`, `.index`, `.timeindex`, the extents that hold its recent bytes, and
+// how far it was written and synced.
+//
+//   0 ........ mem_start ......... flushed ......... size ......... allocated
+//   |- on disk ----------------------|                |- zeros, allocated ahead of the writer
+//              |- in extents ------------------------|
+//
+// mem_start <= flushed: only clean bytes leave memory, from the front. The file grows by fallocate, never by a write.
+#ifndef SLUICE_ENGINE_LOG_SEGMENT_H
+#define SLUICE_ENGINE_LOG_SEGMENT_H
+
+#include "engine/io/fiber.h"
+#include "engine/log/batch.h"
+#include "engine/log/extent.h"
+#include "engine/log/index.h"
+#include "engine/log/timeindex.h"
+
+struct log;
+
+enum segment_file { SEG_LOG, SEG_INDEX, SEG_TIMEINDEX, SEG_SNAPSHOT };
+
+struct segment {
+    struct log *log;
+    int64_t base_offset;
+    uint64_t file_id;
+    io_file file; // negative: closed
+    uint32_t size;
+    uint32_t flushed;   // written back up to here
+    uint32_t synced;    // and synced up to here
+    uint32_t allocated; // bytes of the file
+    uint32_t mem_start; // == size when nothing is in memory
+    struct list_node extents;
+    struct offset_index index;
+    struct time_index timeindex;
+    bool index_loaded;
+    uint32_t index_from;     // positions below are not in the index (an index still to be rebuilt); 0: complete
+    uint32_t index_written;  // entries that the file has
+    uint32_t timeindex_written;
+    int64_t first_timestamp; // of its first batch: age for segment.ms; -1: empty
+    int64_t max_timestamp, max_timestamp_offset;
+    bool sealed;
+    bool writing; // a write-back reads its extents
+    uint32_t users; // fibers at work on it
+};
+
+// Memory only; index_bytes is segment.index.bytes. NULL on lack of memory.
+struct segment *segment_new(struct log *l, int64_t base_offset, uint64_t file_id, uint32_t index_bytes);
+void segment_free(struct segment *s); // drops its extents; the file must be closed
+void segment_path(const struct segment *s, enum segment_file which, char *out, size_t cap);
+
+// Fibers. Opens the file (creating it when `create`). 0 or -errno.
+int segment_open(struct segment *s, bool create);
+int segment_close(struct segment *s);
+// Makes [0, want) allocated, in steps ahead of it, not past `limit` rounded up.
+int segment_allocate(struct segment *s, uint32_t want, uint32_t limit);
+// Loads the block that holds the end into memory when the end is inside a block.
+int segment_load_tail(struct segment *s, struct buf_pool *pool);
+bool segment_tail_in_memory(const struct segment *s);
+// Writes [flushed, upto) back, whole blocks; the caller made sure that upto is durable in the journal.
+int segment_write(struct segment *s, uint32_t upto);
+int segment_sync(struct segment *s);
+// Writes the index files' new entries; `final`: the whole of them, cut and synced.
+int segment_write_indexes(struct segment *s, bool final);
+// Cuts the file to its size and syncs it (S9).
+int segment_cut(struct segment *s);
+// Loads or rebuilds the indexes of a segment that is not fully indexed. 0 or -errno.
+int segment_load_index(struct segment *s);
+int segment_rebuild_index(struct segment *s, uint32_t interval_bytes);
+
+// Room for `bytes` more in extents; allocates them. False when the pool is at its limit.
+bool segment_reserve(struct segment *s, struct buf_pool *pool, uint32_t bytes);
+// Copies into the reserved extents at `pos` (== size or beyond) and returns the CRC continued from `crc`.
+uint32_t segment_copy_in(struct segment *s, uint32_t pos, const uint8_t *src, uint32_t n, uint32_t crc, bool with_crc);
+// Publishes `n` bytes at the end.
+void segment_publish(struct segment *s, uint32_t n);
+// After a copy that is not published: what lies in the last block behind the end is zero again.
+void segment_scrub(struct segment *s);
+// The pieces of memory of [pos, pos + n), all of it in extents. Returns how many; at most `max`, asserted.
+struct log_piece;
+uint32_t segment_pieces(struct segment *s, uint32_t pos, uint32_t n, struct log_piece *out, uint32_t max);
+uint32_t segment_count_pieces(struct segment *s, uint32_t pos, uint32_t n);
+// Copies [pos, pos + n) out of memory. False if it is not all there.
+bool segment_peek(struct segment *s, uint32_t pos, void *dst, uint32_t n);
+// The extents below `flushed` go on the lru.
+void segment_mark_clean(struct segment *s, struct list_node *lru);
+// Drops its first extent from memory, if it is clean.
+bool segment_drop_first(struct segment *s);
+// Reads [pos, pos + n) of the file through aligned memory into dst (n bytes, any alignment). Fiber.
+int segment_read_file(struct segment *s, uint32_t pos, void *dst, uint32_t n);
+
+#endif
