@@ -42,8 +42,8 @@ void *arena_array(struct arena *a, size_t count, size_t elem_size);
 /* A copy of n bytes at s with a NUL behind them, or NULL. */
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 
-/* Everything allocated so far becomes invalid; the first chunk is kept for the next use, unless one large request made
- * it larger than ARENA_CHUNK_MAX. */
+/* Everything allocated so far becomes invalid; the first chunk is kept for the next use, unless one large
+ * request made it larger than ARENA_CHUNK_MAX. */
 void arena_reset(struct arena *a);
 
 /* Gives all memory back; the arena is as after arena_init. */

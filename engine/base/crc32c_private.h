@@ -5,8 +5,8 @@
 
 #include "engine/base/err.h"
 
-/* Fills the tables and chooses the implementation. Runs before main; tests call it again, without hardware, on their only
- * thread. */
+/* Fills the tables and chooses the implementation. Runs before main; tests call it again, without hardware, on
+ * their only thread. */
 void crc32c_init(bool allow_hardware);
 
 /* x^n mod P in reflected form: bit 31 is the coefficient of x^0. */
