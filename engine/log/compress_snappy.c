@@ -64,7 +64,7 @@ static int block_begin(struct decompressor *d)
         return -EBADMSG;
     d->block_len = len;
     d->block_have = d->block_given = 0;
-    int rc = scratch_reserve(d->ctx, len);
+    int rc = scratch_reserve(d->ctx, SL_MAX(len, 1u));
     if (rc < 0)
         return rc;
     if (len <= LIBRARY_BLOCK_MAX) {
