@@ -8,6 +8,7 @@ producer_id i64, producer_epoch i16, base_sequence i32, count i32, records.
 
 import gzip
 import struct
+import time
 from collections import namedtuple
 
 HEADER = struct.Struct(">qiibIhiqqqhii")
@@ -101,7 +102,7 @@ def encode(
     pid=-1,
     epoch=-1,
     sequence=-1,
-    timestamp=1_700_000_000_000,
+    timestamp=None,
     codec="none",
     attributes=0,
     **override,
@@ -109,7 +110,10 @@ def encode(
     """A batch of records given as values or (key, value) or (key, value, headers).
 
     `override` replaces header fields (names of Batch) before the CRC is taken; crc=... replaces it.
+    The timestamp is now by default: upstream forgets a producer whose last batch has a timestamp of more
+    than a day ago when it next loads the partition.
     """
+    timestamp = int(time.time() * 1000) if timestamp is None else timestamp
     body = b""
     for i, r in enumerate(records):
         key, value, headers = (None, r, ()) if not isinstance(r, tuple) else (*r, ())[:3]

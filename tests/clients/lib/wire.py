@@ -17,6 +17,7 @@ NONE = 0
 CORRUPT_MESSAGE = 2
 UNKNOWN_TOPIC_OR_PARTITION = 3
 MESSAGE_TOO_LARGE = 10
+COORDINATOR_LOAD_IN_PROGRESS = 14
 TOPIC_ALREADY_EXISTS = 36
 OUT_OF_ORDER_SEQUENCE_NUMBER = 45
 DUPLICATE_SEQUENCE_NUMBER = 46
@@ -167,6 +168,19 @@ class Connection:
         answers = r.array(lambda: (r.string(), r.num("h")))
         r.done()
         return answers[0][1]
+
+    def new_producer_id(self):
+        """A producer id and epoch; retries while the broker's block of ids is being fetched, as clients do."""
+
+        def attempt():
+            error, pid, epoch = self.init_producer_id()
+            if error == COORDINATOR_LOAD_IN_PROGRESS:
+                return None
+            if error:
+                raise ValueError(f"InitProducerId answered with error {error}")
+            return pid, epoch
+
+        return wait_until(attempt, 10, "a producer id")
 
     def init_producer_id(self, transactional_id=None, timeout_ms=60000):
         r = self.call(INIT_PRODUCER_ID, 1, string(transactional_id) + struct.pack(">i", timeout_ms))
