@@ -282,7 +282,7 @@ static void test_damage(void **state)
 static void test_lz4_frames(void **state)
 {
     struct decompress_ctx d = {0};
-    const size_t n = 1100000, cap = 2 * n;
+    const size_t n = (4u << 20) + 100000, cap = 2 * n;
     uint8_t *src = malloc(n), *packed = malloc(cap), *out = malloc(cap);
     fill(src, n, 2);
     for (int linked = 0; linked < 2; linked++) {
