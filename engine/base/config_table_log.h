@@ -83,7 +83,7 @@
 /* Logs on disk. */
 #define CFG_TABLE_LOG(X) \
     X(LOG_DIRS, "log.dirs", LIST, "./data", SOME, HIGH, READ_ONLY, USED, 0, \
-      "Directories that hold the logs. The default stands back when log.dir is set.") \
+      "Directory that holds the logs; exactly one is served. The default stands back when log.dir is set.") \
     X(LOG_DIR, "log.dir", LIST, NULL, SOME, HIGH, READ_ONLY, USED, 0, \
       "A single log directory; log.dirs wins.") \
     X(METADATA_LOG_DIR, "metadata.log.dir", STRING, NULL, ANY, HIGH, READ_ONLY, USED, 0, \
