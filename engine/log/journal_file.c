@@ -216,8 +216,8 @@ static void prepare_fiber(void *arg)
     struct jfile *f;
     while (!j->closing && !j->failed && (f = next_to_prepare(j))) {
         int rc = prepare_one(j, f);
-        if (rc == -EIO) {
-            journal_fail(j, rc);
+        if (rc == -EIO || rc == -ECANCELED) {
+            journal_fail(j, rc); // a broken disk, or an io that is shut down
         } else if (rc) {
             // No space, no descriptors: the journal goes on with the files it has, and this is tried again.
             SL_LOG_EVERY(10000, SL_ERROR, "journal", "cannot prepare a file dir=%s file=%u error=%s",

@@ -77,24 +77,36 @@ static bool later_header(const struct replay_chain *c, const struct replay_file 
            g->durable_through < g->sequence && g->sequence - g->durable_through <= JOURNAL_SLOTS_MAX;
 }
 
-// Looks behind the break. -EUCLEAN if the group that is expected there was durable once.
+// What the headers behind the break say together.
+struct behind {
+    uint64_t lowest, generation; // sequence of the first one, and the latest generation
+};
+
+static void look_behind(struct replay_chain *c, const struct replay_file *f, struct behind *b)
+{
+    for (uint64_t at = f->walked; at < f->len; at += JOURNAL_BLOCK) {
+        struct jgroup g;
+        if (!later_header(c, f, at, &g))
+            continue;
+        c->durable_through = SL_MAX(c->durable_through, g.durable_through);
+        b->lowest = SL_MIN(b->lowest, g.sequence);
+        b->generation = SL_MAX(b->generation, g.generation);
+    }
+}
+
+// -EUCLEAN if the group that is expected at the break was durable once.
 static int judge_break(struct replay_chain *c, const struct cursor *cur)
 {
-    bool lost = false;
-    for (uint32_t i = 0; i < c->n; i++) {
-        const struct replay_file *f = &c->files[i];
-        for (uint64_t at = f->walked; at < f->len; at += JOURNAL_BLOCK) {
-            struct jgroup g;
-            if (!later_header(c, f, at, &g))
-                continue;
-            c->durable_through = SL_MAX(c->durable_through, g.durable_through);
-            // When not even the first sequence is known: a needed generation with a later one, or a durable
-            // predecessor, is missing.
-            lost |= cur->known ? g.durable_through >= cur->sequence
-                               : g.generation > c->first_generation || g.durable_through + 1 >= g.sequence;
-        }
-    }
-    return lost ? -EUCLEAN : 0;
+    struct behind b = {.lowest = UINT64_MAX};
+    for (uint32_t i = 0; i < c->n; i++)
+        look_behind(c, &c->files[i], &b);
+    if (b.lowest == UINT64_MAX)
+        return 0;
+    if (cur->known)
+        return c->durable_through >= cur->sequence ? -EUCLEAN : 0;
+    // Not even the first sequence is known. It is below the lowest that is there: refused if that one's predecessor was
+    // durable, or when there is a later generation.
+    return c->durable_through + 1 >= b.lowest || b.generation > c->first_generation ? -EUCLEAN : 0;
 }
 
 static void find_generations(struct replay_chain *c)
