@@ -197,7 +197,8 @@ static bool echo_flush(struct service *s)
 
 static void echo_add(struct echo *e, struct reactor *r, enum service_kind kind)
 {
-    *e = (struct echo){.s = {.kind = kind, .name = "echo", .on_msg = echo_msg, .on_flush = echo_flush}, .r = r};
+    *e = (struct echo){.s = {.kind = kind, .name = "echo", .on_msg = echo_msg, .on_flush = echo_flush},
+                       .r = r};
     reactor_add_service(r, &e->s);
     assert_ptr_equal(reactor_service(r, kind), &e->s);
 }
@@ -485,7 +486,8 @@ static void no_msg(struct service *s, uint32_t from, const struct spsc_msg *m)
 static void test_stop_order(void **state)
 {
     static const enum service_kind kinds[] = {SVC_META, SVC_SHARD, SVC_NET, SVC_SYS, SVC_COORD};
-    static const int rank[SVC_COUNT] = {[SVC_NET] = 1, [SVC_COORD] = 2, [SVC_META] = 3, [SVC_SHARD] = 4, [SVC_SYS] = 5};
+    static const int rank[SVC_COUNT] = {
+        [SVC_NET] = 1, [SVC_COORD] = 2, [SVC_META] = 3, [SVC_SHARD] = 4, [SVC_SYS] = 5};
     struct rig rig;
     struct stopper x[N][5];
     rig_make(&rig, 4);
@@ -585,10 +587,12 @@ static void test_run_until(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_timers),        cmocka_unit_test(test_ready),         cmocka_unit_test(test_turn_bound),
-        cmocka_unit_test(test_messages),      cmocka_unit_test(test_early_publish), cmocka_unit_test(test_credits),
-        cmocka_unit_test(test_credit_cancel), cmocka_unit_test(test_slots),         cmocka_unit_test(test_stop_order),
-        cmocka_unit_test(test_stalls),        cmocka_unit_test(test_run_until),
+        cmocka_unit_test(test_timers),        cmocka_unit_test(test_ready),
+        cmocka_unit_test(test_turn_bound),    cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_early_publish), cmocka_unit_test(test_credits),
+        cmocka_unit_test(test_credit_cancel), cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_stop_order),    cmocka_unit_test(test_stalls),
+        cmocka_unit_test(test_run_until),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
