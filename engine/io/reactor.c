@@ -144,10 +144,10 @@ static bool services_flush(struct reactor *r)
 
 static bool poll_io(struct reactor *r, uint64_t wait_ns)
 {
+    r->belled = false; // what the callbacks ring goes with the next poll
     int n = io_poll(r->io, wait_ns);
     if (n < 0)
         sl_panic("reactor %u: io_poll: error %d", r->id, n);
-    r->belled = false;
     return n > 0;
 }
 

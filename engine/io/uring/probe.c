@@ -107,6 +107,8 @@ void up_explain_setup_here(int err, char *out, size_t cap)
 
 // ---- set-up ------------------------------------------------------------------------------------------------------
 
+uint32_t up_setup_skip;
+
 int up_ring_setup(struct io_uring *ring, uint32_t entries, uint32_t cq_entries, uint32_t *flags)
 {
     const uint32_t base =
@@ -118,7 +120,7 @@ int up_ring_setup(struct io_uring *ring, uint32_t entries, uint32_t cq_entries, 
         base,
     };
     int rc = -EINVAL;
-    for (size_t i = 0; i < SL_ARRAY_LEN(tries) && rc == -EINVAL; i++) {
+    for (size_t i = up_setup_skip; i < SL_ARRAY_LEN(tries) && rc == -EINVAL; i++) {
         struct io_uring_params p = {.flags = tries[i], .cq_entries = cq_entries};
         rc = io_uring_queue_init_params(entries, ring, &p);
         *flags = tries[i];

@@ -178,10 +178,13 @@ static void budget_drain(struct uring *u, struct up_budget *b)
     }
 }
 
+// Without an entry now, the next poll tries again.
 static void event_arm(struct uring *u)
 {
     struct io_uring_sqe *sqe = ring_sqe(u);
-    SL_ASSERT(sqe);
+    u->event_armed = sqe != NULL;
+    if (!sqe)
+        return;
     io_uring_prep_read(sqe, u->efd, &u->efd_value, sizeof(u->efd_value), 0);
     sqe->user_data = TAG_EVENT;
 }
@@ -256,8 +259,7 @@ static int cqe_handle(struct uring *u, const struct io_uring_cqe *c)
         io_doorbell(NULL, p);
         return 0;
     case TAG_EVENT:
-        if (c->res != -ECANCELED)
-            event_arm(u);
+        u->event_armed = false;
         return 0;
     default:
         return 0;
@@ -336,8 +338,9 @@ static int up_poll(struct io *io, uint64_t wait_ns)
         rc = ring_enable(u);
         if (rc < 0)
             return rc;
-        event_arm(u);
     }
+    if (sl_unlikely(!u->event_armed))
+        event_arm(u);
     SL_DASSERT(u->owner == gettid());
     budget_drain(u, &u->file);
     budget_drain(u, &u->sock);
@@ -392,9 +395,10 @@ static void up_doorbell(struct io *from, struct io *to)
     }
     if (!sqe) {
         uint64_t one = 1;
-        // A full counter (EAGAIN) rings as well. Signal-safe: one write(2).
+        int saved = errno; // a signal handler may be calling: one write(2), and nothing else is touched
         ssize_t rc = write(t->efd, &one, sizeof(one));
         (void)rc;
+        errno = saved;
         return;
     }
     io_uring_prep_msg_ring(sqe, t->ring.ring_fd, 0, TAG_WAKE, 0);

@@ -97,6 +97,7 @@ struct uring {
     struct up_aux *aux_free;
     int efd; // doorbell from any thread
     uint64_t efd_value;
+    bool event_armed;
     // provided buffers
     struct io_uring_buf_ring *br;
     size_t br_bytes;
@@ -202,7 +203,9 @@ void up_explain_setup(int err, int disabled, uint64_t memlock, const char *kerne
 // The same, reading the system's state itself.
 void up_explain_setup_here(int err, char *out, size_t cap);
 uint32_t up_features_of(struct io_uring *ring);
-// Sets a ring up with the best flags that this kernel takes; *flags says which. 0 or -errno.
+// Sets a ring up with the best flags that this kernel takes; *flags says which. 0 or -errno. The first up_setup_skip of
+// the choices are left out: 0 but in tests of what older kernels get.
+extern uint32_t up_setup_skip;
 int up_ring_setup(struct io_uring *ring, uint32_t entries, uint32_t cq_entries, uint32_t *flags);
 
 #endif

@@ -148,11 +148,37 @@ static void test_bells(void **state)
     bell_case(false, true);
 }
 
+// What older kernels get: COOP_TASKRUN, and no flag at all.
+static void test_fallbacks(void **state)
+{
+    for (up_setup_skip = 1; up_setup_skip <= 2; up_setup_skip++) {
+        struct io *io = test_io();
+        struct uring *u = up_ring(io);
+        struct io_stat st = {0};
+        struct test_op ops[200];
+        assert_false(u->features & UP_DEFER_TASKRUN);
+        assert_int_equal(u->ring.flags & IORING_SETUP_COOP_TASKRUN,
+                         up_setup_skip == 1 ? IORING_SETUP_COOP_TASKRUN : 0);
+        for (int i = 0; i < 200; i++) {
+            test_op_init(&ops[i]);
+            io_stat(io, &ops[i].op, "/", &st);
+        }
+        for (int i = 0; i < 200; i++)
+            assert_int_equal(test_wait(io, &ops[i]), 0);
+        assert_true(st.is_dir);
+        test_io_end(io);
+        bell_case(true, false);
+        bell_case(false, false);
+        bell_case(true, true);
+    }
+    up_setup_skip = 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_probe),     cmocka_unit_test(test_words), cmocka_unit_test(test_seccomp),
-        cmocka_unit_test(test_bell_self), cmocka_unit_test(test_bells),
+        cmocka_unit_test(test_bell_self), cmocka_unit_test(test_bells), cmocka_unit_test(test_fallbacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
