@@ -72,11 +72,26 @@ struct spsc_msg *reactor_send(struct reactor *r, uint32_t to, uint16_t op)
     return m;
 }
 
+struct spsc_msg *reactor_request(struct reactor *r, uint32_t to, uint16_t op, enum service_kind kind)
+{
+    struct spsc_msg *m = reactor_send(r, to, op);
+    m->flags = (uint16_t)kind;
+    return m;
+}
+
+struct spsc_msg *reactor_reply(struct reactor *r, uint32_t to, uint16_t op, enum service_kind kind)
+{
+    struct spsc_msg *m = reactor_send(r, to, op);
+    m->flags = (uint16_t)(MSG_REPLY | kind);
+    return m;
+}
+
 // ---- taking ------------------------------------------------------------------------------------------------------
 
 static void msg_dispatch(struct reactor *r, uint32_t from, const struct spsc_msg *m)
 {
-    struct service *s = MSG_KIND(m->op) < SVC_COUNT ? r->svc[MSG_KIND(m->op)] : NULL;
+    uint32_t kind = m->flags & MSG_REPLY ? m->flags & MSG_ASKER : MSG_KIND(m->op);
+    struct service *s = kind < SVC_COUNT ? r->svc[kind] : NULL;
     if (sl_unlikely(!s || !s->on_msg))
         sl_panic("reactor %u: message %#x from %u has no service", r->id, m->op, from);
     s->on_msg(s, from, m);

@@ -28,6 +28,8 @@ enum { REACTOR_MAX = 64 };
 enum service_kind { SVC_SYS = 0, SVC_NET = 1, SVC_SHARD = 2, SVC_META = 3, SVC_COORD = 4, SVC_COUNT = 8 };
 #define MSG_OP(kind, n) ((uint16_t)(((kind) << 8) | (n)))
 #define MSG_KIND(op) ((enum service_kind)((op) >> 8))
+// Flags of a message: the low byte is the asking service's kind; MSG_REPLY sends it to that kind instead of the op's.
+enum { MSG_ASKER = 0xff, MSG_REPLY = 0x100 };
 
 // A service on a reactor. All callbacks run on the reactor's thread.
 struct service {
@@ -106,6 +108,11 @@ void reactor_credit_wait(struct reactor *r, uint32_t to, struct ready *w);
 // Stages a message to reactor `to` (may be itself) and returns its slot, to be filled at once; published at the end of
 // the turn, or earlier when half a ring is staged. Asserts that a slot is free: credits make it so.
 struct spsc_msg *reactor_send(struct reactor *r, uint32_t to, uint16_t op);
+// A request on behalf of service `kind` of this reactor: its flags carry the kind, so that the reply, which has the same
+// op, finds its way back (an op's own kind names the service that is asked).
+struct spsc_msg *reactor_request(struct reactor *r, uint32_t to, uint16_t op, enum service_kind kind);
+// The reply to a request that came from reactor `to` with flags `kind`: delivered to that service.
+struct spsc_msg *reactor_reply(struct reactor *r, uint32_t to, uint16_t op, enum service_kind kind);
 
 void timer_init(struct timer *t, void (*fire)(struct timer *));
 void timer_set(struct reactor *r, struct timer *t, uint64_t at_ns); // re-arms

@@ -80,8 +80,8 @@ const struct meta_topic *meta_find_topic(const struct meta_image *img, const cha
 const struct meta_topic *meta_find_topic_id(const struct meta_image *img, const struct sl_uuid *id);
 const struct meta_broker *meta_find_broker(const struct meta_image *img, int32_t id);
 
-// Requests to the controller: a pointer to a struct that the sender lends until the reply (same op, same pointer), one
-// credit each. Strings are borrowed for that time.
+// Requests to the controller: a pointer to a struct that the sender lends until the reply (same op, same pointer; sent with
+// reactor_request, answered with reactor_reply(.., m->flags & MSG_ASKER)), one credit each. Strings are borrowed for that time.
 enum meta_op {
     META_IMAGE = MSG_OP(SVC_META, 1),             // controller -> agent: u[0] image; answered with META_IMAGE_ACK
     META_IMAGE_ACK = MSG_OP(SVC_META, 2),

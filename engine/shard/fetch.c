@@ -51,7 +51,7 @@ static void fetch_reply(struct fetch_run *run)
     for (uint32_t i = 0; i < f->n; i++)
         state |= f->parts[i].error != 0 || f->parts[i].diverging;
     if (f->watch_key && !state && f->total < f->watch_bytes)
-        watch_register(s, f->from, f);
+        watch_register(s, f->from & 0xffff, f);
     reactor_count(s->r, METRIC_FETCH_REQUESTS, 1);
     shard_reply(s, f->from, SHARD_FETCH, f);
     free(run);

@@ -46,9 +46,10 @@ void shard_part_unref(struct part *p)
         part_free(p);
 }
 
-void shard_reply(struct shard *s, uint32_t to, uint16_t op, void *req)
+// `who`: the asking reactor and, above bit 16, its service's kind.
+void shard_reply(struct shard *s, uint32_t who, uint16_t op, void *req)
 {
-    reactor_send(s->r, to, op)->u[0] = (uint64_t)(uintptr_t)req;
+    reactor_reply(s->r, who & 0xffff, op, (enum service_kind)(who >> 16))->u[0] = (uint64_t)(uintptr_t)req;
 }
 
 int16_t shard_check_epoch(const struct part *p, int32_t current)
@@ -62,9 +63,10 @@ int16_t shard_check_epoch(const struct part *p, int32_t current)
     return current > e.leader_epoch ? KERR_UNKNOWN_LEADER_EPOCH : KERR_NONE;
 }
 
-static void shard_on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
+static void shard_on_msg(struct service *svc, uint32_t reactor, const struct spsc_msg *m)
 {
     struct shard *s = SL_CONTAINER_OF(svc, struct shard, svc);
+    uint32_t from = reactor | (uint32_t)(m->flags & MSG_ASKER) << 16;
     void *req = (void *)(uintptr_t)m->u[0];
     switch (m->op) {
     case SHARD_APPEND:
@@ -78,7 +80,7 @@ static void shard_on_msg(struct service *svc, uint32_t from, const struct spsc_m
         fetch_release(s, req);
         break;
     case SHARD_UNWATCH:
-        watch_drop(s, from, m->u[0]);
+        watch_drop(s, reactor, m->u[0]);
         break;
     case SHARD_LIST_OFFSETS:
         query_offsets(s, from, req);
@@ -99,7 +101,7 @@ static void shard_on_msg(struct service *svc, uint32_t from, const struct spsc_m
         query_describe(s, from, req);
         break;
     case SHARD_FIRED_ACK:
-        watch_ack(s, from);
+        watch_ack(s, reactor);
         break;
     default:
         sl_panic("shard %u: unknown message %u", s->cfg.shard, m->op);

@@ -104,7 +104,7 @@ struct shard {
 struct part *shard_find(struct shard *s, const struct sl_uuid *topic_id, int32_t partition);
 struct part *shard_add_part(struct shard *s, struct log *l);
 void shard_part_unref(struct part *p);
-void shard_reply(struct shard *s, uint32_t to, uint16_t op, void *req);
+void shard_reply(struct shard *s, uint32_t who, uint16_t op, void *req);
 // 0, or the error for a request that names `current` as the leader epoch it knows (-1: not checked).
 int16_t shard_check_epoch(const struct part *p, int32_t current);
 
