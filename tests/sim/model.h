@@ -1,0 +1,110 @@
+// What must be true, kept outside of the broker: every batch that was sent, where it was acknowledged, what was ever read.
+//
+//  - An acknowledged batch is in its log at the offset that was answered, once, with its bytes, in every later life.
+//  - Whatever was read at an offset stays there.
+//  - What is in a log was sent to it; nothing is there twice; a producer's batches are in the order of sending, and an
+//    idempotent producer's have no hole before any of them.
+//  - The high watermark that a reader was told of never goes back.
+#ifndef SLUICE_TESTS_SIM_MODEL_H
+#define SLUICE_TESTS_SIM_MODEL_H
+
+#include "engine/base/table.h"
+#include "engine/base/uuid.h"
+#include "tests/sim/run.h"
+
+enum attempt_state { ATTEMPT_SENT, ATTEMPT_ACKED, ATTEMPT_UNKNOWN, ATTEMPT_REFUSED };
+
+// One batch that a producer sent (again, after a restart, it is the same attempt).
+struct attempt {
+    uint32_t id; // 1..
+    uint64_t hash; // of the batch's bytes from the attributes on
+    uint32_t bytes, records;
+    struct mpart *part;
+    struct mproducer *producer;
+    uint32_t order;       // of sending, per producer and partition
+    int32_t sequence;     // idempotent: base sequence
+    enum attempt_state state;
+    int64_t offset;       // where it was acknowledged or seen; -1
+    uint64_t last_seen;   // verification that saw it
+    uint8_t *copy;        // idempotent, not acknowledged yet: to send again
+    UT_hash_handle hh;
+};
+
+struct claim {
+    uint32_t attempt; // 0: nothing known
+    bool acked, read;
+};
+
+// A partition of one incarnation of a topic.
+struct mpart {
+    struct mtopic *topic;
+    int32_t n;
+    struct claim *claims; // by offset; the first offset of a batch only has the attempt
+    uint32_t claims_cap;
+    int64_t claimed_end;  // beyond the last acknowledged or read offset
+    int64_t hw_seen;
+    int32_t epoch;
+};
+
+enum topic_state { TOPIC_CREATING, TOPIC_SERVING, TOPIC_DELETED };
+
+// One incarnation. Creation and deletion are durable in the (modelled) metadata at once.
+struct mtopic {
+    char name[16];
+    struct sl_uuid id;
+    enum topic_state state;
+    int32_t leader_epoch;
+    uint32_t parts_n;
+    struct mpart *parts;
+    struct mtopic *next;
+};
+
+enum { MODEL_INFLIGHT = 5 };
+
+// A producer as a client knows itself, across lives of the broker.
+struct mproducer {
+    uint32_t id;
+    bool idempotent;
+    int64_t pid;
+    uint32_t orders;
+    UT_hash_handle hh_unused;
+};
+
+struct model {
+    struct run *r;
+    struct mtopic *topics; // newest first
+    struct attempt **attempts; // by id
+    uint32_t attempts_n, attempts_cap;
+    struct attempt *by_hash;
+    uint64_t verifications;
+};
+
+struct model *model_create(struct run *r);
+
+struct mtopic *model_topic_add(struct model *m, const char *name, uint32_t partitions);
+// The live incarnation of a name, or NULL.
+struct mtopic *model_topic_find(struct model *m, const char *name);
+
+// A new batch was made (bytes as sent).
+struct attempt *model_sent(struct model *m, struct mpart *p, struct mproducer *pr, const uint8_t *batch, uint32_t bytes,
+                           uint32_t records, int32_t sequence);
+// It was acknowledged at `offset`.
+void model_acked(struct model *m, struct attempt *a, int64_t offset);
+
+// Reads of a partition, in one go: bytes of whole batches from the fetch, in order. `from`: the offset asked for.
+// Returns the offset after the last batch.
+int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, const uint8_t *bytes, uint64_t n);
+void model_saw_hw(struct model *m, struct mpart *p, int64_t hw);
+
+// A full verification of one partition: batches from log start to hw come in through model_verify_bytes.
+struct verify {
+    struct mpart *p;
+    int64_t next;
+    uint32_t batches;
+    uint64_t hash; // of all that was seen: equal for equal contents
+};
+void model_verify_begin(struct model *m, struct verify *v, struct mpart *p, int64_t log_start);
+void model_verify_bytes(struct model *m, struct verify *v, const uint8_t *bytes, uint64_t n);
+void model_verify_end(struct model *m, struct verify *v, int64_t hw);
+
+#endif

@@ -1,0 +1,17 @@
+// Batches to send: valid v2 batches whose payloads name their attempt, and may look like headers of ours.
+#ifndef SLUICE_TESTS_SIM_PAYLOAD_H
+#define SLUICE_TESTS_SIM_PAYLOAD_H
+
+#include "tests/sim/run.h"
+
+struct payload_spec {
+    uint32_t attempt;    // its number, unique
+    uint32_t max_bytes;  // of the batch
+    int64_t now_ms;
+    int64_t producer_id; // -1: none
+    int32_t sequence;
+};
+// Returns malloc'd bytes of one batch, and how many bytes and records.
+uint8_t *payload_make(struct run *r, const struct payload_spec *s, uint32_t *bytes, uint32_t *records);
+
+#endif

@@ -1,0 +1,69 @@
+// One simulated run: a world made of a seed, a broker's directory that lives through several lives, clients that produce
+// and read, and a model of what must be true. See scenario.c for the story, model.h for the truths.
+#ifndef SLUICE_TESTS_SIM_RUN_H
+#define SLUICE_TESTS_SIM_RUN_H
+
+#include "engine/base/canary.h"
+#include "engine/base/rand.h"
+#include "engine/io/sim/sim.h"
+
+struct model;
+struct life;
+
+// What a seed chooses once.
+struct knobs {
+    uint32_t segment_bytes;
+    uint32_t journal_bytes, journal_first, journal_files, slots, max_group, late_us, large_group;
+    uint32_t max_batch;            // bytes of a producer's largest batch
+    uint32_t tail_pool, read_pool, dirty_bytes, writeback_ms, fetch_window;
+    uint32_t topics, partitions;   // at most
+    uint32_t producers, consumers;
+    uint32_t pause_us;             // between a producer's batches, at most
+    uint32_t lives;
+    bool faults;                   // short I/O, stalls, refused space
+    bool tight_disk;
+    bool imitate;                  // payloads that look like headers
+    bool follow_cut;               // endings follow an answer closely
+};
+
+// Sums over seeds; a child writes it for its parent.
+struct totals {
+    uint64_t lives, clean_stops, kills, power_cuts, boots_broken; // boots_broken: ended while recovering
+    uint64_t batches_acked, batches_read, records_acked, bytes_acked, deletes, creates, duplicates;
+    uint64_t faults, events, virtual_ns, late_writes, garbage_sectors, lost_sectors;
+    uint64_t hash;
+};
+
+struct run {
+    uint64_t seed;
+    bool verbose, trace;
+    struct sim_world *w;
+    struct sim_host *host;
+    struct sl_rand *rng;
+    struct knobs k;
+    struct model *model;
+    struct totals *sum;
+    uint32_t life_no;
+    bool calm; // faults have stopped: what fails now is a bug
+};
+
+// Ends the process with the seed and the last events. Any oracle calls it.
+__attribute__((noreturn, format(printf, 2, 3))) void run_fail(struct run *r, const char *fmt, ...);
+// A line of the story, when asked for.
+__attribute__((format(printf, 2, 3))) void run_say(struct run *r, const char *fmt, ...);
+
+static inline uint32_t run_below(struct run *r, uint32_t n)
+{
+    return (uint32_t)sl_rand_below(r->rng, n);
+}
+static inline bool run_chance(struct run *r, uint32_t num, uint32_t den)
+{
+    return sl_rand_chance(r->rng, num, den);
+}
+// Between lo and hi, small values more often.
+uint64_t run_skewed(struct run *r, uint64_t lo, uint64_t hi);
+
+// scenario.c: the whole story of one seed.
+void scenario_run(struct run *r);
+
+#endif

@@ -1,0 +1,346 @@
+// The story of one seed: lives that end in every way, then faults stop, and everything must still be there.
+//
+//   lives 1..n    boot (sometimes cut short) - verify, sometimes - traffic - clean stop, kill -9 or power cut
+//   then calm     boot, verify, traffic, drain, verify; kill, boot, verify: the same; boot again: the same;
+//                 clean stop: the files alone hold everything; boot from clean, verify: the same
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/log/batch.h"
+#include "tests/sim/traffic.h"
+
+#define MS  1000000ull
+#define SEC 1000000000ull
+
+// ---- chance ----------------------------------------------------------------------------------------------------------
+uint64_t run_skewed(struct run *r, uint64_t lo, uint64_t hi)
+{
+    if (hi <= lo)
+        return lo;
+    uint64_t span = hi - lo;
+    unsigned bits = 64 - (unsigned)__builtin_clzll(span);
+    uint64_t mask = (1ull << (1 + run_below(r, bits))) - 1;
+    return lo + SL_MIN(sl_rand_u64(r->rng) & mask, span);
+}
+
+void run_say(struct run *r, const char *fmt, ...)
+{
+    if (!r->verbose)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    fprintf(stderr, "%12.6f ", (double)sim_now_ns(r->w) / 1e9);
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+    va_end(ap);
+}
+
+void run_fail(struct run *r, const char *fmt, ...)
+{
+    va_list ap;
+    fflush(stdout);
+    fprintf(stderr, "FAILED seed=%" PRIu64 " life=%u: ", r->seed, r->life_no);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fprintf(stderr, "\nlast events:\n");
+    sim_trace_dump(r->w, r->trace ? 4096 : 24);
+    fflush(stderr);
+    _exit(1);
+}
+
+static uint32_t one_of(struct run *r, const uint32_t *v, uint32_t n)
+{
+    return v[run_below(r, n)];
+}
+#define ONE_OF(r, ...) one_of(r, (const uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+static void knobs_make(struct run *r)
+{
+    struct knobs *k = &r->k;
+    k->segment_bytes = ONE_OF(r, 8192, 16384, 16384, 65536);
+    k->max_batch = SL_MIN(ONE_OF(r, 600, 3000, 6000, 12000), k->segment_bytes);
+    k->journal_bytes = 65536;
+    k->journal_first = ONE_OF(r, 65536, 65536, 40960);
+    k->journal_files = ONE_OF(r, 3, 3, 4);
+    k->slots = ONE_OF(r, 1, 1, 2, 4);
+    k->max_group = ONE_OF(r, 4096, 8192, 16384);
+    k->late_us = ONE_OF(r, 100, 2000);
+    k->large_group = ONE_OF(r, 1024, 8192, 262144);
+    k->tail_pool = 2 << 20;
+    k->read_pool = 2 << 20;
+    k->dirty_bytes = ONE_OF(r, 4096, 16384, 65536, 1 << 20);
+    k->writeback_ms = ONE_OF(r, 1, 20, 100, 1000);
+    k->fetch_window = ONE_OF(r, 4096, 65536, 1 << 20);
+    k->topics = 1 + run_below(r, 3);
+    k->partitions = ONE_OF(r, 1, 2, 4, 8);
+    k->producers = 1 + run_below(r, 5);
+    k->consumers = run_below(r, 4);
+    k->pause_us = ONE_OF(r, 100, 1000, 1000, 20000);
+    k->lives = 2 + run_below(r, 8);
+    k->faults = run_chance(r, 1, 2);
+    k->tight_disk = run_chance(r, 1, 8);
+    k->imitate = run_chance(r, 1, 2);
+    k->follow_cut = run_chance(r, 1, 2);
+}
+
+static void world_config(struct sim_config *c, uint64_t seed)
+{
+    struct sl_rand g;
+    sl_rand_seed(&g, seed * 77 + 5);
+    sim_config_default(c, seed);
+    c->poll_batch = sl_rand_chance(&g, 1, 2) ? 0 : 1 + (uint32_t)sl_rand_below(&g, 3);
+    if (sl_rand_chance(&g, 1, 3)) { // a slow disk: much is in flight
+        c->disk_write = (struct sim_latency){200000, 4000000, 60000000, 20000};
+        c->disk_sync = (struct sim_latency){500000, 8000000, 100000000, 20000};
+    } else if (sl_rand_chance(&g, 1, 3)) { // a very fast one
+        c->disk_write = (struct sim_latency){1000, 10000, 0, 0};
+        c->disk_sync = (struct sim_latency){2000, 20000, 0, 0};
+        c->disk_read = (struct sim_latency){1000, 10000, 0, 0};
+    }
+    c->turn_max_ns = sl_rand_chance(&g, 1, 2) ? 5000 : 100000;
+    c->trace_records = 4096;
+    c->recv_buffers = 1;
+    c->recv_size = 64;
+}
+
+static void faults_on(struct run *r)
+{
+    struct sim_faults *f = sim_world_faults(r->w);
+    r->calm = false;
+    if (r->k.faults) {
+        f->short_read = run_chance(r, 1, 2) ? 50000 : 0;
+        f->short_write = run_chance(r, 1, 2) ? 50000 : 0;
+        f->stall = run_chance(r, 1, 2) ? 2000 : 0;
+        f->enospc = run_chance(r, 1, 4) ? 2000 : 0;
+        f->eio_write = run_chance(r, 1, 16) ? 500 : 0;
+        f->eio_sync = run_chance(r, 1, 16) ? 500 : 0;
+    }
+    if (r->k.tight_disk)
+        sim_disk_set_capacity(r->host, run_chance(r, 1, 2) ? sim_disk_used(r->host) + 4096u * run_below(r, 256) : 0);
+    if (run_chance(r, 1, 4))
+        sim_wall_jump(r->w, (int64_t)run_skewed(r, 0, 3600000) - 600000);
+}
+
+static void faults_off(struct run *r)
+{
+    struct sim_faults *f = sim_world_faults(r->w);
+    f->short_read = f->short_write = f->stall = f->enospc = f->eio_write = f->eio_sync = 0;
+    sim_disk_set_capacity(r->host, 0);
+    r->calm = true;
+}
+
+// ---- the parts of a life --------------------------------------------------------------------------------------------------
+static void wait_or_fail(struct run *r, struct life *l, bool (*done)(void *), void *arg, const char *what)
+{
+    if (sim_run(r->w, 120 * SEC, done, arg))
+        return;
+    char text[200];
+    traffic_describe(l->t, text, sizeof(text));
+    run_fail(r, "%s does not end: %s", what, text);
+}
+
+// True: it serves. False: it ended while it started.
+static bool boot_life(struct run *r, struct life *l)
+{
+    wait_or_fail(r, l, life_booted, l, "the start");
+    if (!l->broken)
+        return true;
+    if (r->calm || !(r->k.faults || r->k.tight_disk))
+        run_fail(r, "the start failed: %s", l->err);
+    run_say(r, "  start failed by faults: %s", l->err);
+    life_kill(l);
+    return false;
+}
+
+static void stop_life(struct run *r, struct life *l)
+{
+    traffic_stop(l->t);
+    wait_or_fail(r, l, traffic_idle, l->t, "draining the clients");
+    life_stop(l);
+    wait_or_fail(r, l, life_stopped, l, "the stop");
+    life_finish(l);
+    wait_or_fail(r, l, life_finished, l, "the end of the stop");
+    if (l->rc && r->calm)
+        run_fail(r, "%s", l->err);
+    if (!l->rc)
+        r->sum->clean_stops++;
+    life_free(l);
+}
+
+struct acks_wait {
+    struct life *l;
+    uint64_t want;
+};
+
+static bool acks_came(void *arg)
+{
+    struct acks_wait *w = arg;
+    return traffic_acks(w->l->t) >= w->want;
+}
+
+static void end_life(struct run *r, struct life *l)
+{
+    uint32_t how = run_below(r, 8);
+    if (how < 3)
+        life_kill(l);
+    else if (how < 6 || !l->serving)
+        life_power_cut(l);
+    else
+        stop_life(r, l);
+}
+
+static void one_life(struct run *r)
+{
+    faults_on(r);
+    struct life *l = life_start(r);
+    if (run_chance(r, 1, 4) && !sim_run(r->w, run_skewed(r, 1000, 40 * MS), life_booted, l)) {
+        end_life(r, l);
+        return;
+    }
+    if (!boot_life(r, l))
+        return;
+    traffic_start(l->t, run_chance(r, 1, 2), false);
+    if (r->k.follow_cut) { // the end comes right behind an answer
+        struct acks_wait w = {l, run_skewed(r, 1, 400)};
+        sim_run(r->w, SEC, acks_came, &w);
+        if (run_chance(r, 1, 2))
+            sim_run(r->w, run_skewed(r, 1, MS), NULL, NULL);
+    } else {
+        sim_run(r->w, run_skewed(r, 1000, SEC), NULL, NULL);
+    }
+    end_life(r, l);
+    if (run_chance(r, 1, 4))
+        sim_advance(r->w, run_skewed(r, 1, SEC));
+}
+
+// A life without traffic: what is there?
+static struct life *look(struct run *r, uint64_t *content)
+{
+    struct life *l = life_start(r);
+    boot_life(r, l);
+    traffic_start(l->t, true, true);
+    wait_or_fail(r, l, traffic_idle, l->t, "verification");
+    *content = traffic_content(l->t);
+    return l;
+}
+
+static void same(struct run *r, uint64_t a, uint64_t b, const char *what)
+{
+    if (a != b)
+        run_fail(r, "the logs are not the same %s", what);
+}
+
+// ---- the files after a clean stop, without any code of the broker ------------------------------------------------------------
+struct file_walk {
+    struct run *r;
+    struct verify v;
+};
+
+static void check_segment(void *arg, const char *path, uint64_t size)
+{
+    struct file_walk *fw = arg;
+    size_t n = strlen(path);
+    if (n < 4 || strcmp(path + n - 4, ".log"))
+        return;
+    uint8_t *b = malloc(size + 1);
+    SL_ASSERT(b);
+    if (sim_disk_read(fw->r->host, path, 0, b, size) != (int64_t)size)
+        run_fail(fw->r, "%s cannot be read after a clean stop", path);
+    if (size && strtoll(strrchr(path, '/') + 1, NULL, 10) != fw->v.next)
+        run_fail(fw->r, "%s: offset %" PRId64 " was expected in its name", path, fw->v.next);
+    model_verify_bytes(fw->r->model, &fw->v, b, size);
+    free(b);
+}
+
+static void check_files(struct run *r)
+{
+    if (sim_disk_size(r->host, LIFE_DIR "/sluice.journal.d") != -ENOENT)
+        run_fail(r, "the journal directory is there after a clean stop");
+    if (sim_disk_size(r->host, LIFE_DIR "/.kafka_cleanshutdown") < 0)
+        run_fail(r, "there is no .kafka_cleanshutdown after a clean stop");
+    for (struct mtopic *t = r->model->topics; t; t = t->next) {
+        for (uint32_t k = 0; t->state == TOPIC_SERVING && k < t->parts_n; k++) {
+            struct file_walk fw = {.r = r};
+            char dir[256];
+            snprintf(dir, sizeof(dir), "%s/%s-%u", LIFE_DIR, t->name, k);
+            model_verify_begin(r->model, &fw.v, &t->parts[k], 0);
+            sim_disk_walk(r->host, dir, check_segment, &fw);
+            model_verify_end(r->model, &fw.v, t->parts[k].hw_seen);
+        }
+    }
+}
+
+static void calm_end(struct run *r)
+{
+    uint64_t first, again, third, clean;
+    run_say(r, "calm");
+    faults_off(r);
+    struct life *l = life_start(r);
+    boot_life(r, l);
+    traffic_start(l->t, true, false);
+    sim_run(r->w, run_skewed(r, MS, SEC), NULL, NULL);
+    wait_or_fail(r, l, traffic_open, l->t, "opening");
+    traffic_stop(l->t);
+    wait_or_fail(r, l, traffic_idle, l->t, "draining the clients");
+    traffic_verify(l->t);
+    wait_or_fail(r, l, traffic_verified, l->t, "verification");
+    first = traffic_content(l->t);
+    if (run_chance(r, 1, 2))
+        life_kill(l);
+    else
+        life_power_cut(l);
+    l = look(r, &again);
+    same(r, first, again, "after a recovery");
+    life_kill(l);
+    l = look(r, &third);
+    same(r, again, third, "after a second recovery");
+    stop_life(r, l);
+    check_files(r);
+    l = look(r, &clean);
+    same(r, third, clean, "after a clean stop");
+    stop_life(r, l);
+    check_files(r);
+    const struct sim_stats *s = sim_world_stats(r->w);
+    if (s->extending_writes)
+        run_fail(r, "%" PRIu64 " direct writes extended their file", s->extending_writes);
+}
+
+static void failed(void *arg, const char *what)
+{
+    run_fail(arg, "%s", what);
+}
+
+void scenario_run(struct run *r)
+{
+    struct sim_config c;
+    world_config(&c, r->seed);
+    c.on_fail = failed;
+    c.on_fail_arg = r;
+    r->w = sim_world_create(&c);
+    SL_ASSERT(r->w);
+    r->rng = sim_rand(r->w);
+    r->host = sim_host_create(r->w);
+    r->model = model_create(r);
+    knobs_make(r);
+    run_say(r, "segments %u, batches to %u, journal %u x %u, slots %u, groups %u, %u producers, %u readers%s%s%s",
+            r->k.segment_bytes, r->k.max_batch, r->k.journal_files, r->k.journal_bytes, r->k.slots, r->k.max_group,
+            r->k.producers, r->k.consumers, r->k.faults ? ", faults" : "", r->k.tight_disk ? ", tight disk" : "",
+            r->k.imitate ? ", imitation" : "");
+    for (uint32_t k = 0; k < r->k.lives; k++)
+        one_life(r);
+    calm_end(r);
+    const struct sim_stats *s = sim_world_stats(r->w);
+    r->sum->faults += s->faults;
+    r->sum->events += s->events;
+    r->sum->late_writes += s->late_writes;
+    r->sum->garbage_sectors += s->garbage_sectors;
+    r->sum->lost_sectors += s->lost_sectors;
+    r->sum->virtual_ns += sim_now_ns(r->w);
+    r->sum->hash = sim_trace_hash(r->w);
+}
