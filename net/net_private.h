@@ -206,6 +206,7 @@ void conn_close(struct conn *c, const char *why);
 void conn_maybe_free(struct conn *c);
 void conn_read_more(struct conn *c); // receives if it may
 void conn_start_requests(struct conn *c);
+void conn_discard(struct net *n, io_sock sock); // closes a socket that became no connection
 // frame.c: takes whole frames off the assembly buffer. False: the connection was closed.
 bool frame_take_all(struct conn *c);
 int frame_reserve(struct conn *c, uint32_t want); // 0, or -ENOMEM: waits for memory
@@ -220,5 +221,9 @@ void req_free(struct req *r);
 void req_finish(struct req *r);
 // fetch_session.c
 void fetch_sessions_destroy(struct net *n);
+// call.c
+void net_on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m);
+// net.c: tells the reactor when the stop is complete
+void net_maybe_stopped(struct net *n);
 
 #endif

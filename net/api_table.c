@@ -1,0 +1,24 @@
+// The APIs that are served, by key: what is not here is not advertised and closes the connection.
+#include "net/net_private.h"
+
+static const struct api_handler *const HANDLERS[] = {
+    &api_produce,          &api_fetch,         &api_list_offsets,
+    &api_metadata,         &api_find_coordinator, &api_api_versions,
+    &api_create_topics,    &api_delete_topics, &api_init_producer_id,
+    &api_offset_for_leader_epoch, &api_describe_configs, &api_create_partitions,
+    &api_describe_cluster, &api_describe_topic_partitions,
+};
+
+const struct api_handler *const *api_all(uint32_t *n)
+{
+    *n = SL_ARRAY_LEN(HANDLERS);
+    return HANDLERS;
+}
+
+const struct api_handler *api_find(int16_t key)
+{
+    for (uint32_t i = 0; i < SL_ARRAY_LEN(HANDLERS); i++)
+        if (HANDLERS[i]->key == key)
+            return HANDLERS[i];
+    return NULL;
+}

@@ -1,0 +1,113 @@
+// Calls to shards and the controller on behalf of requests, with credits; and watches.
+#include "net/net_private.h"
+
+static void call_go(struct call *c)
+{
+    struct net *n = c->net;
+    if (!reactor_credit_take(n->r, c->to, 1)) {
+        reactor_credit_wait(n->r, c->to, &c->wait);
+        return;
+    }
+    HASH_ADD_PTR(n->calls, ptr, c);
+    reactor_request(n->r, c->to, c->op, SVC_NET)->u[0] = (uint64_t)(uintptr_t)c->ptr;
+}
+
+static void call_retry(struct ready *w)
+{
+    call_go(SL_CONTAINER_OF(w, struct call, wait));
+}
+
+void call_send(struct call *c, struct req *r, uint32_t to, uint16_t op, void *ptr, void (*done)(struct call *c))
+{
+    c->wait = (struct ready){.run = call_retry};
+    list_init(&c->wait.node);
+    c->net = r->net;
+    c->req = r;
+    c->to = to;
+    c->op = op;
+    c->ptr = ptr;
+    c->done = done;
+    call_go(c);
+}
+
+void call_release(struct net *n, uint32_t to)
+{
+    reactor_credit_give(n->r, to, 1);
+}
+
+static void call_reply(struct net *n, const struct spsc_msg *m)
+{
+    void *ptr = (void *)(uintptr_t)m->u[0];
+    struct call *c = NULL;
+    HASH_FIND_PTR(n->calls, &ptr, c);
+    SL_ASSERT(c && c->op == m->op);
+    HASH_DEL(n->calls, c);
+    if (!c->keep_credit)
+        reactor_credit_give(n->r, c->to, 1);
+    c->done(c);
+}
+
+static void fired(struct net *n, uint32_t from, const struct spsc_msg *m)
+{
+    struct shard_fired *f = (struct shard_fired *)(uintptr_t)m->u[0];
+    for (uint32_t i = 0; i < f->n; i++) {
+        struct net_watch *w = NULL;
+        HASH_FIND(hh, n->watches, &f->keys[i], sizeof(f->keys[i]), w);
+        if (w)
+            w->fired(w);
+    }
+    reactor_send(n->r, from, SHARD_FIRED_ACK)->u[0] = m->u[0];
+}
+
+void net_on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
+{
+    struct net *n = SL_CONTAINER_OF(svc, struct net, svc);
+    if (m->op == SHARD_FIRED)
+        fired(n, from, m);
+    else
+        call_reply(n, m);
+}
+
+void net_watch_add(struct net *n, struct net_watch *w)
+{
+    w->key = ++n->next_watch;
+    HASH_ADD(hh, n->watches, key, sizeof(w->key), w);
+}
+
+void net_watch_remove(struct net *n, struct net_watch *w)
+{
+    HASH_DEL(n->watches, w);
+}
+
+uint32_t net_shards(const struct net *n)
+{
+    return n->cfg.placement->shards;
+}
+
+uint32_t net_shard_of(const struct net *n, const struct sl_uuid *topic_id, int32_t partition)
+{
+    return shard_of(topic_id, partition, n->cfg.placement->shards);
+}
+
+uint32_t net_shard_reactor(const struct net *n, uint32_t shard)
+{
+    return n->cfg.placement->shard_reactor[shard];
+}
+
+uint32_t net_controller_reactor(const struct net *n)
+{
+    return net_shard_reactor(n, net_shard_of(n, &meta_topic_uuid, 0));
+}
+
+const struct meta_image *net_image(const struct net *n)
+{
+    return meta_image_get(n->r);
+}
+
+const struct meta_endpoint *conn_endpoint(const struct conn *c, const struct meta_broker *b)
+{
+    for (uint32_t i = 0; i < b->endpoints_n; i++)
+        if (!strcmp(b->endpoints[i].listener, c->listener->name))
+            return &b->endpoints[i];
+    return b->endpoints_n ? &b->endpoints[0] : NULL;
+}
