@@ -29,7 +29,7 @@ void fiber_wake(struct fiber *f);
 void fiber_abandon_all(struct reactor *r);
 // Fibers of `r` that have not finished.
 uint32_t fiber_count(const struct reactor *r);
-void fiber_yield(void);              // lets a turn pass
+void fiber_yield(void); // lets a turn pass
 void fiber_sleep(uint64_t ns);
 
 // A wait group for fibers: add before starting, done when finished, wait parks until the count is 0.
@@ -53,7 +53,7 @@ void fiber_unlock(struct fiber_mutex *m);
 // ---- I/O that suspends the running fiber. Results >= 0 or -errno; whole transfers. --------------------------------
 io_file fio_open(const char *path, uint32_t flags, uint32_t mode);
 int fio_close(io_file f);
-int fio_read(io_file f, void *buf, size_t len, uint64_t pos);          // bytes read: less than len only at the end
+int fio_read(io_file f, void *buf, size_t len, uint64_t pos); // bytes read: less than len only at the end
 int fio_write(io_file f, const void *buf, size_t len, uint64_t pos, uint32_t flags); // 0: all written
 int fio_fsync(io_file f, bool datasync);
 int fio_fallocate(io_file f, uint64_t pos, uint64_t len);

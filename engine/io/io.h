@@ -31,10 +31,10 @@ typedef void (*io_done_fn)(struct io_op *op, int32_t res);
 // One operation in flight. Zero it, set `done`, keep it alive until `done` ran for the last time.
 struct io_op {
     io_done_fn done;
-    uint32_t flags;    // out: IO_OP_*
-    uint32_t buf_id;   // out: with IO_OP_BUFFER, the provided buffer, to give back with io_buf_return
-    uint8_t *buf;      // out: with IO_OP_BUFFER, its bytes
-    uint64_t priv[6];  // the implementation's
+    uint32_t flags;   // out: IO_OP_*
+    uint32_t buf_id;  // out: with IO_OP_BUFFER, the provided buffer, to give back with io_buf_return
+    uint8_t *buf;     // out: with IO_OP_BUFFER, its bytes
+    uint64_t priv[6]; // the implementation's
 };
 enum {
     IO_OP_MORE = 1u << 0,      // multishot (or zero-copy): `done` will run again for this op
@@ -70,7 +70,8 @@ struct io_dirent {
     char name[256];
     bool is_dir;
 };
-typedef int (*io_dirent_fn)(void *arg, const struct io_dirent *e); // non-zero stops the listing and is returned
+typedef int (*io_dirent_fn)(void *arg,
+                            const struct io_dirent *e); // non-zero stops the listing and is returned
 
 // What an implementation provides. Use the io_* wrappers below, not the table.
 struct io_vtable {
@@ -79,7 +80,8 @@ struct io_vtable {
     void (*open)(struct io *, struct io_op *, const char *path, uint32_t flags, uint32_t mode);
     void (*close)(struct io *, struct io_op *, io_file f);
     void (*read)(struct io *, struct io_op *, io_file f, void *buf, uint32_t len, uint64_t pos);
-    void (*write)(struct io *, struct io_op *, io_file f, const void *buf, uint32_t len, uint64_t pos, uint32_t fl);
+    void (*write)(struct io *, struct io_op *, io_file f, const void *buf, uint32_t len, uint64_t pos,
+                  uint32_t fl);
     void (*writev)(struct io *, struct io_op *, io_file f, const struct iovec *iov, uint32_t n, uint64_t pos,
                    uint32_t fl);
     void (*fsync)(struct io *, struct io_op *, io_file f, bool datasync);
@@ -138,8 +140,8 @@ static inline void io_read(struct io *io, struct io_op *op, io_file f, void *buf
     io->vt->read(io, op, f, buf, len, pos);
 }
 // Writes up to `len` bytes at `pos`; with IO_WRITE_DSYNC they are durable when done says so.
-static inline void io_write(struct io *io, struct io_op *op, io_file f, const void *buf, uint32_t len, uint64_t pos,
-                            uint32_t flags)
+static inline void io_write(struct io *io, struct io_op *op, io_file f, const void *buf, uint32_t len,
+                            uint64_t pos, uint32_t flags)
 {
     io->vt->write(io, op, f, buf, len, pos, flags);
 }
@@ -302,8 +304,16 @@ static inline void io_doorbell(struct io *from, struct io *to)
     to->vt->doorbell(from, to);
 }
 // Counters kept by the implementation.
-enum { IO_CTR_SQES, IO_CTR_ENTERS, IO_CTR_CQES, IO_CTR_CQ_OVERFLOW, IO_CTR_DOORBELLS, IO_CTR_FSYNCS, IO_CTR_DSYNC_WRITES,
-       IO_CTR_COUNT };
+enum {
+    IO_CTR_SQES,
+    IO_CTR_ENTERS,
+    IO_CTR_CQES,
+    IO_CTR_CQ_OVERFLOW,
+    IO_CTR_DOORBELLS,
+    IO_CTR_FSYNCS,
+    IO_CTR_DSYNC_WRITES,
+    IO_CTR_COUNT
+};
 static inline uint64_t io_counter(struct io *io, uint32_t which)
 {
     return io->vt->counter(io, which);

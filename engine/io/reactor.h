@@ -27,7 +27,7 @@ enum { REACTOR_MAX = 64 };
 // Service kinds: the high byte of a message's op.
 enum service_kind { SVC_SYS = 0, SVC_NET = 1, SVC_SHARD = 2, SVC_META = 3, SVC_COORD = 4, SVC_COUNT = 8 };
 #define MSG_OP(kind, n) ((uint16_t)(((kind) << 8) | (n)))
-#define MSG_KIND(op) ((enum service_kind)((op) >> 8))
+#define MSG_KIND(op)    ((enum service_kind)((op) >> 8))
 // Flags of a message: the low byte is the asking service's kind; MSG_REPLY sends it to that kind instead of the op's.
 enum { MSG_ASKER = 0xff, MSG_REPLY = 0x100 };
 
@@ -61,7 +61,8 @@ struct ready {
 // ---- set-up ------------------------------------------------------------------------------------------------------
 // Makes `n` reactors (1..REACTOR_MAX); ios[i] is reactor i's io and stays the caller's to destroy after the group.
 // `credits`: requests in flight per ordered pair, a power of two. NULL on lack of memory.
-struct reactor_group *reactor_group_create(uint32_t n, struct io *const *ios, uint32_t credits, struct metrics *m);
+struct reactor_group *reactor_group_create(uint32_t n, struct io *const *ios, uint32_t credits,
+                                           struct metrics *m);
 void reactor_group_destroy(struct reactor_group *g);
 struct reactor *reactor_group_get(struct reactor_group *g, uint32_t i);
 uint32_t reactor_group_size(const struct reactor_group *g);

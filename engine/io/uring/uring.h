@@ -5,21 +5,31 @@
 #include "engine/io/io.h"
 
 struct uring_config {
-    uint32_t entries;      // SQ size, power of two; CQ is 8 times that, or more if the rest needs it
-    uint32_t recv_buffers; // provided buffers for multishot receive: number (power of two, at most 32768; 0: none)
-    uint32_t recv_size;    // and bytes of each
-    uint32_t sockets;      // sockets open at once that the CQ has room for; 0: as many as `entries`. Above it operations
-                           // on sockets queue in software behind others
+    uint32_t entries; // SQ size, power of two; CQ is 8 times that, or more if the rest needs it
+    uint32_t
+        recv_buffers; // provided buffers for multishot receive: number (power of two, at most 32768; 0: none)
+    uint32_t recv_size; // and bytes of each
+    uint32_t
+        sockets; // sockets open at once that the CQ has room for; 0: as many as `entries`. Above it operations
+                 // on sockets queue in software behind others
 };
 
 struct uring_probe {
     char kernel[64];
-    uint32_t features;    // UP_*
-    char line[512];       // one line for the start-up log
-    char why[512];        // if the probe failed: what is missing and what a person can do about it
+    uint32_t features; // UP_*
+    char line[512];    // one line for the start-up log
+    char why[512];     // if the probe failed: what is missing and what a person can do about it
 };
-enum { UP_DEFER_TASKRUN = 1, UP_SEND_ZC = 2, UP_SENDMSG_ZC = 4, UP_MSG_RING = 8, UP_PBUF_RING = 16,
-       UP_RECV_MULTI = 32, UP_ZC_REPORT = 64, UP_SPARSE_BUFS = 128 };
+enum {
+    UP_DEFER_TASKRUN = 1,
+    UP_SEND_ZC = 2,
+    UP_SENDMSG_ZC = 4,
+    UP_MSG_RING = 8,
+    UP_PBUF_RING = 16,
+    UP_RECV_MULTI = 32,
+    UP_ZC_REPORT = 64,
+    UP_SPARSE_BUFS = 128
+};
 
 // Checks what this kernel offers. 0, or -errno with `why` filled (kernel too old, kernel.io_uring_disabled, seccomp,
 // memlock, ...).

@@ -247,6 +247,56 @@ static void test_messages(void **state)
     rig_free(&rig);
 }
 
+// A reply with the request's own op goes to the service that asked, not to the one that the op names.
+struct asker {
+    struct service s;
+    struct reactor *r;
+    uint64_t answer;
+    uint32_t replies;
+};
+
+static void asker_msg(struct service *s, uint32_t from, const struct spsc_msg *m)
+{
+    struct asker *a = SL_CONTAINER_OF(s, struct asker, s);
+    if (m->flags & MSG_REPLY) {
+        assert_int_equal(m->flags & MSG_ASKER, s->kind);
+        a->answer = m->u[0];
+        a->replies++;
+        return;
+    }
+    assert_int_equal(MSG_KIND(m->op), s->kind);
+    uint64_t question = m->u[0];
+    reactor_reply(a->r, from, m->op, (enum service_kind)(m->flags & MSG_ASKER))->u[0] = question * 2;
+}
+
+static void test_request_reply(void **state)
+{
+    static const enum service_kind kinds[] = {SVC_NET, SVC_COORD, SVC_SHARD};
+    struct rig rig;
+    struct asker a[2][3];
+    rig_make(&rig, 4);
+    for (uint32_t i = 0; i < 2; i++) {
+        for (int k = 0; k < 3; k++) {
+            a[i][k] =
+                (struct asker){.s = {.kind = kinds[k], .name = "asker", .on_msg = asker_msg}, .r = rig.r[i]};
+            reactor_add_service(rig.r[i], &a[i][k].s);
+        }
+    }
+    for (uint64_t k = 0; k < 3;
+         k++) // each asks the other reactor's shard; the shard asks one of its own kind
+        reactor_request(rig.r[0], 1, MSG_OP(SVC_SHARD, 5), kinds[k])->u[0] = 10 + k;
+    reactor_request(rig.r[1], 1, MSG_OP(SVC_SHARD, 5), SVC_NET)->u[0] = 21; // and within one reactor
+    rig_settle(&rig);
+    for (uint64_t k = 0; k < 3; k++) {
+        assert_int_equal(a[0][k].replies, 1);
+        assert_int_equal(a[0][k].answer, 2 * (10 + k));
+    }
+    assert_int_equal(a[1][0].replies, 1);
+    assert_int_equal(a[1][0].answer, 42);
+    assert_true(a[1][1].replies == 0 && a[1][2].replies == 0);
+    rig_free(&rig);
+}
+
 // Half a ring is published early, and half a ring's worth more still fits.
 static void test_early_publish(void **state)
 {
@@ -589,10 +639,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timers),        cmocka_unit_test(test_ready),
         cmocka_unit_test(test_turn_bound),    cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_early_publish), cmocka_unit_test(test_credits),
-        cmocka_unit_test(test_credit_cancel), cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_stop_order),    cmocka_unit_test(test_stalls),
-        cmocka_unit_test(test_run_until),
+        cmocka_unit_test(test_request_reply), cmocka_unit_test(test_early_publish),
+        cmocka_unit_test(test_credits),       cmocka_unit_test(test_credit_cancel),
+        cmocka_unit_test(test_slots),         cmocka_unit_test(test_stop_order),
+        cmocka_unit_test(test_stalls),        cmocka_unit_test(test_run_until),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
