@@ -81,6 +81,7 @@ void conn_close(struct conn *c, const char *why)
     if (c->receiving)
         io_cancel(reactor_io(c->net->r), &c->recv_op);
     list_remove(&c->mem_wait);
+    held_return(c);
     c->ops++; // the caller still uses it
     drop_unstarted(c);
     if (c->on_close)
@@ -106,16 +107,41 @@ static bool room_for(struct conn *c, uint32_t n)
     return frame_reserve(c, c->in_len + n) == 0;
 }
 
-// Provided bytes always find a place: they are few (the provided buffers), and dropping them would lose the stream.
-static void take_provided(struct conn *c, const uint8_t *p, uint32_t n)
+// Moves held provided buffers into the assembly buffer. False: memory is still short.
+static bool held_drain(struct conn *c)
 {
-    if (!room_for(c, n)) {
+    uint32_t k = 0;
+    for (; k < c->held_n && !c->closing; k++) {
+        if (!room_for(c, c->held[k].n))
+            break;
+        memcpy(c->in + c->in_len, c->held[k].p, c->held[k].n);
+        c->in_len += c->held[k].n;
+        io_buf_return(reactor_io(c->net->r), c->held[k].id);
+    }
+    c->held_n -= k;
+    memmove(c->held, c->held + k, c->held_n * sizeof(c->held[0]));
+    return c->held_n == 0;
+}
+
+static void held_return(struct conn *c)
+{
+    while (c->held_n)
+        io_buf_return(reactor_io(c->net->r), c->held[--c->held_n].id);
+}
+
+// Bytes that find no memory stay in their provided buffer, which throttles the ring, until frames are freed.
+static void take_provided(struct conn *c, struct io_op *op, uint32_t n)
+{
+    if (c->held_n == CONN_HELD_MAX) {
+        io_buf_return(reactor_io(c->net->r), op->buf_id);
         conn_close(c, "no memory for its frames (sluice.pool.bytes)");
         return;
     }
-    memcpy(c->in + c->in_len, p, n);
-    c->in_len += n;
-    frame_take_all(c);
+    c->held[c->held_n].p = op->buf;
+    c->held[c->held_n].id = op->buf_id;
+    c->held[c->held_n++].n = n;
+    if (held_drain(c))
+        frame_take_all(c);
 }
 
 static bool wants_direct(const struct conn *c)
@@ -133,10 +159,10 @@ static void multi_done(struct io_op *op, int32_t res)
     if (has && res > 0 && !c->closing) {
         reactor_count(n->r, METRIC_NET_BYTES_IN, (uint64_t)res);
         c->last_active = reactor_now(n->r);
-        take_provided(c, op->buf, (uint32_t)res);
-    }
-    if (has)
+        take_provided(c, op, (uint32_t)res);
+    } else if (has) {
         io_buf_return(reactor_io(n->r), op->buf_id);
+    }
     if (!more && !c->closing && (res == 0 || (res < 0 && res != -ENOBUFS && res != -ECANCELED && res != -EINTR)))
         recv_ended(c, res);
     bool stop = wants_direct(c) || c->requests_n >= CONN_REQUESTS_MAX || list_linked(&c->mem_wait);
@@ -194,6 +220,8 @@ static void choose_mode(struct conn *c)
 void conn_read_more(struct conn *c)
 {
     struct io *io = reactor_io(c->net->r);
+    if (c->closing || (c->held_n && !held_drain(c)))
+        return;
     if (c->in_len >= 4 && !frame_take_all(c))
         return;
     if (!may_receive(c))

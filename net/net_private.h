@@ -23,6 +23,7 @@ struct req;
 enum {
     CONN_REQUESTS_MAX = 64,     // requests read ahead of their answers, per connection
     REQ_ARENA_LIMIT = 32 << 20, // decoded structures of one request
+    CONN_HELD_MAX = 16,         // provided buffers that a connection may keep while it waits for memory
 };
 
 // A piece of output: an encoded buffer with splices of record bytes, in order.
@@ -151,6 +152,11 @@ struct conn {
     // assembly of the next frame: [0, in_len) of in_cap bytes
     uint8_t *in;
     uint32_t in_cap, in_len;
+    struct {
+        uint8_t *p;
+        uint32_t id, n;
+    } held[CONN_HELD_MAX]; // provided buffers that found no frame memory yet
+    uint32_t held_n;
     struct list_node mem_wait; // on net->mem_waiters
     uint64_t mem_since;
     struct list_node requests; // struct req, arrival order, until answered

@@ -112,8 +112,8 @@ static void send_result(struct conn *c, int32_t res)
     }
     if (!list_empty(&c->out) && !c->closing)
         out_flush(c);
-    else if (list_empty(&c->out))
-        conn_read_more(c);
+    else
+        ready_push(c->net->r, &c->go); // reads on, or closes when the peer has shut its side down
 }
 
 static void send_done(struct io_op *op, int32_t res)
