@@ -57,6 +57,12 @@ void conn_maybe_free(struct conn *c)
     net_maybe_stopped(n);
 }
 
+static void held_return(struct conn *c)
+{
+    while (c->held_n)
+        io_buf_return(reactor_io(c->net->r), c->held[--c->held_n].id);
+}
+
 // Requests that never started are not answered.
 static void drop_unstarted(struct conn *c)
 {
@@ -121,12 +127,6 @@ static bool held_drain(struct conn *c)
     c->held_n -= k;
     memmove(c->held, c->held + k, c->held_n * sizeof(c->held[0]));
     return c->held_n == 0;
-}
-
-static void held_return(struct conn *c)
-{
-    while (c->held_n)
-        io_buf_return(reactor_io(c->net->r), c->held[--c->held_n].id);
 }
 
 // Bytes that find no memory stay in their provided buffer, which throttles the ring, until frames are freed.
