@@ -31,12 +31,15 @@ part_tsan() {
     counted tools/lib/units.py --jobs "$JOBS" "$BUILD/tsan/bin" 'unit_*'
 }
 
+# The storage engine in a simulated world: fixed seeds, the same seeds twice, and every rule broken once.
 part_sim() {
-    local last=200
-    long && last=20000
+    local last=300 canary=400
+    long && last=20000 canary=4000
     need build
     build asan sluice-sim
-    counted "$BUILD/asan/sluice-sim" --seeds "1..$last"
+    checked "$BUILD/asan/sluice-sim" --seeds "1..$last" --jobs "$JOBS"
+    checked "$BUILD/asan/sluice-sim" --seeds 1..20 --replay-check --jobs "$JOBS"
+    checked "$BUILD/asan/sluice-sim" --canaries --seeds "1..$canary" --jobs "$JOBS"
 }
 
 part_fuzz() {
@@ -64,4 +67,17 @@ client_cases() {
     counted tests/clients/run "$BUILD/asan" --deps "$BUILD" "${args[@]}"
 }
 
-part_clients() { client_cases matrix; }
+part_clients() { client_cases; }
+
+# Killed under load, again and again; what was acknowledged or read must be there. The long form also times a restart
+# over 2 GB, with the program that users run.
+part_kill9() {
+    local rounds=10
+    long && rounds=200
+    need build clients
+    build asan sluiced
+    counted tests/clients/kill9 "$BUILD/asan" --deps "$BUILD" --rounds "$rounds"
+    long || return 0
+    build release sluiced
+    counted tests/clients/restart2g "$BUILD"
+}
