@@ -148,9 +148,10 @@ static inline unsigned batch_attr_codec(uint16_t attributes)
     return attributes & BATCH_ATTR_CODEC_MASK;
 }
 
+/* Offset of the last record; wraps if the fields are nonsense. */
 static inline int64_t batch_info_last_offset(const struct batch_info *b)
 {
-    return b->base_offset + b->last_offset_delta;
+    return (int64_t)((uint64_t)b->base_offset + (uint64_t)b->last_offset_delta);
 }
 
 static inline bool batch_info_is_control(const struct batch_info *b)

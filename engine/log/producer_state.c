@@ -300,9 +300,10 @@ static void complete(struct producer_state *s, const struct producer_marker *m,
                      struct producer_completed *done)
 {
     uint32_t at = 0;
-    while (at < s->ongoing.count && s->ongoing.t[at].first_offset != done->first_offset)
+    while (at < s->ongoing.count && (s->ongoing.t[at].first_offset != done->first_offset ||
+                                     s->ongoing.t[at].producer_id != m->producer_id))
         at++;
-    SL_ASSERT(at < s->ongoing.count && s->ongoing.t[at].producer_id == m->producer_id);
+    SL_ASSERT(at < s->ongoing.count);
     struct producer_txn t = s->ongoing.t[at];
     txns_remove(&s->ongoing, at);
     t.last_offset = m->offset;
@@ -353,7 +354,8 @@ int producer_marker_parse(const uint8_t *p, size_t n, struct producer_marker *ou
         return 0;
     *out = (struct producer_marker){.producer_id = b.producer_id,
                                     .offset = b.base_offset,
-                                    .timestamp = b.base_timestamp + r.timestamp_delta,
+                                    .timestamp =
+                                        (int64_t)((uint64_t)b.base_timestamp + (uint64_t)r.timestamp_delta),
                                     .epoch = b.producer_epoch,
                                     .commit = type == RECORD_CONTROL_COMMIT};
     if (b.attributes & BATCH_ATTR_LOG_APPEND_TIME)
@@ -366,7 +368,8 @@ int producer_state_apply_batch(struct producer_state *s, const uint8_t *p, size_
 {
     struct batch_info b;
     done->first_offset = -1;
-    if (batch_parse(p, n, &b) < 0)
+    if (batch_parse(p, n, &b) < 0 || b.base_offset < 0 || b.last_offset_delta < 0 ||
+        batch_info_last_offset(&b) < b.base_offset || batch_info_last_offset(&b) == INT64_MAX)
         return -EBADMSG;
     if (!batch_info_is_control(&b))
         return producer_state_apply(s, &b);
@@ -431,7 +434,9 @@ void producer_state_on_log_start(struct producer_state *s, int64_t log_start)
 
 bool producer_entry_expired(const struct producer_entry *e, int64_t now_ms, int64_t expiration_ms)
 {
-    return e->txn_first_offset < 0 && now_ms - e->last_timestamp >= expiration_ms;
+    /* A last timestamp may be any number that a client chose. */
+    int64_t idle = (int64_t)((uint64_t)now_ms - (uint64_t)e->last_timestamp);
+    return e->txn_first_offset < 0 && idle >= expiration_ms;
 }
 
 uint32_t producer_state_expire(struct producer_state *s, int64_t now_ms, int64_t expiration_ms)

@@ -143,7 +143,7 @@ int producer_state_apply_marker(struct producer_state *s, const struct producer_
                                 struct producer_completed *done);
 
 /* Recovery: applies the whole batch at p (n bytes, offsets assigned), data or control. done->first_offset is
- * -1 unless it ended a transaction. Returns 0, -ENOMEM, or -EBADMSG when a control batch cannot be read. */
+ * -1 unless it ended a transaction. Returns 0, -ENOMEM, or -EBADMSG when offsets are impossible or a control batch cannot be read. */
 int producer_state_apply_batch(struct producer_state *s, const uint8_t *p, size_t n,
                                struct producer_completed *done);
 

@@ -167,7 +167,8 @@ int partition_metadata_print(struct sbuf *out, const struct sl_uuid *topic_id)
 }
 
 /* Java properties, as far as these files go: "key=value" or "key:value" lines, white space around the separator,
- * comments behind # or !, a backslash takes the next character as it is. Continued lines and \uXXXX are refused. */
+ * comments behind # or !, a backslash takes the next character as it is. Continued lines, \uXXXX and control characters
+ * are refused. */
 static int property_take(const char **p, const char *end, bool key, char *buf, size_t cap)
 {
     size_t n = 0;
@@ -180,7 +181,7 @@ static int property_take(const char **p, const char *end, bool key, char *buf, s
                 return -EBADMSG;
             c = **p;
         }
-        if (c == '\0' || n + 1 >= cap)
+        if ((unsigned char)c < 0x20 || n + 1 >= cap)
             return -EBADMSG;
         buf[n++] = c;
     }

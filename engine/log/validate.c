@@ -107,12 +107,13 @@ int16_t validate_crc(struct validate_result *out, uint32_t computed)
 int16_t validate_check_batch(const struct validate_rules *r, struct validate_result *out)
 {
     const struct batch_info *b = &out->info;
-    if (r->origin != VALIDATE_CLIENT)
-        return KERR_NONE;
+    bool client = r->origin == VALIDATE_CLIENT;
     if (b->last_offset_delta < 0)
         return validate_fail(out, KERR_INVALID_RECORD, "the batch's last offset delta is negative");
-    if (b->record_count <= 0)
+    if (b->record_count < client)
         return validate_fail(out, KERR_INVALID_RECORD, "the batch's record count is not positive");
+    if (!client)
+        return KERR_NONE;
     if ((int64_t)b->last_offset_delta + 1 != b->record_count)
         return validate_fail(out, KERR_INVALID_RECORD, "record count and last offset delta disagree");
     if (batch_info_is_control(b))
