@@ -59,8 +59,10 @@ static void shard_ready(void *arg, int err)
         l->rc = fail(l, err, "a shard could not open its journal");
         l->broken = true;
     }
-    if (++l->ready == l->shards_n && !l->broken)
-        l->serving = true;
+    if (++l->ready < l->shards_n || l->broken)
+        return;
+    l->serving = true;
+    l->extended = sim_world_stats(l->r->w)->extending_writes;
 }
 
 static int make_shards(struct life *l)
@@ -241,8 +243,17 @@ struct life *life_start(struct run *r)
     return l;
 }
 
+// Once it serves, no write makes a file longer: space is allocated before bytes are accepted (S8).
+static void check_extending(struct life *l)
+{
+    uint64_t n = sim_world_stats(l->r->w)->extending_writes - l->extended;
+    if (l->serving && n)
+        run_fail(l->r, "%llu direct writes extended their file", (unsigned long long)n);
+}
+
 static void life_ended(struct life *l)
 {
+    check_extending(l);
     if (!l->serving)
         l->r->sum->boots_broken++;
     l->over = true;
@@ -321,6 +332,7 @@ void life_free(struct life *l)
 {
     sim_detach(l->p);
     traffic_free(l->t);
+    check_extending(l);
     for (uint32_t i = 0; i < l->shards_n; i++) {
         check_pool(l, shard_env(l->shards[i])->tail_pool, "tail", i);
         check_pool(l, shard_env(l->shards[i])->read_pool, "read", i);

@@ -28,6 +28,7 @@ struct life {
     bool broken;   // boot failed, with rc and err
     bool stopped;  // clean stop: all services stopped
     bool finished; // and the directory is marked clean
+    uint64_t extended; // writes that made a file longer, when it began to serve
     int rc;
     char err[900];
     enum store_kind kind;

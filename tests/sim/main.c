@@ -4,6 +4,7 @@
 //   sluice-sim --seeds A..B [--jobs J]            many; exit 1 at the first that fails, with its number
 //   sluice-sim --canary NAME ...                  with one rule broken: exit 0 if a seed notices, 1 if none does
 //   sluice-sim --canaries [--seeds A..B]          every canary in turn, each with those seeds at most
+//   sluice-sim --without LIST ...                 leaves parts out: deletes,faults,tight-disk,imitation,kills,cuts
 //   sluice-sim --replay-check ...                 runs every seed twice and compares the hashes of all events
 //
 // Each seed runs in a process of its own: a crash is that seed's failure, and what a killed life leaves in memory goes.
@@ -26,6 +27,7 @@ struct options {
     uint32_t jobs;
     bool verbose, trace, replay_check, canaries;
     enum sl_canary canary;
+    uint32_t without;
 };
 
 struct job {
@@ -49,7 +51,7 @@ static void child(const struct options *o, uint64_t seed, struct totals *sum)
         sl_log_set_sink(silent, NULL);
     if (o->canary != SL_CANARY_NONE && !o->verbose && !freopen("/dev/null", "w", stderr))
         _exit(2);
-    struct run r = {.seed = seed, .verbose = o->verbose, .trace = o->trace, .sum = sum};
+    struct run r = {.seed = seed, .verbose = o->verbose, .trace = o->trace, .without = o->without, .sum = sum};
     scenario_run(&r);
     _exit(0);
 }
@@ -198,6 +200,7 @@ static int run_canaries(const struct options *o)
 static int usage(void)
 {
     fprintf(stderr, "usage: sluice-sim [--seed N | --seeds A..B] [--jobs N] [--verbose] [--trace] [--replay-check]\n"
+                    "                  [--without LIST]"
                     "                  [--canary NAME | --canaries]\ncanaries:\n");
     for (unsigned c = 1; c < SL_CANARY_COUNT; c++)
         fprintf(stderr, "  %-24s %s\n", sl_canary_name((enum sl_canary)c), sl_canary_text((enum sl_canary)c));
@@ -213,6 +216,21 @@ static bool parse_range(const char *s, struct options *o)
     const char *b = end + 2;
     o->to = strtoull(b, &end, 10);
     return end != b && *end == 0 && o->to >= o->from;
+}
+
+static bool parse_without(const char *s, struct options *o)
+{
+    static const char *const names[] = {"deletes", "faults", "tight-disk", "imitation", "kills", "cuts"};
+    while (*s) {
+        size_t n = strcspn(s, ","), k = 0;
+        while (k < SL_ARRAY_LEN(names) && (strlen(names[k]) != n || strncmp(names[k], s, n) != 0))
+            k++;
+        if (k == SL_ARRAY_LEN(names))
+            return false;
+        o->without |= 1u << k;
+        s += n + (s[n] == ',');
+    }
+    return true;
 }
 
 static bool parse(struct options *o, int argc, char **argv)
@@ -233,6 +251,9 @@ static bool parse(struct options *o, int argc, char **argv)
             o->from = o->to = strtoull(v, NULL, 10);
         else if (strcmp(a, "--seeds") == 0 && ++k) {
             if (!parse_range(v, o))
+                return false;
+        } else if (strcmp(a, "--without") == 0 && ++k) {
+            if (!parse_without(v, o))
                 return false;
         } else if (strcmp(a, "--jobs") == 0 && ++k)
             o->jobs = (uint32_t)strtoul(v, NULL, 10);

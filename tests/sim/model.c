@@ -135,12 +135,12 @@ void model_acked(struct model *m, struct attempt *a, int64_t offset)
     a->copy = NULL;
 }
 
-void model_saw_hw(struct model *m, struct mpart *p, int64_t hw)
+void model_saw_hw(struct model *m, struct mpart *p, int64_t known, int64_t hw)
 {
-    if (hw < p->hw_seen)
+    if (hw < known)
         run_fail(m->r, "%s-%d: the high watermark went back from %lld to %lld", p->topic->name, p->n,
-                 (long long)p->hw_seen, (long long)hw);
-    p->hw_seen = hw;
+                 (long long)known, (long long)hw);
+    p->hw_seen = SL_MAX(p->hw_seen, hw);
 }
 
 // One batch as it came from the broker; *size its bytes.

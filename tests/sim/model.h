@@ -94,7 +94,8 @@ void model_acked(struct model *m, struct attempt *a, int64_t offset);
 // Reads of a partition, in one go: bytes of whole batches from the fetch, in order. `from`: the offset asked for.
 // Returns the offset after the last batch.
 int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, const uint8_t *bytes, uint64_t n);
-void model_saw_hw(struct model *m, struct mpart *p, int64_t hw);
+// A reader was told of `hw` by a request sent when `known` was known.
+void model_saw_hw(struct model *m, struct mpart *p, int64_t known, int64_t hw);
 
 // A full verification of one partition: batches from log start to hw come in through model_verify_bytes.
 struct verify {

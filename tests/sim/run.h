@@ -23,7 +23,18 @@ struct knobs {
     bool faults;                   // short I/O, stalls, refused space
     bool tight_disk;
     bool imitate;                  // payloads that look like headers
+    bool deletes;                  // topics are deleted, and created again under their names
     bool follow_cut;               // endings follow an answer closely
+};
+
+// Parts of the story that can be left out, to narrow a failure down.
+enum {
+    WITHOUT_DELETES = 1u << 0,
+    WITHOUT_FAULTS = 1u << 1,
+    WITHOUT_TIGHT_DISK = 1u << 2,
+    WITHOUT_IMITATION = 1u << 3,
+    WITHOUT_KILLS = 1u << 4,
+    WITHOUT_CUTS = 1u << 5,
 };
 
 // Sums over seeds; a child writes it for its parent.
@@ -37,6 +48,7 @@ struct totals {
 struct run {
     uint64_t seed;
     bool verbose, trace;
+    uint32_t without; // WITHOUT_*
     struct sim_world *w;
     struct sim_host *host;
     struct sl_rand *rng;

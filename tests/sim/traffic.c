@@ -408,12 +408,13 @@ static uint8_t *fetch(struct traffic *t, struct mpart *p, int64_t offset, uint32
     return NULL;
 }
 
-static void check_range(struct traffic *t, struct mpart *p, int64_t offset, const struct shard_fetch_part *part)
+static void check_range(struct traffic *t, struct mpart *p, int64_t offset, int64_t known,
+                        const struct shard_fetch_part *part)
 {
-    if (part->error == KERR_OFFSET_OUT_OF_RANGE && offset <= p->hw_seen && offset >= 0)
+    if (part->error == KERR_OFFSET_OUT_OF_RANGE && offset <= known && offset >= 0)
         run_fail(run_of(t), "%s-%d: offset %lld is out of range (%lld to %lld) though %lld was shown", p->topic->name,
                  p->n, (long long)offset, (long long)part->log_start, (long long)part->high_watermark,
-                 (long long)p->hw_seen);
+                 (long long)known);
 }
 
 static void watch_wait(struct traffic *t, struct reactor *r, uint32_t to, uint64_t key)
@@ -446,14 +447,14 @@ static void read_once(struct traffic *t, int64_t *tail, struct mpart **last)
     if (!take_credit(t, here(), to, false))
         return;
     struct shard_fetch_part part;
-    int64_t n;
+    int64_t n, known = p->hw_seen;
     uint64_t key = run_chance(run, 1, 2) ? ++t->next_key : 0;
     uint32_t max = (uint32_t)run_skewed(run, 1, 3 * run->k.max_batch);
     uint8_t *b = fetch(t, p, *tail, max, key, &part, &n);
     if (n >= 0 && !t->l->over) {
-        check_range(t, p, *tail, &part);
+        check_range(t, p, *tail, known, &part);
         if (!part.error) {
-            model_saw_hw(run->model, p, part.high_watermark);
+            model_saw_hw(run->model, p, known, part.high_watermark);
             *tail = model_read(run->model, p, *tail, part.high_watermark, b, (uint64_t)n);
         }
         if (n == 0 && !part.error && key)
@@ -484,7 +485,7 @@ static void verify_part(struct traffic *t, struct mpart *p)
     struct run *run = run_of(t);
     struct verify v;
     struct shard_fetch_part part;
-    int64_t hw = -1;
+    int64_t hw = -1, known = p->hw_seen;
     uint32_t empty = 0;
     uint32_t to = life_reactor_of(t->l, p);
     for (bool first = true; first || v.next < hw;) {
@@ -504,7 +505,7 @@ static void verify_part(struct traffic *t, struct mpart *p)
             model_verify_begin(run->model, &v, p, part.log_start);
         first = false;
         hw = part.high_watermark;
-        model_saw_hw(run->model, p, hw);
+        model_saw_hw(run->model, p, known, hw);
         model_verify_bytes(run->model, &v, b, (uint64_t)n);
         free(b);
         empty = n ? 0 : empty + 1;
@@ -611,7 +612,7 @@ static void admin_once(struct traffic *t)
         open_topic(t, m);
     } else if (m->state == TOPIC_CREATING) {
         open_topic(t, m);
-    } else if (run_chance(run, 1, 6)) {
+    } else if (run->k.deletes && run_chance(run, 1, 6)) {
         delete_topic(t, m);
     }
 }

@@ -65,6 +65,9 @@ struct sim_config {
     int64_t wall_ms;                   // wall clock at the start
     uint32_t trace_records;            // events kept for sim_trace_dump; a power of two
     bool verbose;                      // every event to stderr at once
+    // A write's buffer may change while it is in flight (as with a block that is still being appended to); then each
+    // changed sector lands as it was at the start, as it is at the end, or as a mixture. Otherwise it is a failure.
+    bool unstable_buffers;
     // Called by sim_fail; NULL: prints the trace's tail and aborts.
     void (*on_fail)(void *arg, const char *what);
     void *on_fail_arg;
@@ -100,7 +103,9 @@ __attribute__((format(printf, 2, 3))) void sim_fail(struct sim_world *w, const c
 
 struct sim_stats {
     uint64_t events, reads, writes, syncs, dsync_writes, meta_ops, bytes_read, bytes_written;
-    uint64_t extending_writes; // IO_DIRECT writes beyond the size or into unallocated space
+    uint64_t extending_writes; // IO_DIRECT writes beyond the size
+    uint64_t hole_writes;      // IO_DIRECT writes into unallocated space below the size (lost in a power cut)
+    uint64_t unstable_writes;  // whose buffer changed while they were in flight
     uint64_t faults;           // injected, power cuts' sector choices not counted
     uint64_t kills, power_cuts, late_writes, garbage_sectors, lost_sectors;
     uint64_t connects, resets, sends, recvs;

@@ -277,20 +277,64 @@ static void rot(struct sim_op *o, uint64_t len)
     sim_inode_write(o->disk, o->ino, at, &b, 1);
 }
 
+static uint8_t *gather(const struct sim_op *o)
+{
+    uint8_t *copy = sim_alloc(o->len);
+    uint64_t at = 0;
+    for (uint32_t k = 0; k < o->iov_n; k++) {
+        memcpy(copy + at, o->iov[k].iov_base, o->iov[k].iov_len);
+        at += o->iov[k].iov_len;
+    }
+    return copy;
+}
+
+// The operation's bytes are `copy` from here on.
+static void replace_iov(struct sim_op *o, uint8_t *copy)
+{
+    if (o->iov != &o->iov1)
+        free(o->iov);
+    free(o->copy);
+    o->copy = copy;
+    o->iov = &o->iov1;
+    o->iov1 = (struct iovec){copy, o->len};
+    o->iov_n = 1;
+}
+
+// The device may have taken each sector early, late, or in the middle.
+static void buffer_changed(struct sim_op *o)
+{
+    struct sim_world *w = o->w;
+    w->stats.unstable_writes++;
+    if (!o->copy) {
+        sim_fail(w, "a write's buffer changed while it was in flight: file %llu position %llu length %llu",
+                 (unsigned long long)o->ino->id, (unsigned long long)o->pos, (unsigned long long)o->len);
+        return;
+    }
+    uint8_t *now = gather(o);
+    for (uint64_t at = 0; at < o->len; at += SIM_SECTOR) {
+        uint64_t n = SL_MIN((uint64_t)SIM_SECTOR, o->len - at);
+        uint64_t early = sl_rand_chance(&w->rng, 1, 2) ? sl_rand_below(&w->rng, n + 1) : 0;
+        memcpy(now + at, o->copy + at, early);
+    }
+    replace_iov(o, now);
+}
+
 static int write_now(struct sim_op *o)
 {
     struct sim_world *w = o->w;
     const struct sim_faults *fl = &w->cfg.faults;
     uint64_t len = o->len, pos = o->pos;
     if (o->io && sim_iov_hash(o->iov, o->iov_n, len) != o->hash)
-        sim_fail(w, "a write's buffer changed while it was in flight: file %llu position %llu",
-                 (unsigned long long)o->ino->id, (unsigned long long)pos);
+        buffer_changed(o);
     o->disk->seq++;
     bool extends = sim_inode_extends(o->ino, pos, len);
     if (extends && sim_chance(w, fl->enospc))
         return -ENOSPC;
-    if (extends && (o->flags & IO_DIRECT))
-        w->stats.extending_writes++;
+    if (extends && (o->flags & IO_DIRECT)) {
+        bool beyond = pos + len > o->ino->size;
+        *(beyond ? &w->stats.extending_writes : &w->stats.hole_writes) += 1;
+        sim_trace(w, beyond ? "extending" : "hole", o->ino->id, pos, len);
+    }
     int err = fault(o, fl->eio_write, -EIO);
     if (err || sim_chance(w, fl->short_write))
         len = shorten(o, len);
@@ -341,6 +385,8 @@ static void do_write(struct io *io, struct io_op *op, io_file f, const struct io
         o->io->counters[IO_CTR_DSYNC_WRITES]++;
     }
     o->hash = sim_iov_hash(o->iov, o->iov_n, o->len);
+    if (o->w->cfg.unstable_buffers)
+        o->copy = gather(o);
     sim_trace(o->w, "write", o->ino->id, pos, o->len);
     sim_trace(o->w, "  bytes", o->hash, 0, 0);
     launch(o, &o->w->cfg.disk_write, land_write);
@@ -692,18 +738,7 @@ void sim_file_orphan(struct sim_op *o)
 {
     struct sim_world *w = o->w;
     if (o->kind == SIM_WRITE) {
-        uint8_t *copy = sim_alloc(o->len);
-        uint64_t at = 0;
-        for (uint32_t k = 0; k < o->iov_n; k++) {
-            memcpy(copy + at, o->iov[k].iov_base, o->iov[k].iov_len);
-            at += o->iov[k].iov_len;
-        }
-        if (o->iov != &o->iov1)
-            free(o->iov);
-        o->copy = copy;
-        o->iov = &o->iov1;
-        o->iov1 = (struct iovec){copy, o->len};
-        o->iov_n = 1;
+        replace_iov(o, gather(o));
         sim_event_cancel(w, &o->ev);
         sim_event_at(w, &o->ev, w->now + sl_rand_below(&w->rng, w->cfg.late_ns + 1), land_write);
         w->stats.late_writes++;
