@@ -56,18 +56,14 @@ part_proto() {
     counted tests/clients/protocheck/run "$BUILD"
 }
 
-# client_cases NAME...: cases of tests/clients against the sanitized broker, all of them without a name. What the
-# clients need is installed once, in build/.
-client_cases() {
-    local args=() name
+# Real clients against the sanitized broker. What the clients need is installed once, in build/.
+part_clients() {
+    local args=()
+    long && args+=(--long)
     need build clients
     build asan sluiced sluice
-    for name in "$@"; do args+=(--only "$name"); done
-    long && args+=(--long)
     counted tests/clients/run "$BUILD/asan" --deps "$BUILD" "${args[@]}"
 }
-
-part_clients() { client_cases; }
 
 # Killed under load, again and again; what was acknowledged or read must be there. The long form also times a restart
 # over 2 GB, with the program that users run.
