@@ -12,7 +12,6 @@
 #include <errno.h>
 
 #include "engine/base/varint.h"
-#include "engine/log/record.h"
 #include "engine/log/validate_private.h"
 
 enum walk_state {
@@ -123,15 +122,49 @@ static int check_record(struct validator *v, int64_t timestamp_delta, int32_t of
     return 0;
 }
 
-/* A record of `size` bytes, its length field included, lies at v->p. */
-static int whole_record(struct validator *v, size_t size)
+/* sl_varint32_get with the two-byte form inline: what most lengths and deltas take. */
+static inline int number(const uint8_t **p, const uint8_t *end, int32_t *out)
 {
-    struct record rec;
-    const uint8_t *end = v->p + size;
-    if (record_parse(&v->p, end, &rec) < 0)
+    const uint8_t *q = *p;
+    if (end - q < 2 || (q[0] & q[1] & 0x80))
+        return sl_varint32_get(p, end, out);
+    uint32_t two = q[0] >> 7;
+    *out = sl_unzigzag32((q[0] & 0x7fu) | (two ? (uint32_t)q[1] << 7 : 0));
+    *p = q + 1 + two;
+    return 0;
+}
+
+/* Passes over a length and its bytes; the length, -1 or more, or INT32_MIN when it does not fit. */
+static inline int32_t pass(const uint8_t **p, const uint8_t *end)
+{
+    int32_t len;
+    if (number(p, end, &len) < 0 || len < -1 || len > end - *p)
+        return INT32_MIN;
+    *p += len > 0 ? len : 0;
+    return len;
+}
+
+/* The record whose fields are [p, end) is at hand. */
+static int whole_record(struct validator *v, const uint8_t *p, const uint8_t *end)
+{
+    int64_t timestamp_delta;
+    int32_t offset_delta, key_len, headers;
+    p++; /* attributes */
+    if (sl_varint64_get(&p, end, &timestamp_delta) < 0 || number(&p, end, &offset_delta) < 0)
         return fail_record(v);
-    v->work += RECORD_WORK + (uint64_t)rec.header_count * HEADER_WORK;
-    return check_record(v, rec.timestamp_delta, rec.offset_delta, rec.key.len >= 0);
+    key_len = pass(&p, end);
+    if (key_len == INT32_MIN || pass(&p, end) == INT32_MIN || number(&p, end, &headers) < 0 || headers < 0 ||
+        headers > (end - p) / 2)
+        return fail_record(v);
+    for (int32_t i = 0; i < headers; i++) {
+        if (pass(&p, end) < 0 || pass(&p, end) == INT32_MIN)
+            return fail_record(v);
+    }
+    if (p != end)
+        return fail_record(v);
+    v->p = end;
+    v->work += RECORD_WORK + (uint64_t)headers * HEADER_WORK;
+    return check_record(v, timestamp_delta, offset_delta, key_len >= 0);
 }
 
 /* Takes `n` parsed bytes off the current record. */
@@ -173,11 +206,11 @@ static int step_start(struct validator *v)
         return rc;
     int32_t len;
     const uint8_t *q = v->p;
-    if (sl_varint32_get(&q, v->end, &len) < 0 || len < 1)
+    if (number(&q, v->end, &len) < 0 || len < 1)
         return fail_record(v);
     size_t at_hand = (size_t)(v->end - q);
     if ((size_t)len <= at_hand && len <= WHOLE_RECORD_MAX)
-        return whole_record(v, (size_t)(q - v->p) + (size_t)len);
+        return whole_record(v, q, q + len);
     if (v->eof && (size_t)len > at_hand)
         return fail_record(v);
 
