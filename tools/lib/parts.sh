@@ -65,6 +65,15 @@ part_clients() {
     counted tests/clients/run "$BUILD/asan" --deps "$BUILD" "${args[@]}"
 }
 
+# Clients that send what no client should.
+part_hostile() {
+    local count=40
+    long && count=500
+    need build clients
+    build asan sluiced
+    counted tests/clients/hostile "$BUILD/asan" --deps "$BUILD" --count "$count"
+}
+
 # Killed under load, again and again; what was acknowledged or read must be there. The long form also times a restart
 # over 2 GB, with the program that users run.
 part_kill9() {
