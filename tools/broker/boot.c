@@ -32,6 +32,18 @@ static struct journal_config journal_settings(const struct config *c)
     return j;
 }
 
+static int check_sizes(struct broker *b)
+{
+    struct journal_config jc = journal_settings(b->cfg);
+    int64_t max = cfg_int(b->cfg, CFG_MESSAGE_MAX_BYTES);
+    if ((uint64_t)max > journal_max_bytes(&jc))
+        return boot_fail(b, -EINVAL,
+                         "message.max.bytes=%lld: a batch has to fit into a journal file: at most %llu with "
+                         "sluice.journal.file.bytes=%llu",
+                         (long long)max, (unsigned long long)journal_max_bytes(&jc), (unsigned long long)jc.file_bytes);
+    return 0;
+}
+
 static int shards_make(struct broker *b, void (*ready)(void *, int))
 {
     const struct config *c = b->cfg;
@@ -206,7 +218,9 @@ static int boot(struct broker *b)
 {
     struct meta_identity id = {0};
     char err[900];
-    int rc = open_store(b);
+    int rc = check_sizes(b);
+    if (!rc)
+        rc = open_store(b);
     if (!rc)
         rc = identify(b, &id);
     if (!rc)

@@ -106,7 +106,7 @@ static int make_ios(struct io **ios, uint32_t n)
     }
     sl_log(SL_INFO, "io", "%s", probe.line);
     for (uint32_t i = 0; i < n; i++) {
-        struct uring_config uc = {.entries = 1024, .recv_buffers = 256, .recv_size = 16384};
+        struct uring_config uc = {.entries = 1024, .recv_buffers = 256, .recv_size = 16384, .sockets = 8192};
         ios[i] = uring_create(&uc, err, sizeof(err));
         if (!ios[i]) {
             fprintf(stderr, "sluiced: %s\n", err);
