@@ -272,7 +272,7 @@ int16_t producer_state_check_marker(struct producer_state *s, const struct produ
 int producer_state_apply(struct producer_state *s, const struct batch_info *b)
 {
     int64_t last_offset = batch_info_last_offset(b);
-    SL_ASSERT(!batch_info_is_control(b));
+    SL_ASSERT(!batch_info_is_control(b) || !batch_info_has_producer(b));
     if (batch_info_has_producer(b)) {
         if (producer_state_reserve(s, batch_info_is_transactional(b)) < 0)
             return -ENOMEM;

@@ -98,8 +98,6 @@ int16_t validate_crc(struct validate_result *out, uint32_t computed)
     SL_ASSERT(out->error == KERR_NONE);
     if (computed != out->info.crc)
         return validate_fail(out, KERR_CORRUPT_MESSAGE, "the batch's CRC does not fit");
-    if (batch_attr_codec(out->info.attributes) >= BATCH_CODEC_COUNT)
-        return validate_fail(out, KERR_UNKNOWN_SERVER_ERROR, "unknown compression codec");
     return KERR_NONE;
 }
 
@@ -108,6 +106,8 @@ int16_t validate_check_batch(const struct validate_rules *r, struct validate_res
 {
     const struct batch_info *b = &out->info;
     bool client = r->origin == VALIDATE_CLIENT;
+    if (batch_attr_codec(b->attributes) >= BATCH_CODEC_COUNT)
+        return validate_fail(out, KERR_UNKNOWN_SERVER_ERROR, "unknown compression codec");
     if (b->last_offset_delta < 0)
         return validate_fail(out, KERR_INVALID_RECORD, "the batch's last offset delta is negative");
     if (b->record_count < client)

@@ -105,8 +105,9 @@ SL_EXTERN_C_BEGIN
 int16_t validate_header(const struct validate_rules *r, const uint8_t *p, size_t n,
                         struct validate_result *out);
 
-/* CORRUPT_MESSAGE unless `computed`, the CRC-32C of bytes [21, info.size), is the one in the header. Also
- * refuses the codecs that nobody defines (UNKNOWN_SERVER_ERROR, as upstream). */
+/* CORRUPT_MESSAGE unless `computed`, the CRC-32C of bytes [21, info.size), is the one in the header. It belongs before
+ * the walk; who walks first, to check the CRC while copying, must let CORRUPT_MESSAGE win over every error of the walk,
+ * and over what the producer state says: a damaged field is a reason to send again, not to give up. */
 int16_t validate_crc(struct validate_result *out, uint32_t computed);
 
 /* Starts the walk over the batch of which out was filled; `records` are the bytes behind its header, which

@@ -353,7 +353,7 @@ int16_t validator_begin(struct validator *v, const struct validate_rules *r, str
 {
     unsigned codec = batch_attr_codec(out->info.attributes);
     size_t n = out->info.size - BATCH_HEADER_SIZE;
-    SL_ASSERT(out->error == KERR_NONE && codec < BATCH_CODEC_COUNT);
+    SL_ASSERT(out->error == KERR_NONE);
     *v = (struct validator){.rules = r, .out = out, .max_timestamp = BATCH_NO_TIMESTAMP, .state = WALK_DONE};
     if (validate_check_batch(r, out) != KERR_NONE)
         return out->error;

@@ -26,10 +26,10 @@ static struct validate_rules make_rules(const uint8_t *p)
 }
 
 static int16_t in_steps(const struct validate_rules *r, struct decompress_ctx *ctx, const uint8_t *p,
-                        size_t n, uint64_t budget, struct validate_result *out)
+                        size_t n, uint64_t budget, bool crc, struct validate_result *out)
 {
     struct validator v;
-    if (validate_header(r, p, n, out) != 0 || validate_crc(out, batch_compute_crc(p)) != 0)
+    if (validate_header(r, p, n, out) != 0 || (crc && validate_crc(out, batch_compute_crc(p)) != 0))
         return out->error;
     if (validator_begin(&v, r, ctx, p + BATCH_HEADER_SIZE, out) == 0) {
         while (validator_step(&v, budget) == -EAGAIN)
@@ -64,13 +64,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         return 0;
     struct validate_rules r = make_rules(p);
     uint64_t budget = 1 + p[6] * 16u;
+    bool crc = p[7] & 1;
     p += 8;
     n -= 8;
     uint8_t *batch = malloc(n ? n : 1);
     memcpy(batch, p, n);
     if (n >= BATCH_HEADER_SIZE && batch_length(batch) >= BATCH_MIN_LENGTH && batch_size(batch) <= n)
         batch_seal(batch);
-    int16_t b = in_steps(&r, &ctx, batch, n, budget, &steps);
+    int16_t b = in_steps(&r, &ctx, batch, n, budget, crc, &steps);
     int16_t a = validate_batch(&r, &ctx, batch, n, &whole);
     SL_ASSERT(a == b && whole.error_count == steps.error_count);
     SL_ASSERT(a != 0 || (whole.max_timestamp == steps.max_timestamp &&

@@ -188,6 +188,10 @@ static void test_apply_batches(void **state)
     batch_set_base_offset(p, 14);
     assert_int_equal(producer_state_apply_batch(&s, p, n, &done), 0);
     assert_int_equal(s.end_offset, 15);
+    /* A control batch without a producer may come through the other door, too. */
+    struct batch_info b;
+    assert_int_equal(batch_parse(p, n, &b), 0);
+    assert_int_equal(producer_state_apply(&s, &b), 0);
     assert_int_equal(s.count, 1);
     free(p);
     producer_state_destroy(&s);

@@ -194,6 +194,30 @@ static void test_append_time(void **state)
     decompress_ctx_destroy(&ctx);
 }
 
+/* A codec that nobody defines is refused by the walk itself, in whatever order the caller checks. */
+static void test_unknown_codec(void **state)
+{
+    struct decompress_ctx ctx = {0};
+    struct validate_rules r = rules_default();
+    for (int i = 0; i < 2; i++) {
+        for (uint16_t codec = 5; codec < 8; codec++) {
+            struct validate_result out;
+            struct validator v;
+            size_t n;
+            uint8_t *p = make_batch(BATCH_CODEC_NONE, 2, 10, 0, &n);
+            batch_set_attributes(p, codec);
+            r.header_only = i == 1;
+            assert_int_equal(validate_header(&r, p, n, &out), 0);
+            assert_int_equal(validator_begin(&v, &r, &ctx, p + BATCH_HEADER_SIZE, &out),
+                             KERR_UNKNOWN_SERVER_ERROR);
+            assert_int_equal(validator_step(&v, 1), 0);
+            validator_end(&v);
+            free(p);
+        }
+    }
+    decompress_ctx_destroy(&ctx);
+}
+
 static void test_coordinator(void **state)
 {
     struct decompress_ctx ctx = {0};
@@ -349,15 +373,11 @@ static void test_broken_large_record(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_budgets),
-        cmocka_unit_test(test_abandon),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_header_only),
-        cmocka_unit_test(test_append_time),
-        cmocka_unit_test(test_coordinator),
-        cmocka_unit_test(test_many_record_errors),
-        cmocka_unit_test(test_broken_records),
-        cmocka_unit_test(test_broken_large_record),
+        cmocka_unit_test(test_budgets),        cmocka_unit_test(test_abandon),
+        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_header_only),
+        cmocka_unit_test(test_append_time),    cmocka_unit_test(test_unknown_codec),
+        cmocka_unit_test(test_coordinator),    cmocka_unit_test(test_many_record_errors),
+        cmocka_unit_test(test_broken_records), cmocka_unit_test(test_broken_large_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
