@@ -134,16 +134,18 @@ static int classify(struct store *s, char *err, size_t cap)
 }
 
 // ---- opening --------------------------------------------------------------------------------------------------------
+// The directory's own name is synced even if it was there: a predecessor may have made it, and died before its sync.
 static int make_dir(struct store *s, char *err, size_t cap)
 {
     struct io_stat st;
     int rc = fio_stat(s->dir, &st);
     if (rc == 0 && !st.is_dir)
         rc = -ENOTDIR;
-    if (rc == -ENOENT) {
+    if (rc == -ENOENT)
         rc = fio_mkdir(s->dir, 0700);
-        if (rc == 0)
-            rc = store_sync_parent(s->dir);
+    if (rc == 0) {
+        rc = store_sync_parent(s->dir);
+        rc = rc == -EACCES ? 0 : rc; // a parent that we may not open is not one that we make directories in
     }
     return rc ? store_error(rc, err, cap, "log directory %s: %s", s->dir, strerror(-rc)) : 0;
 }

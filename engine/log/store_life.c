@@ -168,14 +168,14 @@ static int remove_files(struct store *s, const struct sl_uuid *keep)
 }
 
 // ---- a new life -----------------------------------------------------------------------------------------------------
+// Syncs the log directory in any case: what a predecessor changed there (the journal directory, meta.properties, a clean
+// shutdown file removed) is visible, but need not be durable.
 static int make_journal_dir(struct store *s)
 {
-    if (s->has_journal_dir)
-        return 0;
-    int rc = fio_mkdir(s->journal_dir, 0700);
+    int rc = s->has_journal_dir ? 0 : fio_mkdir(s->journal_dir, 0700);
     if (rc == 0 || rc == -EEXIST)
         rc = fio_sync_dir(s->dir);
-    s->has_journal_dir = rc == 0;
+    s->has_journal_dir |= rc == 0;
     return rc;
 }
 

@@ -13,6 +13,7 @@
 
 #include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
+#include "engine/base/log.h"
 #include "engine/base/rand.h"
 #include "engine/io/fiber.h"
 #include "engine/io/sim/sim.h"
@@ -21,6 +22,15 @@
 #include "engine/log/replay.h"
 
 #define SECOND 1000000000ull
+
+static inline void t_sink(void *ctx, enum sl_log_level level, const char *line, size_t len) {}
+
+// The failures that tests provoke are not worth a line each.
+static inline void t_quiet(void)
+{
+    if (!getenv("SLUICE_TEST_VERBOSE"))
+        sl_log_set_sink(t_sink, NULL);
+}
 
 static inline struct sl_uuid t_uuid(uint64_t n)
 {
