@@ -2,9 +2,11 @@
  *
  *   gzip    RFC 1952, one or more members
  *   snappy  xerial's framing: "\x82SNAPPY\0", int32 version 1, int32 compatible version 1, then blocks of
- * {int32 length, raw snappy}; or, without that magic, one raw snappy block (librdkafka, franz-go). Written
- * framed, 32 KiB a block. lz4     one LZ4 frame (v1) with independent blocks, as upstream demands. Written
- * with 64 KiB blocks, without checksums. zstd    one or more frames
+ *           {int32 length, raw snappy}; or, without that magic, one raw snappy block (librdkafka, franz-go).
+ *           Written framed, 32 KiB a block.
+ *   lz4     one LZ4 frame (v1) with independent blocks, as upstream demands. Written with 64 KiB blocks,
+ *           without checksums.
+ *   zstd    one or more frames
  *
  * A decompressor hands out at most as many bytes a call as the caller's slice takes, so a bomb costs bounded
  * memory and each call bounded time. Memory beyond the slice: gzip 40 KiB, zstd its window (128 MiB at most,

@@ -40,16 +40,16 @@ SL_EXTERN_C_BEGIN
 
 void epoch_cache_destroy(struct epoch_cache *c);
 
-/* Records that `epoch` starts at start_offset, unless the latest epoch is this one and began no later. Entries with the
- * same or a higher epoch, or that start at or behind start_offset, go. Returns 1 when the cache changed (the file needs
- * writing), 0 when not, -EINVAL for negative numbers, -ENOMEM. */
+/* Records that `epoch` starts at start_offset, unless the latest epoch is this one and began no later.
+ * Entries with the same or a higher epoch, or that start at or behind start_offset, go. Returns 1 when the
+ * cache changed (the file needs writing), 0 when not, -EINVAL for negative numbers, -ENOMEM. */
 int epoch_cache_assign(struct epoch_cache *c, int32_t epoch, int64_t start_offset);
 
 /* The latest epoch, or EPOCH_UNDEFINED. */
 int32_t epoch_cache_latest(const struct epoch_cache *c);
 
-/* Where `epoch` ends: for the latest, at log_end; for one between others, the largest known epoch not above it and the
- * start of the next; for one older than all, itself and the first start; else undefined. */
+/* Where `epoch` ends: for the latest, at log_end; for one between others, the largest known epoch not above
+ * it and the start of the next; for one older than all, itself and the first start; else undefined. */
 struct epoch_end epoch_cache_end_offset(const struct epoch_cache *c, int32_t epoch, int64_t log_end);
 
 /* The epoch that the offset belongs to, or EPOCH_UNDEFINED when it lies before the first. */
@@ -58,15 +58,16 @@ int32_t epoch_cache_for_offset(const struct epoch_cache *c, int64_t offset);
 /* The log now ends at end_offset: epochs that start at or behind it go. True: changed. */
 bool epoch_cache_truncate_end(struct epoch_cache *c, int64_t end_offset);
 
-/* The log now starts at start_offset: epochs that lie wholly before it go, the one that covers it starts there. True:
- * changed. */
+/* The log now starts at start_offset: epochs that lie wholly before it go, the one that covers it starts
+ * there. True: changed. */
 bool epoch_cache_truncate_start(struct epoch_cache *c, int64_t start_offset);
 
 /* Appends the file's text. 0 or -ENOMEM. */
 int epoch_cache_print(const struct epoch_cache *c, struct sbuf *out);
 
-/* Replaces the cache by a file's text; an empty file is an empty cache. Entries go through epoch_cache_assign, as
- * upstream's do. Returns 0; -EBADMSG, with the cache empty, for a bad version, count or line; -ENOMEM. */
+/* Replaces the cache by a file's text; an empty file is an empty cache. Entries go through
+ * epoch_cache_assign, as upstream's do. Returns 0; -EBADMSG, with the cache empty, for a bad version, count
+ * or line; -ENOMEM. */
 int epoch_cache_parse(struct epoch_cache *c, const char *p, size_t n);
 
 /* The checkpoint image: count * EPOCH_PAIR_SIZE bytes. */

@@ -13,9 +13,9 @@
  *   0  2  version, 1
  *   2  4  CRC-32C of everything from offset 6 on
  *   6  4  number of entries, each 46 bytes:
- *         8 producer id, 2 epoch, 4 last sequence, 8 last offset, 4 offset delta of the last batch, 8
- * timestamp, 4 coordinator epoch, 8 first offset of the open transaction (-1: none) Only the last batch of
- * each producer survives a snapshot.
+ *         8 producer id, 2 epoch, 4 last sequence, 8 last offset, 4 offset delta of the last batch,
+ *         8 timestamp, 4 coordinator epoch, 8 first offset of the open transaction (-1: none)
+ * Only the last batch of each producer survives a snapshot.
  *
  * Memory: 152 bytes a producer in one array, and from 9 producers on a hash table of 4 bytes a slot; nothing
  * for a log without producers. One owner thread. */
@@ -143,7 +143,8 @@ int producer_state_apply_marker(struct producer_state *s, const struct producer_
                                 struct producer_completed *done);
 
 /* Recovery: applies the whole batch at p (n bytes, offsets assigned), data or control. done->first_offset is
- * -1 unless it ended a transaction. Returns 0, -ENOMEM, or -EBADMSG when offsets are impossible or a control batch cannot be read. */
+ * -1 unless it ended a transaction. Returns 0, -ENOMEM, or -EBADMSG when offsets are impossible or a
+ * control batch cannot be read. */
 int producer_state_apply_batch(struct producer_state *s, const uint8_t *p, size_t n,
                                struct producer_completed *done);
 

@@ -4,10 +4,13 @@
  *
  *   EndTxn          int16 version 0, int32 coordinator epoch (not flexible)
  *   LeaderChange    int16 version 0, int32 leader id, compact array of voters, compact array of granting
- * voters, tags; a voter is {int32 id, tags} SnapshotHeader  int16 version 0, int64 last contained log
- * timestamp, tags SnapshotFooter  int16 version 0, tags KRaftVersion    int16 version 0, int16 kraft version,
- * tags KRaftVoters     int16 version 0, compact array of {int32 id, uuid directory id, compact array of
- * {compact string name, compact string host, uint16 port, tags}, {int16 min, int16 max, tags}, tags}, tags */
+ *                   voters, tags; a voter is {int32 id, tags}
+ *   SnapshotHeader  int16 version 0, int64 last contained log timestamp, tags
+ *   SnapshotFooter  int16 version 0, tags
+ *   KRaftVersion    int16 version 0, int16 kraft version, tags
+ *   KRaftVoters     int16 version 0, compact array of voters, tags; a voter is {int32 id, uuid directory id,
+ *                   compact array of endpoints, {int16 min, int16 max, tags}, tags}; an endpoint is {compact
+ *                   string name, compact string host, uint16 port, tags} */
 #include <errno.h>
 #include <stdlib.h>
 

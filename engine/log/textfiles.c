@@ -166,9 +166,9 @@ int partition_metadata_print(struct sbuf *out, const struct sl_uuid *topic_id)
     return sbuf_printf(out, "version: 0\ntopic_id: %s", text);
 }
 
-/* Java properties, as far as these files go: "key=value" or "key:value" lines, white space around the separator,
- * comments behind # or !, a backslash takes the next character as it is. Continued lines, \uXXXX and control characters
- * are refused. */
+/* Java properties, as far as these files go: "key=value" or "key:value" lines, white space around the
+ * separator, comments behind # or !, a backslash takes the next character as it is. Continued lines, \uXXXX
+ * and control characters are refused. */
 static int property_take(const char **p, const char *end, bool key, char *buf, size_t cap)
 {
     size_t n = 0;

@@ -1,8 +1,9 @@
-/* Kafka's small text files of a log directory, to and from memory. Parsers are strict and never read past n bytes; they
- * accept what upstream writes, and what it reads unless said otherwise. Printers append to a buffer. Pure; any thread.
+/* Kafka's small text files of a log directory, to and from memory. Parsers are strict and never read past n
+ * bytes; they accept what upstream writes, and what it reads unless said otherwise. Printers append to a
+ * buffer. Pure; any thread.
  *
- * Offset checkpoints (recovery-point-offset-checkpoint, replication-offset-checkpoint, log-start-offset-checkpoint,
- * cleaner-offset-checkpoint):
+ * Offset checkpoints (recovery-point-offset-checkpoint, replication-offset-checkpoint,
+ * log-start-offset-checkpoint, cleaner-offset-checkpoint):
  *   0                      version
  *   2                      number of lines that follow
  *   topic-a 0 1234         topic, partition, offset
@@ -71,13 +72,13 @@ int offset_checkpoint_print(struct sbuf *out, const char *topic, int32_t partiti
 int partition_metadata_parse(const char *p, size_t n, struct sl_uuid *topic_id);
 int partition_metadata_print(struct sbuf *out, const struct sl_uuid *topic_id);
 
-/* Version 1 only: -EPROTONOSUPPORT for version 0 (before KRaft) or another; -EBADMSG when something is missing or
- * malformed. */
+/* Version 1 only: -EPROTONOSUPPORT for version 0 (before KRaft) or another; -EBADMSG when something is
+ * missing or malformed. */
 int meta_properties_parse(const char *p, size_t n, struct meta_properties *out);
 int meta_properties_print(struct sbuf *out, const struct meta_properties *m);
 
-/* The broker epoch. Upstream takes a file that it cannot read for one without epoch; here that is -EBADMSG, and the
- * caller decides. */
+/* The broker epoch. Upstream takes a file that it cannot read for one without epoch; here that is -EBADMSG,
+ * and the caller decides. */
 int clean_shutdown_parse(const char *p, size_t n, int64_t *broker_epoch);
 int clean_shutdown_print(struct sbuf *out, int64_t broker_epoch);
 

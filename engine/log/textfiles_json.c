@@ -1,5 +1,5 @@
-/* The two JSON files. A value is walked by recursive descent with a bound on its depth; fields that nobody asked for
- * are checked for syntax and passed over. */
+/* The two JSON files. A value is walked by recursive descent with a bound on its depth; fields that nobody
+ * asked for are checked for syntax and passed over. */
 #include <errno.h>
 #include <string.h>
 
@@ -38,8 +38,8 @@ static bool take_word(struct json *j, const char *word)
     return true;
 }
 
-/* A string into buf (cap counts the NUL), or passed over when buf is NULL. Escapes other than of quote, backslash and
- * slash are refused where the string is wanted. */
+/* A string into buf (cap counts the NUL), or passed over when buf is NULL. Escapes other than of quote,
+ * backslash and slash are refused where the string is wanted. */
 static int take_string(struct json *j, char *buf, size_t cap)
 {
     size_t n = 0;

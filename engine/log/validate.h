@@ -3,11 +3,13 @@
  * order, so that a batch with several faults gets the same error.
  *
  *   validate_header    the partition's record bytes hold exactly one v2 batch, and the header's size rules;
- * before anything is copied validate_crc       with the CRC that the caller computed while it copied the
- * bytes validator_begin,   the batch's remaining header rules, then every record, compressed ones on
- * decompressed validator_step     slices; resumable with a budget validate_apply     writes the corrected
- * attributes, max timestamp and CRC validate_batch does it all at once. Base offset and leader epoch are the
- * caller's to write.
+ *                      before anything is copied
+ *   validate_crc       with the CRC that the caller computed over the bytes
+ *   validator_begin,   the batch's remaining header rules, then every record, compressed ones on
+ *   validator_step     decompressed slices; resumable with a budget
+ *   validate_apply     writes the corrected attributes, max timestamp and CRC
+ *
+ * validate_batch does it all at once. Base offset and leader epoch are the caller's to write.
  *
  * Stricter than upstream, on input that no known client sends: offset deltas of records must count 0, 1, 2
  * ... (upstream stores an uncompressed batch that breaks this and rewrites a compressed one); a record's
@@ -105,9 +107,10 @@ SL_EXTERN_C_BEGIN
 int16_t validate_header(const struct validate_rules *r, const uint8_t *p, size_t n,
                         struct validate_result *out);
 
-/* CORRUPT_MESSAGE unless `computed`, the CRC-32C of bytes [21, info.size), is the one in the header. It belongs before
- * the walk; who walks first, to check the CRC while copying, must let CORRUPT_MESSAGE win over every error of the walk,
- * and over what the producer state says: a damaged field is a reason to send again, not to give up. */
+/* CORRUPT_MESSAGE unless `computed`, the CRC-32C of bytes [21, info.size), is the one in the header. It
+ * belongs before the walk; who walks first, to check the CRC while copying, must let CORRUPT_MESSAGE win
+ * over every error of the walk, and over what the producer state says: a damaged field is a reason to send
+ * again, not to give up. */
 int16_t validate_crc(struct validate_result *out, uint32_t computed);
 
 /* Starts the walk over the batch of which out was filled; `records` are the bytes behind its header, which

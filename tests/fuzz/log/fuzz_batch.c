@@ -1,5 +1,5 @@
-/* Batch headers, records, headers of records, markers: any bytes, no read outside of them. What parses must be consistent
- * with itself. */
+/* Batch headers, records, headers of records, markers: any bytes, no read outside of them. What parses must
+ * be consistent with itself. */
 #include <stdlib.h>
 
 #include "engine/log/producer_state.h"

@@ -1,5 +1,5 @@
-/* Decompression: the first byte picks the codec and the slice, the rest is the stream. Any bytes, bounded output, the
- * same result whatever the slices; and what we compress comes back. */
+/* Decompression: the first byte picks the codec and the slice, the rest is the stream. Any bytes, bounded
+ * output, the same result whatever the slices; and what we compress comes back. */
 #include <stdlib.h>
 
 #include "engine/log/compress.h"

@@ -1,5 +1,5 @@
-/* Files that are read back: producer snapshots (with a right CRC, so that the entries are reached), indexes, epoch images.
- * What loads must encode to the same bytes. */
+/* Files that are read back: producer snapshots (with a right CRC, so that the entries are reached),
+ * indexes, epoch images. What loads must encode to the same bytes. */
 #include <stdlib.h>
 
 #include "engine/base/crc32c.h"

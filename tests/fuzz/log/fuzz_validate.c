@@ -1,5 +1,6 @@
-/* Validation: the first 8 bytes make the rules, the rest is what a client sent; its CRC is made right, so that the walk is
- * reached. The verdict must not depend on the budget, and an accepted batch must be one that can be read. */
+/* Validation: the first 8 bytes make the rules, the rest is what a client sent; its CRC is made right, so
+ * that the walk is reached. The verdict must not depend on the budget, and an accepted batch must be one
+ * that can be read. */
 #include <errno.h>
 #include <stdlib.h>
 

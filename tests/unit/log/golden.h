@@ -9,7 +9,8 @@
 
 #include "engine/base/err.h"
 
-/* The whole file in memory of exactly its size, so that a sanitizer sees reads beyond it. The caller frees it. */
+/* The whole file in memory of exactly its size, so that a sanitizer sees reads beyond it. The caller frees
+ * it. */
 static inline uint8_t *golden_read(const char *name, size_t *n)
 {
     static const char here[] = __FILE__;

@@ -242,7 +242,8 @@ static void test_limit(void **state)
     decompress_ctx_destroy(&d);
 }
 
-/* Cuts at every length, and every byte flipped: an error or other bytes, never a read outside (ASan), never a hang. */
+/* Cuts at every length, and every byte flipped: an error or other bytes, never a read outside (ASan), never
+ * a hang. */
 static void test_damage(void **state)
 {
     struct decompress_ctx d = {0};

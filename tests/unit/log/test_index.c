@@ -1,4 +1,5 @@
-/* Offset, time and transaction indexes in memory. What upstream writes is compared in test_producer_trace.c. */
+/* Offset, time and transaction indexes in memory. What upstream writes is compared in
+ * test_producer_trace.c. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

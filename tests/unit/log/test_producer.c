@@ -117,7 +117,8 @@ static void test_coordinator_has_no_sequence(void **state)
     producer_state_destroy(&s);
 }
 
-/* Two transactions: the stable offset waits for the older, then for the markers to be below the high watermark. */
+/* Two transactions: the stable offset waits for the older, then for the markers to be below the high
+ * watermark. */
 static void test_stable_offset(void **state)
 {
     struct producer_state s;

@@ -1,5 +1,6 @@
-/* Replays tests/golden/records/producer-trace.txt, which upstream's log wrote while it took appends, markers and high
- * watermarks from six producers, and compares every outcome; then the snapshot and the three indexes.
+/* Replays tests/golden/records/producer-trace.txt, which upstream's log wrote while it took appends,
+ * markers and high watermarks from six producers, and compares every outcome; then the snapshot and the
+ * three indexes.
  *   D producer epoch sequence count transactional timestamp bytes -> error first last
  *   M producer epoch coordinator-epoch commit txn-version timestamp -> error first last
  *   H high-watermark -> last-stable-offset */

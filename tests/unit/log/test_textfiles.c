@@ -1,4 +1,5 @@
-/* Kafka's small files: upstream's own are read, and printed again where their form is fixed; damage is refused. */
+/* Kafka's small files: upstream's own are read, and printed again where their form is fixed; damage is
+ * refused. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

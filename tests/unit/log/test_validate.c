@@ -67,7 +67,8 @@ static unsigned run(const struct validate_rules *r, struct decompress_ctx *ctx, 
     return steps;
 }
 
-/* Whatever the shape of the records and the budget, the verdict is the same, and budgets bound the steps' work. */
+/* Whatever the shape of the records and the budget, the verdict is the same, and budgets bound the steps'
+ * work. */
 static void test_budgets(void **state)
 {
     struct decompress_ctx ctx = {0};
@@ -276,7 +277,8 @@ static void test_many_record_errors(void **state)
     decompress_ctx_destroy(&ctx);
 }
 
-/* Rewrites one byte of an uncompressed batch's records, and compresses the result too: same verdict in all codecs. */
+/* Rewrites one byte of an uncompressed batch's records, and compresses the result too: same verdict in all
+ * codecs. */
 static void expect_broken(size_t at, uint8_t value)
 {
     struct decompress_ctx ctx = {0};
@@ -307,8 +309,8 @@ static void expect_broken(size_t at, uint8_t value)
 
 static void test_broken_records(void **state)
 {
-    /* A record: 0 length, 1 attributes, 2 timestamp, 3 offset, 4 key length, 5 key, 6 value length, 7-16 value, 17 header
-     * count, 18 header key length, 19-24 header key, 25 header value length, 26 value. */
+    /* A record: 0 length, 1 attributes, 2 timestamp, 3 offset, 4 key length, 5 key, 6 value length, 7-16
+     * value, 17 header count, 18 header key length, 19-24 header key, 25 header value length, 26 value. */
     expect_broken(0, 0);
     expect_broken(0, 51);
     expect_broken(0, 54);

@@ -1,8 +1,10 @@
 /* Upstream's append on the leader, case by case: tests/golden/records/validate-cases.bin holds, big-endian,
- *   int32 count, then per case: byte strict, int16 produce version, byte append time, byte compacted, int64 now, int64
- *   before max, int64 after max, int32 max message, int32 segment bytes, int32 n, n bytes, int16 error, int64 max
- *   timestamp, int64 append time, int32 attributes, int32 crc, int32 bad records, their int32 indexes.
- * Strict cases must match in everything; the others are bytes that we may refuse where upstream does not look. */
+ *   int32 count, then per case: byte strict, int16 produce version, byte append time, byte compacted, int64
+ *   now, int64 before max, int64 after max, int32 max message, int32 segment bytes, int32 n, n bytes, int16
+ *   error, int64 max timestamp, int64 append time, int32 attributes, int32 crc, int32 bad records, their
+ *   int32 indexes.
+ * Strict cases must match in everything; the others are bytes that we may refuse where upstream does not
+ * look. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
