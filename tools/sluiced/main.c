@@ -14,11 +14,11 @@
 
 const char *argp_program_version = "sluiced " SLUICE_VERSION;
 
-enum { KEY_SET = 's', KEY_CONFIG = 'c', KEY_PRINT = 0x100, KEY_DOCS, KEY_LEVEL };
+enum { KEY_SET = 's', KEY_CONFIG = 'c', KEY_PRINT = 0x100, KEY_LEVEL, KEY_METRICS };
 
 struct args {
     struct config *cfg;
-    bool print, docs;
+    bool print, metrics;
     char err[1024];
 };
 
@@ -26,7 +26,7 @@ static const struct argp_option OPTIONS[] = {
     {"config", KEY_CONFIG, "FILE", 0, "Read a server.properties file", 0},
     {"set", KEY_SET, "KEY=VALUE", 0, "Set one key; wins over the file", 0},
     {"print-config", KEY_PRINT, NULL, 0, "Print the configuration in force and exit", 0},
-    {"print-config-docs", KEY_DOCS, NULL, 0, "Print docs/CONFIG.md and exit", 0},
+    {"metrics", KEY_METRICS, NULL, 0, "Print all counters to standard output after the stop", 0},
     {"log-level", KEY_LEVEL, "LEVEL", 0, "debug, info (default), warn or error", 0},
     {0}};
 
@@ -57,8 +57,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case KEY_PRINT:
         a->print = true;
         break;
-    case KEY_DOCS:
-        a->docs = true;
+    case KEY_METRICS:
+        a->metrics = true;
         break;
     case KEY_LEVEL:
         return set_level(state, arg);
@@ -158,16 +158,40 @@ static int run(const struct config *cfg, uint32_t n, struct io **ios, struct met
     return rc;
 }
 
+static void print_metrics(struct io **ios, struct metrics *metrics, uint32_t n)
+{
+    static const struct {
+        uint32_t counter;
+        const char *name;
+    } ring[] = {{IO_CTR_SQES, "sluice_ring_operations_total"},
+                {IO_CTR_ENTERS, "sluice_ring_enters_total"},
+                {IO_CTR_CQES, "sluice_ring_completions_total"},
+                {IO_CTR_CQ_OVERFLOW, "sluice_ring_cq_overflows_total"},
+                {IO_CTR_FSYNCS, "sluice_ring_fsyncs_total"},
+                {IO_CTR_DSYNC_WRITES, "sluice_ring_dsync_writes_total"}};
+    struct metrics *sum = metrics_create(1);
+    struct sbuf text;
+    sbuf_init(&text);
+    if (sum) {
+        metrics_snapshot(metrics, n, sum);
+        metrics_print(sum, &text);
+    }
+    for (size_t i = 0; i < SL_ARRAY_LEN(ring); i++) {
+        uint64_t total = 0;
+        for (uint32_t k = 0; k < n; k++)
+            total += ios[k] ? io_counter(ios[k], ring[i].counter) : 0;
+        sbuf_printf(&text, "%s %llu\n", ring[i].name, (unsigned long long)total);
+    }
+    fputs(sbuf_cstr(&text), stdout);
+    sbuf_free(&text);
+    metrics_destroy(sum);
+}
+
 int main(int argc, char **argv)
 {
     struct args a = {.cfg = config_new()};
     const struct argp argp = {OPTIONS, parse, "[server.properties]", "A Kafka broker on io_uring.", NULL, NULL, NULL};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
-    if (a.docs) {
-        config_print_docs(stdout);
-        config_free(a.cfg);
-        return 0;
-    }
     if (config_finish(a.cfg, a.err, sizeof(a.err))) {
         fprintf(stderr, "sluiced: %s\n", a.err);
         return 2;
@@ -185,6 +209,8 @@ int main(int argc, char **argv)
     uint32_t n = reactor_count_wanted(a.cfg);
     struct metrics *metrics = metrics_create(n);
     int rc = make_ios(ios, n) ? 1 : run(a.cfg, n, ios, metrics);
+    if (a.metrics)
+        print_metrics(ios, metrics, n);
     for (uint32_t i = 0; i < n; i++)
         if (ios[i])
             io_destroy(ios[i]);
