@@ -2,6 +2,7 @@
 //
 //   sluice-sim --seed N [--verbose] [--trace]     one seed, replayed exactly
 //   sluice-sim --seeds A..B [--jobs J]            many; exit 1 at the first that fails, with its number
+//   sluice-sim --keep-going ...                   does not stop at a failing seed
 //   sluice-sim --canary NAME ...                  with one rule broken: exit 0 if a seed notices, 1 if none does
 //   sluice-sim --canaries [--seeds A..B]          every canary in turn, each with those seeds at most
 //   sluice-sim --without LIST ...                 leaves parts out: deletes,faults,tight-disk,imitation,kills,cuts
@@ -25,7 +26,7 @@ enum { MAX_JOBS = 64, SEED_SECONDS = 120 };
 struct options {
     uint64_t from, to;
     uint32_t jobs;
-    bool verbose, trace, replay_check, canaries;
+    bool verbose, trace, replay_check, canaries, keep_going;
     enum sl_canary canary;
     uint32_t without;
 };
@@ -115,9 +116,9 @@ static uint64_t play(const struct options *o, struct totals *sum, uint64_t *ran)
     uint64_t next = o->from, bad = 0;
     uint32_t running = 0;
     *ran = 0;
-    while (running || (next <= o->to && !bad)) {
+    while (running || (next <= o->to && (!bad || o->keep_going))) {
         struct job *j;
-        while (running < o->jobs && next <= o->to && !bad && (j = slot(jobs, o->jobs, 0))) {
+        while (running < o->jobs && next <= o->to && (!bad || o->keep_going) && (j = slot(jobs, o->jobs, 0))) {
             start(j, o, next++);
             running++;
         }
@@ -130,7 +131,7 @@ static uint64_t play(const struct options *o, struct totals *sum, uint64_t *ran)
         j->pid = 0;
         ++*ran;
         add(sum, j->sum);
-        if (status && !bad) {
+        if (status && (!bad || o->keep_going)) {
             bad = j->seed;
             say_died(j, status, o->canary != SL_CANARY_NONE && !o->verbose);
         }
@@ -146,8 +147,8 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            seeds, took, (double)s->virtual_ns / 3600e9, s->lives, s->clean_stops, s->kills, s->power_cuts,
            s->boots_broken);
     printf("batches acknowledged %" PRIu64 " (%" PRIu64 " records, %" PRIu64 " MiB), read %" PRIu64
-           ", duplicates %" PRIu64 "; topics created %" PRIu64 ", deleted %" PRIu64 "\n",
-           s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates, s->creates,
+           ", duplicates %" PRIu64 " (forgotten %" PRIu64 "); topics created %" PRIu64 ", deleted %" PRIu64 "\n",
+           s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates, s->forgotten, s->creates,
            s->deletes);
     printf("faults %" PRIu64 ", late writes %" PRIu64 ", sectors lost %" PRIu64 ", torn %" PRIu64 "; events %" PRIu64 "\n",
            s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors, s->events);
@@ -200,7 +201,7 @@ static int run_canaries(const struct options *o)
 static int usage(void)
 {
     fprintf(stderr, "usage: sluice-sim [--seed N | --seeds A..B] [--jobs N] [--verbose] [--trace] [--replay-check]\n"
-                    "                  [--without LIST]"
+                    "                  [--without LIST] [--keep-going]"
                     "                  [--canary NAME | --canaries]\ncanaries:\n");
     for (unsigned c = 1; c < SL_CANARY_COUNT; c++)
         fprintf(stderr, "  %-24s %s\n", sl_canary_name((enum sl_canary)c), sl_canary_text((enum sl_canary)c));
@@ -243,6 +244,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->trace = true;
         else if (strcmp(a, "--replay-check") == 0)
             o->replay_check = true;
+        else if (strcmp(a, "--keep-going") == 0)
+            o->keep_going = true;
         else if (strcmp(a, "--canaries") == 0)
             o->canaries = true;
         else if (!v)

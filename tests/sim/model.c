@@ -240,8 +240,11 @@ void model_verify_end(struct model *m, struct verify *v, int64_t hw)
                  (long long)v->next, (long long)p->claimed_end - 1);
     for (uint32_t k = 1; k <= m->attempts_n; k++) {
         struct attempt *a = m->attempts[k];
-        if (a->part != p || a->state != ATTEMPT_ACKED || a->last_seen == m->verifications)
+        if (a->part != p || a->last_seen == m->verifications || (a->state != ATTEMPT_ACKED && !a->must_be_there))
             continue;
+        if (a->state != ATTEMPT_ACKED)
+            run_fail(m->r, "%s-%d: batch %u was refused as out of sequence and is not in the log", p->topic->name,
+                     p->n, a->id);
         run_fail(m->r, "%s-%d: batch %u, acknowledged at offset %lld, is not in the log", p->topic->name, p->n, a->id,
                  (long long)a->offset);
     }

@@ -26,6 +26,8 @@ struct attempt {
     enum attempt_state state;
     int64_t offset;       // where it was acknowledged or seen; -1
     uint64_t last_seen;   // verification that saw it
+    bool resent;          // after a restart or an error
+    bool must_be_there;   // the broker took it for an old one
     uint8_t *copy;        // idempotent, not acknowledged yet: to send again
     UT_hash_handle hh;
 };

@@ -40,16 +40,24 @@ void run_say(struct run *r, const char *fmt, ...)
     va_end(ap);
 }
 
+static void show_file(void *arg, const char *path, uint64_t size)
+{
+    struct run *r = arg;
+    fprintf(stderr, "  file %" PRId64 ": %s, %" PRIu64 " bytes\n", sim_disk_id(r->host, path), path, size);
+}
+
 void run_fail(struct run *r, const char *fmt, ...)
 {
     va_list ap;
-    fflush(stdout);
+    if (r->trace)
+        sim_disk_walk(r->host, "/", show_file, r);
+    fprintf(stderr, "last events:\n");
+    sim_trace_dump(r->w, r->trace ? 0 : 24);
     fprintf(stderr, "FAILED seed=%" PRIu64 " life=%u: ", r->seed, r->life_no);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
-    fprintf(stderr, "\nlast events:\n");
-    sim_trace_dump(r->w, r->trace ? 4096 : 24);
+    fputc('\n', stderr);
     fflush(stderr);
     _exit(1);
 }
@@ -324,6 +332,7 @@ void scenario_run(struct run *r)
 {
     struct sim_config c;
     world_config(&c, r->seed);
+    c.verbose = r->trace;
     c.on_fail = failed;
     c.on_fail_arg = r;
     r->w = sim_world_create(&c);

@@ -98,6 +98,19 @@ static bool may_fail(struct traffic *t, struct mpart *p, int16_t error)
     return error == KERR_KAFKA_STORAGE_ERROR && !r->calm && (r->k.faults || r->k.tight_disk);
 }
 
+// What this producer sent to this partition.
+static void show_history(struct run *r, const struct attempt *of)
+{
+    static const char *const states[] = {"sent", "acknowledged", "unknown", "refused"};
+    struct model *m = r->model;
+    for (uint32_t k = 1; k <= m->attempts_n; k++) {
+        const struct attempt *a = m->attempts[k];
+        if (a->part == of->part && a->producer == of->producer)
+            fprintf(stderr, "  batch %u sequence %d records %u: %s, offset %lld\n", a->id, a->sequence, a->records,
+                    states[a->state], (long long)a->offset);
+    }
+}
+
 static void append_answered(struct traffic *t, struct flight *f)
 {
     struct run *r = run_of(t);
@@ -124,6 +137,18 @@ static void append_answered(struct traffic *t, struct flight *f)
         pp->resend = true;
         return;
     }
+    if (again && error == KERR_OUT_OF_ORDER_SEQUENCE_NUMBER && a->resent) {
+        // As upstream: a snapshot keeps a producer's last batch only, so after two starts an earlier one that comes
+        // again is no longer known as a duplicate. But then it must be in the log.
+        a->must_be_there = true;
+        a->state = ATTEMPT_UNKNOWN;
+        q_remove(pp, a);
+        pp->resend = pp->q_n != 0;
+        r->sum->forgotten++;
+        return;
+    }
+    if (!may_fail(t, p, error))
+        show_history(r, a);
     if (!may_fail(t, p, error))
         run_fail(r, "%s-%d: batch %u (%s, sequence %d) was refused: %s%s%s", p->topic->name, p->n, a->id,
                  again ? "idempotent" : "plain", a->sequence, kerr_name(error), f->part.error_text[0] ? ": " : "",
@@ -296,6 +321,7 @@ static void produce_again(struct traffic *t, struct prod_part *pp)
             pp->resend = true;
             return;
         }
+        again[k]->resent = true;
         send_batch(t, r, pp, again[k], copy_of(again[k]->copy, again[k]->bytes), -1);
     }
 }

@@ -132,6 +132,7 @@ uint64_t sim_disk_used(const struct sim_host *h);
 // The volatile image. Bytes read, or -ENOENT, -EIO.
 int64_t sim_disk_read(struct sim_host *h, const char *path, uint64_t pos, void *buf, size_t len);
 int64_t sim_disk_size(struct sim_host *h, const char *path); // or -ENOENT
+int64_t sim_disk_id(struct sim_host *h, const char *path);   // the file's number in the trace, or -ENOENT
 // Overwrites bytes of a file, at once and durably.
 int sim_disk_poke(struct sim_host *h, const char *path, uint64_t pos, const void *buf, size_t len);
 // Makes a sector unreadable.

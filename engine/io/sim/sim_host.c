@@ -100,6 +100,13 @@ int64_t sim_disk_size(struct sim_host *h, const char *path)
     return i ? (int64_t)i->size : err;
 }
 
+int64_t sim_disk_id(struct sim_host *h, const char *path)
+{
+    int err = 0;
+    struct sim_inode *i = sim_lookup(&h->disk, path, &err);
+    return i ? (int64_t)i->id : err;
+}
+
 int sim_disk_poke(struct sim_host *h, const char *path, uint64_t pos, const void *buf, size_t len)
 {
     int err = 0;
