@@ -206,6 +206,11 @@ static void append_checked(struct part *p, struct shard_append_part *ap, const s
         struct producer_check c = {.origin = ap->req->internal ? PRODUCER_FROM_COORDINATOR : PRODUCER_FROM_CLIENT};
         struct producer_duplicate dup;
         int16_t err = producer_state_check(log_producers(p->log), &res->info, &c, &dup);
+        // A batch damaged in its producer fields is retriable, not out of order: the CRC speaks first.
+        if (err && crc_of(ap->records, res->info.size) != res->info.crc) {
+            append_finish(s, ap, KERR_CORRUPT_MESSAGE, "the batch's CRC does not match its contents");
+            return;
+        }
         if (err == KERR_DUPLICATE_SEQUENCE_NUMBER) {
             ap->base_offset = dup.base_offset;
             ap->log_append_time = dup.timestamp;
