@@ -76,6 +76,7 @@ public final class Driver {
             case "console_consume" -> consoleConsume(cmd);
             case "dump" -> dump(cmd);
             case "admin" -> AdminChecks.run(cmd, reply);
+            case "seeds" -> Seeds.run(cmd, reply);
             default -> throw new IllegalArgumentException("unknown op");
         }
     }
