@@ -17,6 +17,7 @@ struct state {
     struct kp_list_offsets_response out;
     struct shard_offsets *asks; // per shard
     out_part ***outs;           // per shard, per part: where its answer goes
+    uint32_t *counts; // per shard: parts to ask for
     struct call *calls;
     uint32_t pending;
     struct api_set seen;
@@ -63,8 +64,8 @@ static void add_part(struct req *r, struct state *st, const struct meta_topic *t
     uint32_t shard = net_shard_of(r->net, &t->id, in->partition_index);
     struct shard_offsets *a = &st->asks[shard];
     if (!a->parts) {
-        a->parts = req_alloc_array(r, st->parts_n, sizeof(*a->parts));
-        st->outs[shard] = req_alloc_array(r, st->parts_n, sizeof(**st->outs));
+        a->parts = req_alloc_array(r, st->counts[shard], sizeof(*a->parts));
+        st->outs[shard] = req_alloc_array(r, st->counts[shard], sizeof(**st->outs));
     }
     st->outs[shard][a->n] = o;
     a->parts[a->n++] = (struct shard_offset_part){.topic_id = t->id,
@@ -103,6 +104,8 @@ static void check_topic(struct req *r, struct state *st, int32_t ti, uint32_t *k
             o->error_code = KERR_UNSUPPORTED_VERSION;
         else
             o->error_code = api_check_leader(r, t, o->partition_index);
+        if (!o->error_code)
+            st->counts[net_shard_of(r->net, &t->id, o->partition_index)]++;
     }
 }
 
@@ -114,6 +117,7 @@ static void plan(struct req *r, struct state *st)
     out_part **all = req_alloc_array(r, st->parts_n, sizeof(out_part *));
     st->keys = req_alloc_array(r, st->parts_n, sizeof(*st->keys));
     api_set_init(r, &st->seen, st->parts_n);
+    st->counts = req_alloc_array(r, net_shards(r->net), sizeof(*st->counts));
     st->asks = req_alloc_array(r, net_shards(r->net), sizeof(*st->asks));
     st->outs = req_alloc_array(r, net_shards(r->net), sizeof(*st->outs));
     st->calls = req_alloc_array(r, net_shards(r->net), sizeof(*st->calls));

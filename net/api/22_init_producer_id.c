@@ -34,7 +34,7 @@ static void block_arrived(struct call *c)
 {
     struct net *n = c->net;
     struct state *asker = c->req->state, *st;
-    int16_t error = asker->ask.error;
+    int16_t error = asker->ask.error ? KERR_COORDINATOR_LOAD_IN_PROGRESS : KERR_NONE; // as upstream: come again
     list_remove(&asker->node); // answered last: the others' answers do not need it, it holds the call
     n->pids.asking = false;
     if (!error) {
