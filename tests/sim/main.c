@@ -104,7 +104,9 @@ static struct job *slot(struct job *jobs, uint32_t n, pid_t pid)
     return NULL;
 }
 
-// Returns the first failing seed in order of ending, 0 if none. Seeds run, in *ran.
+static uint64_t failing; // seeds of the last play
+
+// Returns a failing seed, 0 if there was none: the first to end, or the last when it keeps going. Seeds run, in *ran.
 static uint64_t play(const struct options *o, struct totals *sum, uint64_t *ran)
 {
     struct job jobs[MAX_JOBS];
@@ -115,7 +117,7 @@ static uint64_t play(const struct options *o, struct totals *sum, uint64_t *ran)
         jobs[k] = (struct job){.sum = &shared[k]};
     uint64_t next = o->from, bad = 0;
     uint32_t running = 0;
-    *ran = 0;
+    *ran = failing = 0;
     while (running || (next <= o->to && (!bad || o->keep_going))) {
         struct job *j;
         while (running < o->jobs && next <= o->to && (!bad || o->keep_going) && (j = slot(jobs, o->jobs, 0))) {
@@ -133,6 +135,7 @@ static uint64_t play(const struct options *o, struct totals *sum, uint64_t *ran)
         add(sum, j->sum);
         if (status && (!bad || o->keep_going)) {
             bad = j->seed;
+            failing++;
             say_died(j, status, o->canary != SL_CANARY_NONE && !o->verbose);
         }
     }
@@ -184,7 +187,8 @@ static bool run_canary(const struct options *o, enum sl_canary c)
     uint64_t bad = play(&with, &sum, &ran);
     sl_canary_active = SL_CANARY_NONE;
     if (bad)
-        printf("canary %-24s noticed after %4" PRIu64 " seeds (seed %" PRIu64 ")\n", sl_canary_name(c), ran, bad);
+        printf("canary %-24s noticed: %" PRIu64 " of %" PRIu64 " seeds (seed %" PRIu64 ")\n", sl_canary_name(c), failing,
+               ran, bad);
     else
         printf("canary %-24s NOT noticed in %" PRIu64 " seeds: %s\n", sl_canary_name(c), ran, sl_canary_text(c));
     return bad != 0;

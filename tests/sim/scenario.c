@@ -181,8 +181,11 @@ static void stop_life(struct run *r, struct life *l)
     wait_or_fail(r, l, life_finished, l, "the end of the stop");
     if (l->rc && r->calm)
         run_fail(r, "%s", l->err);
-    if (!l->rc)
-        r->sum->clean_stops++;
+    if (l->rc) { // faults prevented it: it ends as it is
+        life_kill(l);
+        return;
+    }
+    r->sum->clean_stops++;
     life_free(l);
 }
 
