@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,7 +62,7 @@ static int shards_make(struct broker *b, void (*ready)(void *, int))
                                   .journal = journal_settings(c)};
         sc.dirty_bytes = SL_MIN(sc.dirty_bytes, pool / 8);
         snprintf(sc.dir, sizeof(sc.dir), "%s", b->dir);
-        snprintf(sc.journal.dir, sizeof(sc.journal.dir), "%s/sluice.journal.d", b->dir);
+        snprintf(sc.journal.dir, sizeof(sc.journal.dir), "%.1000s/sluice.journal.d", b->dir);
         sc.journal.shard = i;
         struct reactor *r = reactor_group_get(b->group, b->placement.shard_reactor[i]);
         b->shards[i] = shard_create(r, b->store, &sc, ready, b);
