@@ -541,7 +541,8 @@ static int run_flood(uint32_t count)
 int main(int argc, char **argv)
 {
     if (argc < 4)
-        return fprintf(stderr, "usage: hostile_client PORT mutate|frames|slow|flood [SEEDS] COUNT [SEED]\n"), 2;
+        return fprintf(stderr, "usage: hostile_client PORT mutate|frames|slow|flood [SEEDS] COUNT [SEED]\n"),
+               2;
     signal(SIGPIPE, SIG_IGN);
     g.broker.sin_family = AF_INET;
     g.broker.sin_port = htons((uint16_t)atoi(argv[1]));

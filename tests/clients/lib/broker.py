@@ -6,6 +6,7 @@ answers an ApiVersions request; `stop` is SIGTERM and a wait; `kill` is SIGKILL.
 
 import os
 import pathlib
+import re
 import resource
 import shutil
 import signal
@@ -16,6 +17,9 @@ from . import wire
 from .wait import Timeout, free_port, wait_until
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
+
+
+FINDINGS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|assertion .*failed", re.I)
 
 
 class BrokerDied(Exception):
@@ -130,6 +134,12 @@ class Broker:
             return "(no broker log)"
         return "\n".join(["broker log:"] + text[-lines:])
 
+    def findings(self):
+        """What a sanitizer or an assertion wrote to the log, or None."""
+        log = self.log_path.read_text(errors="replace") if self.log_path.exists() else ""
+        found = FINDINGS.search(log)
+        return log[found.start() : found.start() + 4000] if found else None
+
     def rss_bytes(self):
         for line in pathlib.Path(f"/proc/{self.proc.pid}/status").read_text().splitlines():
             if line.startswith("VmRSS:"):
@@ -239,6 +249,9 @@ class Upstream(Broker):
 
     def clean_exits(self):
         return (0, 143)
+
+    def findings(self):
+        return None
 
 
 KINDS = {"sluice": Sluice, "upstream": Upstream}

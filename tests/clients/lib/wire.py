@@ -189,13 +189,17 @@ class Connection:
         r.done()
         return out
 
-    def produce(self, topic, partition, records, acks=-1, timeout_ms=30000):
+    @staticmethod
+    def produce_body(topic, partition, records, acks=-1, timeout_ms=30000):
         body = string(None) + struct.pack(">hii", acks, timeout_ms, 1) + string(topic)
-        body += struct.pack(">iii", 1, partition, len(records)) + records
-        correlation = self.send(PRODUCE, 7, body)
-        if acks == 0:
-            return None
-        r = self.receive(correlation)
+        return body + struct.pack(">iii", 1, partition, len(records)) + records
+
+    def produce(self, topic, partition, records, acks=-1, timeout_ms=30000):
+        correlation = self.send(PRODUCE, 7, self.produce_body(topic, partition, records, acks, timeout_ms))
+        return None if acks == 0 else self.produce_answer(self.receive(correlation))
+
+    @staticmethod
+    def produce_answer(r):
         topics = r.array(
             lambda: (
                 r.string(),
@@ -206,11 +210,19 @@ class Connection:
         r.done()
         return topics[0][1][0][1]
 
-    def fetch(self, topic, partition, offset, max_wait_ms=100, min_bytes=1, max_bytes=1 << 22):
+    @staticmethod
+    def fetch_body(topic, partition, offset, max_wait_ms, min_bytes, max_bytes):
         body = struct.pack(">iiiibii", -1, max_wait_ms, min_bytes, max_bytes, 0, 0, -1)
         body += struct.pack(">i", 1) + string(topic)
         body += struct.pack(">iiiqqi", 1, partition, -1, offset, -1, max_bytes)
-        r = self.call(FETCH, 11, body + struct.pack(">i", 0) + string(""))
+        return body + struct.pack(">i", 0) + string("")
+
+    def fetch(self, topic, partition, offset, max_wait_ms=100, min_bytes=1, max_bytes=1 << 22):
+        body = self.fetch_body(topic, partition, offset, max_wait_ms, min_bytes, max_bytes)
+        return self.fetch_answer(self.call(FETCH, 11, body))
+
+    @staticmethod
+    def fetch_answer(r):
         r.num("i")
         error = r.num("h")
         r.num("i")
