@@ -81,7 +81,8 @@ static int make_shards(struct life *l)
         snprintf(c.dir, sizeof(c.dir), "%s", LIFE_DIR);
         snprintf(c.journal.dir, sizeof(c.journal.dir), "%s/sluice.journal.d", LIFE_DIR);
         c.journal.shard = i;
-        l->shards[i] = shard_create(reactor_group_get(l->g, l->first_shard + i), l->store, &c, shard_ready, l);
+        l->shards[i] =
+            shard_create(reactor_group_get(l->g, l->first_shard + i), l->store, &c, shard_ready, l);
         if (!l->shards[i])
             return fail(l, -ENOMEM, "shard_create");
     }
@@ -127,8 +128,8 @@ static int recover_part(struct life *l, struct mtopic *t, int32_t n)
     uint32_t s = shard_of(&t->id, n, l->shards_n);
     struct log_env *env = shard_env(l->shards[s]);
     life_log_config(l->r, &c);
-    int rc = log_recover(env, LIFE_DIR, t->name, &t->id, n, l->kind, store_find_log(l->store, &t->id, n), 0, &c, &log,
-                         l->err, sizeof(l->err));
+    int rc = log_recover(env, LIFE_DIR, t->name, &t->id, n, l->kind, store_find_log(l->store, &t->id, n), 0,
+                         &c, &log, l->err, sizeof(l->err));
     if (rc == -ESTALE)
         rc = set_stray_aside(t->name, n, l->no) ? -EIO : -ENOENT;
     if (rc == -ENOENT) {

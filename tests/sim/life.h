@@ -23,11 +23,11 @@ struct life {
     struct store *store;
     struct shard *shards[LIFE_SHARDS];
     uint32_t ready;
-    bool serving;  // boot is over and every shard opened its journal
-    bool over;     // killed: nothing that its reactors still do counts
-    bool broken;   // boot failed, with rc and err
-    bool stopped;  // clean stop: all services stopped
-    bool finished; // and the directory is marked clean
+    bool serving;      // boot is over and every shard opened its journal
+    bool over;         // killed: nothing that its reactors still do counts
+    bool broken;       // boot failed, with rc and err
+    bool stopped;      // clean stop: all services stopped
+    bool finished;     // and the directory is marked clean
     uint64_t extended; // writes that made a file longer, when it began to serve
     int rc;
     char err[900];

@@ -52,7 +52,8 @@ static void child(const struct options *o, uint64_t seed, struct totals *sum)
         sl_log_set_sink(silent, NULL);
     if (o->canary != SL_CANARY_NONE && !o->verbose && !freopen("/dev/null", "w", stderr))
         _exit(2);
-    struct run r = {.seed = seed, .verbose = o->verbose, .trace = o->trace, .without = o->without, .sum = sum};
+    struct run r = {
+        .seed = seed, .verbose = o->verbose, .trace = o->trace, .without = o->without, .sum = sum};
     scenario_run(&r);
     _exit(0);
 }
@@ -110,7 +111,8 @@ static uint64_t failing; // seeds of the last play
 static uint64_t play(const struct options *o, struct totals *sum, uint64_t *ran)
 {
     struct job jobs[MAX_JOBS];
-    struct totals *shared = mmap(NULL, sizeof(*shared) * MAX_JOBS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct totals *shared =
+        mmap(NULL, sizeof(*shared) * MAX_JOBS, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         exit(2);
     for (uint32_t k = 0; k < MAX_JOBS; k++)
@@ -120,7 +122,8 @@ static uint64_t play(const struct options *o, struct totals *sum, uint64_t *ran)
     *ran = failing = 0;
     while (running || (next <= o->to && (!bad || o->keep_going))) {
         struct job *j;
-        while (running < o->jobs && next <= o->to && (!bad || o->keep_going) && (j = slot(jobs, o->jobs, 0))) {
+        while (running < o->jobs && next <= o->to && (!bad || o->keep_going) &&
+               (j = slot(jobs, o->jobs, 0))) {
             start(j, o, next++);
             running++;
         }
@@ -145,15 +148,17 @@ static uint64_t play(const struct options *o, struct totals *sum, uint64_t *ran)
 
 static void summary(const struct totals *s, uint64_t seeds, double took)
 {
-    printf("seeds %" PRIu64 ", %.1f s; simulated %.2f h; lives %" PRIu64 ": clean stops %" PRIu64 ", kills %" PRIu64
-           ", power cuts %" PRIu64 ", ended while starting %" PRIu64 "\n",
+    printf("seeds %" PRIu64 ", %.1f s; simulated %.2f h; lives %" PRIu64 ": clean stops %" PRIu64
+           ", kills %" PRIu64 ", power cuts %" PRIu64 ", ended while starting %" PRIu64 "\n",
            seeds, took, (double)s->virtual_ns / 3600e9, s->lives, s->clean_stops, s->kills, s->power_cuts,
            s->boots_broken);
     printf("batches acknowledged %" PRIu64 " (%" PRIu64 " records, %" PRIu64 " MiB), read %" PRIu64
-           ", duplicates %" PRIu64 " (forgotten %" PRIu64 "); topics created %" PRIu64 ", deleted %" PRIu64 "\n",
-           s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates, s->forgotten, s->creates,
-           s->deletes);
-    printf("faults %" PRIu64 ", late writes %" PRIu64 ", sectors lost %" PRIu64 ", torn %" PRIu64 "; events %" PRIu64 "\n",
+           ", duplicates %" PRIu64 " (forgotten %" PRIu64 "); topics created %" PRIu64 ", deleted %" PRIu64
+           "\n",
+           s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates,
+           s->forgotten, s->creates, s->deletes);
+    printf("faults %" PRIu64 ", late writes %" PRIu64 ", sectors lost %" PRIu64 ", torn %" PRIu64
+           "; events %" PRIu64 "\n",
            s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors, s->events);
 }
 
@@ -187,10 +192,11 @@ static bool run_canary(const struct options *o, enum sl_canary c)
     uint64_t bad = play(&with, &sum, &ran);
     sl_canary_active = SL_CANARY_NONE;
     if (bad)
-        printf("canary %-24s noticed: %" PRIu64 " of %" PRIu64 " seeds (seed %" PRIu64 ")\n", sl_canary_name(c), failing,
-               ran, bad);
+        printf("canary %-24s noticed: %" PRIu64 " of %" PRIu64 " seeds (seed %" PRIu64 ")\n",
+               sl_canary_name(c), failing, ran, bad);
     else
-        printf("canary %-24s NOT noticed in %" PRIu64 " seeds: %s\n", sl_canary_name(c), ran, sl_canary_text(c));
+        printf("canary %-24s NOT noticed in %" PRIu64 " seeds: %s\n", sl_canary_name(c), ran,
+               sl_canary_text(c));
     return bad != 0;
 }
 
@@ -204,9 +210,10 @@ static int run_canaries(const struct options *o)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: sluice-sim [--seed N | --seeds A..B] [--jobs N] [--verbose] [--trace] [--replay-check]\n"
-                    "                  [--without LIST] [--keep-going]"
-                    "                  [--canary NAME | --canaries]\ncanaries:\n");
+    fprintf(stderr,
+            "usage: sluice-sim [--seed N | --seeds A..B] [--jobs N] [--verbose] [--trace] [--replay-check]\n"
+            "                  [--without LIST] [--keep-going]"
+            "                  [--canary NAME | --canaries]\ncanaries:\n");
     for (unsigned c = 1; c < SL_CANARY_COUNT; c++)
         fprintf(stderr, "  %-24s %s\n", sl_canary_name((enum sl_canary)c), sl_canary_text((enum sl_canary)c));
     return 2;

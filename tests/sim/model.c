@@ -60,8 +60,8 @@ static uint64_t hash_of(const uint8_t *batch, uint32_t bytes)
     return sl_hash64(batch + BATCH_ATTRIBUTES, bytes - BATCH_ATTRIBUTES, 1);
 }
 
-struct attempt *model_sent(struct model *m, struct mpart *p, struct mproducer *pr, const uint8_t *batch, uint32_t bytes,
-                           uint32_t records, int32_t sequence)
+struct attempt *model_sent(struct model *m, struct mpart *p, struct mproducer *pr, const uint8_t *batch,
+                           uint32_t bytes, uint32_t records, int32_t sequence)
 {
     struct attempt *a = zeroed(sizeof(*a));
     if (m->attempts_n + 1 >= m->attempts_cap) {
@@ -111,9 +111,9 @@ static void claim(struct model *m, struct attempt *a, int64_t offset, bool acked
     for (uint32_t k = 0; k < a->records; k++) {
         struct claim *c = claim_at(p, offset + k);
         if (c->attempt && c->attempt != a->id)
-            run_fail(m->r, "%s-%d: offset %lld holds batch %u (%s%s) and batch %u is %s there", p->topic->name, p->n,
-                     (long long)offset + k, c->attempt, c->acked ? "acknowledged " : "", c->read ? "read" : "", a->id,
-                     what);
+            run_fail(m->r, "%s-%d: offset %lld holds batch %u (%s%s) and batch %u is %s there",
+                     p->topic->name, p->n, (long long)offset + k, c->attempt, c->acked ? "acknowledged " : "",
+                     c->read ? "read" : "", a->id, what);
         c->attempt = a->id;
         c->acked |= acked;
         c->read |= !acked;
@@ -144,11 +144,12 @@ void model_saw_hw(struct model *m, struct mpart *p, int64_t known, int64_t hw)
 }
 
 // One batch as it came from the broker; *size its bytes.
-static struct attempt *identify(struct model *m, struct mpart *p, const uint8_t *b, uint64_t n, uint32_t *size)
+static struct attempt *identify(struct model *m, struct mpart *p, const uint8_t *b, uint64_t n,
+                                uint32_t *size)
 {
     if (n < BATCH_HEADER_SIZE || batch_size(b) > n || batch_length(b) < BATCH_MIN_LENGTH)
-        run_fail(m->r, "%s-%d: a read returned %llu bytes that are no whole batch (length field %d)", p->topic->name,
-                 p->n, (unsigned long long)n, n >= BATCH_HEADER_SIZE ? batch_length(b) : -1);
+        run_fail(m->r, "%s-%d: a read returned %llu bytes that are no whole batch (length field %d)",
+                 p->topic->name, p->n, (unsigned long long)n, n >= BATCH_HEADER_SIZE ? batch_length(b) : -1);
     *size = batch_size(b);
     if (!batch_crc_ok(b))
         run_fail(m->r, "%s-%d: the batch read at offset %lld has a wrong CRC", p->topic->name, p->n,
@@ -168,7 +169,8 @@ static struct attempt *identify(struct model *m, struct mpart *p, const uint8_t 
     return a;
 }
 
-int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, const uint8_t *bytes, uint64_t n)
+int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, const uint8_t *bytes,
+                   uint64_t n)
 {
     int64_t next = -1;
     while (n) {
@@ -176,12 +178,12 @@ int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, c
         struct attempt *a = identify(m, p, bytes, n, &size);
         int64_t base = batch_base_offset(bytes);
         if (next >= 0 ? base != next : base > from || base + (int64_t)a->records <= from)
-            run_fail(m->r, "%s-%d: asked for offset %lld, got a batch at %lld after %lld", p->topic->name, p->n,
-                     (long long)from, (long long)base, (long long)next);
+            run_fail(m->r, "%s-%d: asked for offset %lld, got a batch at %lld after %lld", p->topic->name,
+                     p->n, (long long)from, (long long)base, (long long)next);
         next = base + (int64_t)a->records;
         if (next > hw)
-            run_fail(m->r, "%s-%d: a reader got offset %lld above the high watermark %lld", p->topic->name, p->n,
-                     (long long)next - 1, (long long)hw);
+            run_fail(m->r, "%s-%d: a reader got offset %lld above the high watermark %lld", p->topic->name,
+                     p->n, (long long)next - 1, (long long)hw);
         claim(m, a, base, false);
         m->r->sum->batches_read++;
         bytes += size;
@@ -213,11 +215,11 @@ void model_verify_bytes(struct model *m, struct verify *v, const uint8_t *bytes,
         struct attempt *a = identify(m, p, bytes, n, &size);
         int64_t base = batch_base_offset(bytes);
         if (base != v->next)
-            run_fail(m->r, "%s-%d: expected offset %lld, found %lld", p->topic->name, p->n, (long long)v->next,
-                     (long long)base);
+            run_fail(m->r, "%s-%d: expected offset %lld, found %lld", p->topic->name, p->n,
+                     (long long)v->next, (long long)base);
         if (a->last_seen == m->verifications)
-            run_fail(m->r, "%s-%d: batch %u is in the log twice, again at offset %lld", p->topic->name, p->n, a->id,
-                     (long long)base);
+            run_fail(m->r, "%s-%d: batch %u is in the log twice, again at offset %lld", p->topic->name, p->n,
+                     a->id, (long long)base);
         a->last_seen = m->verifications;
         claim(m, a, base, false);
         v->next = base + (int64_t)a->records;
@@ -236,17 +238,18 @@ void model_verify_end(struct model *m, struct verify *v, int64_t hw)
         run_fail(m->r, "%s-%d: read to %lld, but the high watermark is %lld", p->topic->name, p->n,
                  (long long)v->next, (long long)hw);
     if (p->claimed_end > v->next)
-        run_fail(m->r, "%s-%d: the log ends at %lld, but offset %lld was acknowledged or read", p->topic->name, p->n,
-                 (long long)v->next, (long long)p->claimed_end - 1);
+        run_fail(m->r, "%s-%d: the log ends at %lld, but offset %lld was acknowledged or read",
+                 p->topic->name, p->n, (long long)v->next, (long long)p->claimed_end - 1);
     for (uint32_t k = 1; k <= m->attempts_n; k++) {
         struct attempt *a = m->attempts[k];
-        if (a->part != p || a->last_seen == m->verifications || (a->state != ATTEMPT_ACKED && !a->must_be_there))
+        if (a->part != p || a->last_seen == m->verifications ||
+            (a->state != ATTEMPT_ACKED && !a->must_be_there))
             continue;
         if (a->state != ATTEMPT_ACKED)
-            run_fail(m->r, "%s-%d: batch %u was refused as out of sequence and is not in the log", p->topic->name,
-                     p->n, a->id);
-        run_fail(m->r, "%s-%d: batch %u, acknowledged at offset %lld, is not in the log", p->topic->name, p->n, a->id,
-                 (long long)a->offset);
+            run_fail(m->r, "%s-%d: batch %u was refused as out of sequence and is not in the log",
+                     p->topic->name, p->n, a->id);
+        run_fail(m->r, "%s-%d: batch %u, acknowledged at offset %lld, is not in the log", p->topic->name,
+                 p->n, a->id, (long long)a->offset);
     }
     // In order of sending per producer: attempts are numbered in that order.
     struct {
@@ -274,11 +277,12 @@ void model_verify_end(struct model *m, struct verify *v, int64_t hw)
             continue;
         }
         if (seen[s].last && seen[s].last->offset >= a->offset)
-            run_fail(m->r, "%s-%d: batches %u and %u of one producer are at offsets %lld and %lld", p->topic->name,
-                     p->n, seen[s].last->id, a->id, (long long)seen[s].last->offset, (long long)a->offset);
+            run_fail(m->r, "%s-%d: batches %u and %u of one producer are at offsets %lld and %lld",
+                     p->topic->name, p->n, seen[s].last->id, a->id, (long long)seen[s].last->offset,
+                     (long long)a->offset);
         if (seen[s].hole)
-            run_fail(m->r, "%s-%d: batch %u of an idempotent producer is there, one before it is not", p->topic->name,
-                     p->n, a->id);
+            run_fail(m->r, "%s-%d: batch %u of an idempotent producer is there, one before it is not",
+                     p->topic->name, p->n, a->id);
         seen[s].last = a;
     }
 }

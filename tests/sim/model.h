@@ -16,19 +16,19 @@ enum attempt_state { ATTEMPT_SENT, ATTEMPT_ACKED, ATTEMPT_UNKNOWN, ATTEMPT_REFUS
 
 // One batch that a producer sent (again, after a restart, it is the same attempt).
 struct attempt {
-    uint32_t id; // 1..
+    uint32_t id;   // 1..
     uint64_t hash; // of the batch's bytes from the attributes on
     uint32_t bytes, records;
     struct mpart *part;
     struct mproducer *producer;
-    uint32_t order;       // of sending, per producer and partition
-    int32_t sequence;     // idempotent: base sequence
+    uint32_t order;   // of sending, per producer and partition
+    int32_t sequence; // idempotent: base sequence
     enum attempt_state state;
-    int64_t offset;       // where it was acknowledged or seen; -1
-    uint64_t last_seen;   // verification that saw it
-    bool resent;          // after a restart or an error
-    bool must_be_there;   // the broker took it for an old one
-    uint8_t *copy;        // idempotent, not acknowledged yet: to send again
+    int64_t offset;     // where it was acknowledged or seen; -1
+    uint64_t last_seen; // verification that saw it
+    bool resent;        // after a restart or an error
+    bool must_be_there; // the broker took it for an old one
+    uint8_t *copy;      // idempotent, not acknowledged yet: to send again
     UT_hash_handle hh;
 };
 
@@ -43,7 +43,7 @@ struct mpart {
     int32_t n;
     struct claim *claims; // by offset; the first offset of a batch only has the attempt
     uint32_t claims_cap;
-    int64_t claimed_end;  // beyond the last acknowledged or read offset
+    int64_t claimed_end; // beyond the last acknowledged or read offset
     int64_t hw_seen;
     int32_t epoch;
 };
@@ -74,7 +74,7 @@ struct mproducer {
 
 struct model {
     struct run *r;
-    struct mtopic *topics; // newest first
+    struct mtopic *topics;     // newest first
     struct attempt **attempts; // by id
     uint32_t attempts_n, attempts_cap;
     struct attempt *by_hash;
@@ -88,14 +88,15 @@ struct mtopic *model_topic_add(struct model *m, const char *name, uint32_t parti
 struct mtopic *model_topic_find(struct model *m, const char *name);
 
 // A new batch was made (bytes as sent).
-struct attempt *model_sent(struct model *m, struct mpart *p, struct mproducer *pr, const uint8_t *batch, uint32_t bytes,
-                           uint32_t records, int32_t sequence);
+struct attempt *model_sent(struct model *m, struct mpart *p, struct mproducer *pr, const uint8_t *batch,
+                           uint32_t bytes, uint32_t records, int32_t sequence);
 // It was acknowledged at `offset`.
 void model_acked(struct model *m, struct attempt *a, int64_t offset);
 
 // Reads of a partition, in one go: bytes of whole batches from the fetch, in order. `from`: the offset asked for.
 // Returns the offset after the last batch.
-int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, const uint8_t *bytes, uint64_t n);
+int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, const uint8_t *bytes,
+                   uint64_t n);
 // A reader was told of `hw` by a request sent when `known` was known.
 void model_saw_hw(struct model *m, struct mpart *p, int64_t known, int64_t hw);
 

@@ -52,10 +52,10 @@ static uint8_t *put_record(struct run *r, uint8_t *p, uint32_t delta, uint32_t a
     uint32_t body = 1 + 1 + (uint32_t)sl_varint32_size((int32_t)delta) + 1 +
                     (uint32_t)sl_varint32_size((int32_t)value) + value + 1;
     p += sl_varint32_put(p, (int32_t)body);
-    *p++ = 0;                             // attributes
-    *p++ = 0;                             // timestamp delta
+    *p++ = 0; // attributes
+    *p++ = 0; // timestamp delta
     p += sl_varint32_put(p, (int32_t)delta);
-    p += sl_varint32_put(p, -1);          // no key
+    p += sl_varint32_put(p, -1); // no key
     p += sl_varint32_put(p, (int32_t)value);
     fill(r, p, value);
     uint8_t name[8];

@@ -5,8 +5,8 @@
 #include "tests/sim/run.h"
 
 struct payload_spec {
-    uint32_t attempt;    // its number, unique
-    uint32_t max_bytes;  // of the batch
+    uint32_t attempt;   // its number, unique
+    uint32_t max_bytes; // of the batch
     int64_t now_ms;
     int64_t producer_id; // -1: none
     int32_t sequence;

@@ -14,17 +14,17 @@ struct life;
 struct knobs {
     uint32_t segment_bytes;
     uint32_t journal_bytes, journal_first, journal_files, slots, max_group, late_us, large_group;
-    uint32_t max_batch;            // bytes of a producer's largest batch
+    uint32_t max_batch; // bytes of a producer's largest batch
     uint32_t tail_pool, read_pool, dirty_bytes, writeback_ms, fetch_window;
-    uint32_t topics, partitions;   // at most
+    uint32_t topics, partitions; // at most
     uint32_t producers, consumers;
-    uint32_t pause_us;             // between a producer's batches, at most
+    uint32_t pause_us; // between a producer's batches, at most
     uint32_t lives;
-    bool faults;                   // short I/O, stalls, refused space
+    bool faults; // short I/O, stalls, refused space
     bool tight_disk;
-    bool imitate;                  // payloads that look like headers
-    bool deletes;                  // topics are deleted, and created again under their names
-    bool follow_cut;               // endings follow an answer closely
+    bool imitate;    // payloads that look like headers
+    bool deletes;    // topics are deleted, and created again under their names
+    bool follow_cut; // endings follow an answer closely
 };
 
 // Parts of the story that can be left out, to narrow a failure down.

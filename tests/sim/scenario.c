@@ -66,7 +66,8 @@ static uint32_t one_of(struct run *r, const uint32_t *v, uint32_t n)
 {
     return v[run_below(r, n)];
 }
-#define ONE_OF(r, ...) one_of(r, (const uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+#define ONE_OF(r, ...)                                                                                       \
+    one_of(r, (const uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
 static void knobs_make(struct run *r)
 {
@@ -135,7 +136,8 @@ static void faults_on(struct run *r)
         f->eio_sync = run_chance(r, 1, 16) ? 500 : 0;
     }
     if (r->k.tight_disk)
-        sim_disk_set_capacity(r->host, run_chance(r, 1, 2) ? sim_disk_used(r->host) + 4096u * run_below(r, 256) : 0);
+        sim_disk_set_capacity(r->host,
+                              run_chance(r, 1, 2) ? sim_disk_used(r->host) + 4096u * run_below(r, 256) : 0);
     if (run_chance(r, 1, 4))
         sim_wall_jump(r->w, (int64_t)run_skewed(r, 0, 3600000) - 600000);
 }
@@ -344,10 +346,11 @@ void scenario_run(struct run *r)
     r->host = sim_host_create(r->w);
     r->model = model_create(r);
     knobs_make(r);
-    run_say(r, "segments %u, batches to %u, journal %u x %u, slots %u, groups %u, %u producers, %u readers%s%s%s",
-            r->k.segment_bytes, r->k.max_batch, r->k.journal_files, r->k.journal_bytes, r->k.slots, r->k.max_group,
-            r->k.producers, r->k.consumers, r->k.faults ? ", faults" : "", r->k.tight_disk ? ", tight disk" : "",
-            r->k.imitate ? ", imitation" : "");
+    run_say(
+        r, "segments %u, batches to %u, journal %u x %u, slots %u, groups %u, %u producers, %u readers%s%s%s",
+        r->k.segment_bytes, r->k.max_batch, r->k.journal_files, r->k.journal_bytes, r->k.slots,
+        r->k.max_group, r->k.producers, r->k.consumers, r->k.faults ? ", faults" : "",
+        r->k.tight_disk ? ", tight disk" : "", r->k.imitate ? ", imitation" : "");
     for (uint32_t k = 0; k < r->k.lives; k++)
         one_life(r);
     calm_end(r);

@@ -106,8 +106,8 @@ static void show_history(struct run *r, const struct attempt *of)
     for (uint32_t k = 1; k <= m->attempts_n; k++) {
         const struct attempt *a = m->attempts[k];
         if (a->part == of->part && a->producer == of->producer)
-            fprintf(stderr, "  batch %u sequence %d records %u: %s, offset %lld\n", a->id, a->sequence, a->records,
-                    states[a->state], (long long)a->offset);
+            fprintf(stderr, "  batch %u sequence %d records %u: %s, offset %lld\n", a->id, a->sequence,
+                    a->records, states[a->state], (long long)a->offset);
     }
 }
 
@@ -151,8 +151,8 @@ static void append_answered(struct traffic *t, struct flight *f)
         show_history(r, a);
     if (!may_fail(t, p, error))
         run_fail(r, "%s-%d: batch %u (%s, sequence %d) was refused: %s%s%s", p->topic->name, p->n, a->id,
-                 again ? "idempotent" : "plain", a->sequence, kerr_name(error), f->part.error_text[0] ? ": " : "",
-                 f->part.error_text);
+                 again ? "idempotent" : "plain", a->sequence, kerr_name(error),
+                 f->part.error_text[0] ? ": " : "", f->part.error_text);
     a->state = ATTEMPT_UNKNOWN;
     pp->resend |= again;
 }
@@ -255,8 +255,8 @@ static struct prod_part *prod_part_of(struct producer *pr, struct mpart *p)
     return pp;
 }
 
-static void send_batch(struct traffic *t, struct reactor *r, struct prod_part *pp, struct attempt *a, uint8_t *bytes,
-                       int16_t acks)
+static void send_batch(struct traffic *t, struct reactor *r, struct prod_part *pp, struct attempt *a,
+                       uint8_t *bytes, int16_t acks)
 {
     struct flight *f = calloc(1, sizeof(*f));
     SL_ASSERT(f);
@@ -264,11 +264,10 @@ static void send_batch(struct traffic *t, struct reactor *r, struct prod_part *p
     f->att = a;
     f->pp = pp;
     f->to = life_reactor_of(t->l, pp->p);
-    f->part = (struct shard_append_part){.topic_id = pp->p->topic->id,
-                                         .partition = pp->p->n,
-                                         .records = bytes,
-                                         .bytes = (int32_t)a->bytes};
-    f->a = (struct shard_append){.parts = &f->part, .n = 1, .acks = acks, .api_version = 9, .timeout_ms = 30000, .owner = f};
+    f->part = (struct shard_append_part){
+        .topic_id = pp->p->topic->id, .partition = pp->p->n, .records = bytes, .bytes = (int32_t)a->bytes};
+    f->a = (struct shard_append){
+        .parts = &f->part, .n = 1, .acks = acks, .api_version = 9, .timeout_ms = 30000, .owner = f};
     pp->in_flight++;
     t->in_flight++;
     sim_trace(run_of(t)->w, "produce", a->id, (uint64_t)(uint32_t)pp->p->n, a->bytes);
@@ -294,7 +293,8 @@ static void produce_new(struct traffic *t, struct producer *pr, struct prod_part
                              .producer_id = pr->m.idempotent ? pr->m.pid : -1,
                              .sequence = pp->next_seq};
     uint8_t *b = payload_make(run, &s, &bytes, &records);
-    struct attempt *a = model_sent(run->model, pp->p, &pr->m, b, bytes, records, pr->m.idempotent ? pp->next_seq : -1);
+    struct attempt *a =
+        model_sent(run->model, pp->p, &pr->m, b, bytes, records, pr->m.idempotent ? pp->next_seq : -1);
     if (pr->m.idempotent) {
         a->copy = copy_of(b, bytes);
         pp->q[pp->q_n++] = a;
@@ -365,7 +365,8 @@ static void producer_fiber(void *arg)
     struct fiber_arg *fa = arg;
     struct traffic *t = fa->t;
     while (going(t)) {
-        for (uint32_t burst = 1 + (run_chance(run_of(t), 1, 4) ? run_below(run_of(t), 6) : 0); burst && going(t); burst--)
+        for (uint32_t burst = 1 + (run_chance(run_of(t), 1, 4) ? run_below(run_of(t), 6) : 0);
+             burst && going(t); burst--)
             if (t->opened)
                 produce_once(t, fa->pr);
         fiber_sleep(1000 * run_skewed(run_of(t), 1, run_of(t)->k.pause_us));
@@ -378,7 +379,8 @@ static void producer_fiber(void *arg)
 static uint64_t whole_batches(const uint8_t *b, uint64_t n)
 {
     uint64_t at = 0;
-    while (n - at >= BATCH_HEADER_SIZE && batch_length(b + at) >= BATCH_MIN_LENGTH && batch_size(b + at) <= n - at)
+    while (n - at >= BATCH_HEADER_SIZE && batch_length(b + at) >= BATCH_MIN_LENGTH &&
+           batch_size(b + at) <= n - at)
         at += batch_size(b + at);
     return at;
 }
@@ -397,7 +399,13 @@ static uint8_t *fetch(struct traffic *t, struct mpart *p, int64_t offset, uint32
                                       .max_bytes = (int32_t)max,
                                       .current_leader_epoch = -1,
                                       .last_fetched_epoch = -1};
-    struct shard_fetch f = {.parts = part, .n = 1, .max_bytes = max, .min_one = true, .watch_key = key, .watch_bytes = 1, .owner = &c};
+    struct shard_fetch f = {.parts = part,
+                            .n = 1,
+                            .max_bytes = max,
+                            .min_one = true,
+                            .watch_key = key,
+                            .watch_bytes = 1,
+                            .owner = &c};
     ask(t, r, to, SHARD_FETCH, &f, &c);
     uint8_t *b = NULL;
     *n = 0;
@@ -409,12 +417,12 @@ static uint8_t *fetch(struct traffic *t, struct mpart *p, int64_t offset, uint32
             *n += part->pieces[k].len;
         }
         if (*n != part->bytes)
-            run_fail(run, "%s-%d: a fetch says %u bytes, its pieces have %lld", p->topic->name, p->n, part->bytes,
-                     (long long)*n);
+            run_fail(run, "%s-%d: a fetch says %u bytes, its pieces have %lld", p->topic->name, p->n,
+                     part->bytes, (long long)*n);
         *n = (int64_t)whole_batches(b, (uint64_t)*n);
         if (*n == 0)
-            run_fail(run, "%s-%d: a fetch at offset %lld returned %u bytes and no whole batch", p->topic->name, p->n,
-                     (long long)offset, part->bytes);
+            run_fail(run, "%s-%d: a fetch at offset %lld returned %u bytes and no whole batch",
+                     p->topic->name, p->n, (long long)offset, part->bytes);
     }
     if (f.pins) {
         if (run_chance(run, 1, 4))
@@ -438,9 +446,9 @@ static void check_range(struct traffic *t, struct mpart *p, int64_t offset, int6
                         const struct shard_fetch_part *part)
 {
     if (part->error == KERR_OFFSET_OUT_OF_RANGE && offset <= known && offset >= 0)
-        run_fail(run_of(t), "%s-%d: offset %lld is out of range (%lld to %lld) though %lld was shown", p->topic->name,
-                 p->n, (long long)offset, (long long)part->log_start, (long long)part->high_watermark,
-                 (long long)known);
+        run_fail(run_of(t), "%s-%d: offset %lld is out of range (%lld to %lld) though %lld was shown",
+                 p->topic->name, p->n, (long long)offset, (long long)part->log_start,
+                 (long long)part->high_watermark, (long long)known);
 }
 
 static void watch_wait(struct traffic *t, struct reactor *r, uint32_t to, uint64_t key)
@@ -463,7 +471,8 @@ static void watch_wait(struct traffic *t, struct reactor *r, uint32_t to, uint64
 static void read_once(struct traffic *t, int64_t *tail, struct mpart **last)
 {
     struct run *run = run_of(t);
-    struct mpart *p = *last && (*last)->topic->state == TOPIC_SERVING && run_chance(run, 3, 4) ? *last : pick_part(t);
+    struct mpart *p =
+        *last && (*last)->topic->state == TOPIC_SERVING && run_chance(run, 3, 4) ? *last : pick_part(t);
     if (!p)
         return;
     if (p != *last || run_chance(run, 1, 8))
@@ -522,7 +531,8 @@ static void verify_part(struct traffic *t, struct mpart *p)
         if (n < 0) {
             if (!run->calm)
                 return; // refused by an injected fault: another time
-            run_fail(run, "%s-%d: cannot be read for verification: %s", p->topic->name, p->n, kerr_name(part.error));
+            run_fail(run, "%s-%d: cannot be read for verification: %s", p->topic->name, p->n,
+                     kerr_name(part.error));
         }
         if (part.error)
             run_fail(run, "%s-%d: reading at offset %lld: %s (high watermark %lld)", p->topic->name, p->n,
@@ -536,8 +546,8 @@ static void verify_part(struct traffic *t, struct mpart *p)
         free(b);
         empty = n ? 0 : empty + 1;
         if (v.next < hw && empty > 2000)
-            run_fail(run, "%s-%d: nothing comes at offset %lld below the high watermark %lld", p->topic->name, p->n,
-                     (long long)v.next, (long long)hw);
+            run_fail(run, "%s-%d: nothing comes at offset %lld below the high watermark %lld", p->topic->name,
+                     p->n, (long long)v.next, (long long)hw);
         if (empty)
             fiber_sleep(200000);
     }
@@ -613,7 +623,8 @@ static void delete_topic(struct traffic *t, struct mtopic *m)
         uint32_t to = t->l->first_shard + k;
         int32_t parts[64];
         struct call c;
-        struct shard_delete d = {.topic_id = m->id, .partitions = parts, .n = parts_on(t, m, to, parts), .owner = &c};
+        struct shard_delete d = {
+            .topic_id = m->id, .partitions = parts, .n = parts_on(t, m, to, parts), .owner = &c};
         if (!d.n)
             continue;
         take_credit(t, here(), to, true);
