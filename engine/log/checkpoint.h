@@ -19,7 +19,7 @@ struct ckpt_log {
     int32_t partition;
     uint32_t incarnation;
     int64_t log_start;
-    int64_t segment_base; // base offset of the active segment
+    int64_t segment_base;  // base offset of the active segment
     uint32_t end_position; // bytes of it
     int32_t leader_epoch;
     int64_t end_offset;

@@ -342,7 +342,7 @@ static bool open_may_start(const struct journal *j)
 
 static bool start_next(struct journal *j)
 {
-    if (j->failed || j->in_flight_n >= j->cfg.slots)
+    if (j->failed || j->closing || j->in_flight_n >= j->cfg.slots)
         return false;
     (void)journal_place(j);
     if (list_empty(&j->pending)) {

@@ -66,14 +66,16 @@ enum {
     JOURNAL_HEADER = 128,
     JOURNAL_ENTRY = 128,
     JOURNAL_VERSION = 1,
-    JOURNAL_SLOTS_MAX = 4,  // groups in flight at most: a group's sequence is at most this much beyond its durable-through
+    JOURNAL_SLOTS_MAX =
+        4, // groups in flight at most: a group's sequence is at most this much beyond its durable-through
     JOURNAL_FILES_MAX = 64,
-    JOURNAL_IDLE_MS = 50,   // an idle shard writes its closing header this long after its last group
+    JOURNAL_IDLE_MS = 50, // an idle shard writes its closing header this long after its last group
 };
 enum { JGROUP_CLOSING = 1u << 0 };
 enum jentry_type {
-    JE_BATCH = 1,     // one record batch
-    JE_PREFIX = 2,    // bytes of a block from its first byte up to the append position (position is block aligned)
+    JE_BATCH = 1, // one record batch
+    JE_PREFIX =
+        2, // bytes of a block from its first byte up to the append position (position is block aligned)
     JE_FENCE = 3,     // the log changes: new incarnation, floor, end (rule S3)
     JE_CONFIRMED = 4, // direct bytes up to an offset are synced
     JE_EPOCH = 5,     // a leader epoch starts at base offset (leader epoch field), before its first append
@@ -104,16 +106,17 @@ struct jentry {
 struct journal;
 
 struct journal_config {
-    char dir[1024];        // the journal directory: <log.dir>/sluice.journal.d
+    char dir[1024]; // the journal directory: <log.dir>/sluice.journal.d
     uint32_t shard;
     struct sl_uuid life;
-    uint64_t file_bytes;   // size of a file, a multiple of 4096; the first file of a life may be smaller
+    uint64_t file_bytes; // size of a file, a multiple of 4096; the first file of a life may be smaller
     uint64_t first_file_bytes;
-    uint32_t files;        // at least 3
-    uint32_t slots;        // groups in flight at most (1..4)
-    uint32_t max_group;    // bytes after which an open group takes no more entries (a single larger batch still fits)
-    uint32_t late_us;      // a second small group starts beside one in flight that is older than this
-    uint32_t large_group;  // bytes from which a second group may start at once
+    uint32_t files; // at least 3
+    uint32_t slots; // groups in flight at most (1..4)
+    uint32_t
+        max_group; // bytes after which an open group takes no more entries (a single larger batch still fits)
+    uint32_t late_us;     // a second small group starts beside one in flight that is older than this
+    uint32_t large_group; // bytes from which a second group may start at once
 };
 
 // Called on the reactor when every group up to `sequence` is durable; in sequence order.
@@ -142,8 +145,8 @@ void journal_file_path(const struct journal_config *cfg, uint32_t n, char *out, 
 // Fiber on reactor `r`, which owns the journal from here on. Opens the life's first file (made by store_begin_life, which
 // also switched `current`) and returns the journal; the other files are prepared by a background fiber.
 // NULL with *err = -errno.
-struct journal *journal_open(struct reactor *r, const struct journal_config *cfg, const struct journal_owner *owner,
-                             int *err);
+struct journal *journal_open(struct reactor *r, const struct journal_config *cfg,
+                             const struct journal_owner *owner, int *err);
 
 // True if an entry with `bytes` of payload (plus a PREFIX of up to one block) can be added now. False: the caller holds
 // the append back (its order kept) until owner->room. May move on to the next file. More than journal_max_bytes never
@@ -202,7 +205,8 @@ void jentry_encode(const struct jentry *e, uint8_t out[JOURNAL_ENTRY]);
 void jentry_decode(struct jentry *e, const uint8_t in[JOURNAL_ENTRY]);
 void jgroup_encode(const struct jgroup *g, uint8_t out[JOURNAL_HEADER]); // crc as given
 // Checks magic, version, life (unless NULL), position, lengths against `avail`; not the crc. 0 or -EBADMSG.
-int jgroup_decode(struct jgroup *g, const uint8_t *in, size_t avail, const struct sl_uuid *life, uint64_t position);
+int jgroup_decode(struct jgroup *g, const uint8_t *in, size_t avail, const struct sl_uuid *life,
+                  uint64_t position);
 // Verifies the whole group at `in`: header, entries, payload crcs. Calls fn per entry (payload points into `in`).
 // 0, -EBADMSG, or fn's non-zero.
 typedef int (*jentry_fn)(void *arg, const struct jgroup *g, const struct jentry *e, const uint8_t *payload);

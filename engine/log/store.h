@@ -27,10 +27,10 @@
 struct store;
 
 enum store_kind {
-    STORE_EMPTY,     // nothing there: to be formatted by the caller (meta)
-    STORE_CLEAN,     // .kafka_cleanshutdown: ours or upstream's, cleanly stopped
-    STORE_OURS,      // our journal directory is there: unclean stop of ours
-    STORE_UPSTREAM,  // formatted, no clean-shutdown file, no journal: upstream left it uncleanly; recovery points hold
+    STORE_EMPTY, // nothing there: to be formatted by the caller (meta)
+    STORE_CLEAN, // .kafka_cleanshutdown: ours or upstream's, cleanly stopped
+    STORE_OURS,  // our journal directory is there: unclean stop of ours
+    STORE_UPSTREAM, // formatted, no clean-shutdown file, no journal: upstream left it uncleanly; recovery points hold
 };
 
 // Fiber. Creates the directory (0700) if missing, takes both locks (waiting up to wait_ms each), registers the flock in this
@@ -38,7 +38,8 @@ enum store_kind {
 // ours nor upstream's: -ENOTEMPTY and an `err` naming it; it is never touched, but for the lock files. -EAGAIN: another
 // process holds a lock. -EUCLEAN: `current` is damaged, or there are both .kafka_cleanshutdown and a life in force, so that
 // another broker may have written since. -EPROTONOSUPPORT: a newer version wrote it. NULL with err text on failure.
-struct store *store_open(struct reactor *r, const char *dir, uint32_t wait_ms, char *err, size_t cap, int *rc);
+struct store *store_open(struct reactor *r, const char *dir, uint32_t wait_ms, char *err, size_t cap,
+                         int *rc);
 enum store_kind store_kind(const struct store *s);
 const char *store_dir(const struct store *s);
 // The lock to register in every further reactor's ring that writes here (io_lock_register).
@@ -62,11 +63,11 @@ struct store_log {
     struct sl_uuid topic_id;
     int32_t partition;
     bool has_checkpoint;
-    struct ckpt_log ckpt;          // checkpoint.h; borrowed from the store
+    struct ckpt_log ckpt;              // checkpoint.h; borrowed from the store
     const struct store_entry *entries; // in journal order, fences applied (void entries already dropped)
     uint32_t entries_n;
-    bool deleted;                  // a fence says so
-    bool used;                     // set by whoever recovered it
+    bool deleted; // a fence says so
+    bool used;    // set by whoever recovered it
 };
 struct store_entry {
     struct jentry e;

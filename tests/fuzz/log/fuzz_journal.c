@@ -7,7 +7,6 @@
 #include "engine/base/bytes.h"
 #include "engine/base/crc32c.h"
 #include "engine/log/batch.h"
-#include "engine/log/journal_private.h"
 #include "engine/log/replay.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -35,23 +34,21 @@ static int see(void *arg, const struct jgroup *g, const struct jentry *e, const 
     return 0;
 }
 
-// Makes the payload's and the group's crc right wherever the lengths let it.
+// Makes the payload's and the group's crc right wherever the lengths let it, as the head of journal.h describes them.
 static void seal(uint8_t *p, size_t n, uint64_t position)
 {
     struct jgroup g;
-    le64_store(p, JOURNAL_MAGIC);
-    le16_store(p + 8, JOURNAL_VERSION);
-    le16_store(p + 10, JOURNAL_HEADER);
+    memcpy(p, "SLUICEJG\1\0\x80\0\0\0\0\0", 16);
     memcpy(p + 16, life.b, 16);
     le64_store(p + 40, position);
     if (jgroup_decode(&g, p, n, NULL, position))
         return;
-    uint32_t crc = jgroup_crc_header(p, &life);
+    uint32_t crc = crc32c(crc32c(0, life.b, 16), p, JOURNAL_HEADER);
     uint64_t at = JOURNAL_HEADER;
     for (uint32_t i = 0; i < g.count && g.length - at >= JOURNAL_ENTRY; i++) {
         struct jentry e;
         jentry_decode(&e, p + at);
-        uint64_t len = jentry_payload_len(&e);
+        uint64_t len = e.flags & JE_INLINE ? e.bytes : 0;
         if (len <= g.length - at - JOURNAL_ENTRY && e.type != JE_BATCH)
             le32_store(p + at + 4, crc32c(0, p + at + JOURNAL_ENTRY, len));
         crc = crc32c(crc, p + at, JOURNAL_ENTRY);
@@ -59,7 +56,7 @@ static void seal(uint8_t *p, size_t n, uint64_t position)
         if (at > g.length)
             break;
     }
-    jgroup_set_crc(p, crc);
+    le32_store(p + 12, crc);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

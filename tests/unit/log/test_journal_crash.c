@@ -345,11 +345,14 @@ static void stop(struct run *r, bool clean)
         int rc2 = journal_close(sh->j);
         rc = rc ? rc : rc2;
     }
+    if (rc == -ENOSPC)
+        clean = false; // truncations still wait for a file: the next life finds the journals
     if (clean && rc == 0) {
         r->ended = true;
         rc = store_end_clean(r->store, 7);
     }
-    assert_true(rc == 0 || r->crashed || !clean);
+    if (rc && !r->crashed && clean)
+        fail_msg("a clean stop failed: %s", strerror(-rc));
 }
 
 static void life_main(void *arg)
@@ -456,7 +459,7 @@ static void acknowledged_entries_survive(void **state)
     struct run total = {0};
     for (uint64_t seed = first; seed <= last; seed++) {
         if (seeds)
-            fprintf(stderr, "seed %llu\r", (unsigned long long)seed);
+            fprintf(stderr, "seed %llu\n", (unsigned long long)seed);
         run_seed(seed, &total);
     }
     printf("lives=%u recovered=%u from_journal=%u truncations=%u checkpoints=%u\n", total.lives,
