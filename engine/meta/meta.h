@@ -17,13 +17,15 @@
 #include "engine/shard/shard.h"
 
 #define META_TOPIC_NAME "__cluster_metadata"
+enum { META_MESSAGE_MAX = 512 }; // error texts, cut at this length
 extern const struct sl_uuid meta_topic_uuid; // AAAAAAAAAAAAAAAAAAAAAQ
 
 struct meta_partition {
     int32_t leader, leader_epoch, partition_epoch;
     const int32_t *replicas, *isr;
     uint32_t replicas_n, isr_n;
-    struct sl_uuid directory;
+    struct sl_uuid directory; // of our own replica; zero: unassigned
+    bool elr;                 // eligible leader replicas are recorded (KIP-966): taking the lead clears them
 };
 struct meta_config_entry {
     const char *key, *value;
@@ -38,7 +40,6 @@ struct meta_topic {
     const struct meta_config_entry *configs; // overrides
     uint32_t configs_n;
     const struct topic_config *config;       // resolved
-    uint32_t refs;                           // controller's
 };
 struct meta_endpoint {
     const char *listener, *host; // listener name, advertised host
@@ -103,7 +104,7 @@ struct meta_create_topic {
     uint32_t assignments_n;
     // out
     int16_t error;
-    char message[256]; // upstream's error text; empty: none
+    char message[META_MESSAGE_MAX]; // upstream's error text; empty: none
     struct sl_uuid id;
     int32_t out_partitions;
     int16_t out_replication;
@@ -121,7 +122,7 @@ struct meta_delete_topic {
     int32_t name_len;
     struct sl_uuid id;
     int16_t error;
-    char message[256];
+    char message[META_MESSAGE_MAX];
     char out_name[256]; // filled when given by id
     struct sl_uuid out_id;
 };
@@ -140,7 +141,7 @@ struct meta_grow_topic {
     uint32_t assignments_n;
     bool has_assignments;
     int16_t error;
-    char message[256];
+    char message[META_MESSAGE_MAX];
 };
 struct meta_grow {
     struct meta_grow_topic *topics;

@@ -1,0 +1,344 @@
+// What a start appends, in upstream's order, and what a clean stop does.
+//
+//   new log:     LeaderChange, KRaftVersion, KRaftVoters (one control batch)
+//                BeginTransaction "Bootstrap records", FeatureLevel.., EndTransaction (one batch)
+//   other log:   LeaderChange at the new epoch; AbortTransaction if the last life left one open
+//   every start: RegisterController, RegisterBroker (its offset is the broker epoch), BrokerRegistrationChange (unfence), a
+//                PartitionChange for every partition that this broker leads, which raises its leader epoch
+//   clean stop:  BrokerRegistrationChange (fence)
+#include "engine/meta/meta_private.h"
+
+#include "engine/log/record.h"
+#include "engine/log/textfiles.h"
+#include "proto/gen/abort_transaction_record.h"
+#include "proto/gen/begin_transaction_record.h"
+#include "proto/gen/broker_registration_change_record.h"
+#include "proto/gen/config_record.h"
+#include "proto/gen/end_transaction_record.h"
+#include "proto/gen/feature_level_record.h"
+#include "proto/gen/partition_change_record.h"
+#include "proto/gen/register_broker_record.h"
+#include "proto/gen/register_controller_record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+// ---- the control batch -------------------------------------------------------------------------------------------------------
+struct controller_endpoint {
+    const char *name, *host;
+    uint16_t port;
+    int16_t protocol;
+};
+
+// The controller's listener, or the first listener under that name: voters must have one.
+static struct controller_endpoint controller_endpoint(const struct meta *m)
+{
+    size_t n, advertised_n;
+    const struct cfg_listener *l = cfg_listeners(m->cfg, &n), *adv = cfg_advertised(m->cfg, &advertised_n);
+    struct controller_endpoint e = {.name = "CONTROLLER"};
+    size_t i = 0;
+    while (i < n && !l[i].controller)
+        i++;
+    if (i < n)
+        e.name = l[i].name;
+    else
+        i = 0;
+    e.host = l[i].host[0] ? l[i].host : advertised_n ? adv[0].host : "localhost";
+    e.port = l[i].port;
+    e.protocol = (int16_t)l[i].protocol;
+    return e;
+}
+
+static int append_control(struct meta *m)
+{
+    struct batch_builder b = {0};
+    struct batch_options o = BATCH_OPTIONS_DEFAULT;
+    struct controller_endpoint ce = controller_endpoint(m);
+    struct record_endpoint ep = {.name = ce.name, .host = ce.host, .port = ce.port};
+    struct record_voter self = {.id = m->id.node_id,
+                                .directory_id = m->id.directory_id,
+                                .endpoints = &ep,
+                                .endpoint_count = 1,
+                                .kraft_version_min = 0,
+                                .kraft_version_max = 1};
+    const uint8_t *batch;
+    size_t n;
+    uint32_t count = 1;
+    int64_t now = reactor_wall_ms(m->r);
+    int rc = batch_builder_leader_change(&b, now, m->id.node_id, &self, 1, &self, 1);
+    if (!rc && m->next_offset == 0 && m->kraft_version == 1) {
+        rc = batch_builder_kraft_version(&b, now, 1);
+        rc = rc ? rc : batch_builder_kraft_voters(&b, now, &self, 1);
+        count = 3;
+    }
+    o.leader_epoch = m->epoch;
+    o.control = true;
+    if (!rc)
+        rc = batch_builder_finish(&b, &o, NULL, &batch, &n);
+    if (!rc)
+        rc = meta_append_batch(m, batch, n, count);
+    batch_builder_destroy(&b);
+    return rc;
+}
+
+static int write_quorum_state(struct meta *m)
+{
+    struct quorum_state q = {.version = m->kraft_version == 1,
+                             .leader_id = m->id.node_id,
+                             .leader_epoch = m->epoch,
+                             .voted_id = -1,
+                             .voter_count = 1,
+                             .voters = {m->id.node_id}};
+    char path[1200];
+    struct sbuf text;
+    sbuf_init(&text);
+    snprintf(path, sizeof(path), "%s/%s-0/quorum-state", m->dir, META_TOPIC_NAME);
+    int rc = quorum_state_print(&text, &q);
+    if (!rc)
+        rc = fio_write_file(path, text.data, text.len);
+    sbuf_free(&text);
+    return rc;
+}
+
+// ---- bootstrap records ---------------------------------------------------------------------------------------------------------
+static void add_own_features(struct recs *rs)
+{
+    for (uint32_t i = 0; i < meta_supported_n; i++) {
+        struct kp_feature_level_record r = {.name = kp_str_of(meta_supported[i].name),
+                                            .feature_level = meta_supported[i].max};
+        if (meta_supported[i].finalize)
+            recs_add(rs, REC_FEATURE_LEVEL, 0, &r);
+    }
+}
+
+// A directory that upstream's tool formatted says what to finalize; else we finalize what we serve. With eligible leader
+// replicas upstream also pins the cluster's min.insync.replicas.
+static int append_bootstrap(struct meta *m)
+{
+    struct kp_begin_transaction_record begin = {.name = KP_STR_LIT("Bootstrap records")};
+    struct kp_end_transaction_record end;
+    struct recs rs;
+    recs_init(&rs);
+    kp_end_transaction_record_init(&end);
+    recs_add(&rs, REC_BEGIN_TRANSACTION, 0, &begin);
+    for (uint32_t i = 0; i < m->bootstrap.n && !rs.rc; i++)
+        rs.rc = recs_add_raw(&rs, m->bootstrap.v[i].p, m->bootstrap.v[i].n);
+    if (!m->has_bootstrap)
+        add_own_features(&rs);
+    recs_add(&rs, REC_END_TRANSACTION, 0, &end);
+    int rc = meta_append(m, &rs, false);
+    recs_free(&rs);
+    if (rc || state_feature(m, "eligible.leader.replicas.version") == 0)
+        return rc;
+    char value[16];
+    snprintf(value, sizeof(value), "%lld", (long long)m->base.min_insync_replicas);
+    struct kp_config_record c = {.resource_type = RES_BROKER,
+                                 .resource_name = KP_STR_LIT(""),
+                                 .name = KP_STR_LIT("min.insync.replicas"),
+                                 .value = kp_str_of(value)};
+    recs_init(&rs);
+    recs_add(&rs, REC_CONFIG, 0, &c);
+    rc = meta_append(m, &rs, true);
+    recs_free(&rs);
+    return rc;
+}
+
+// ---- registration --------------------------------------------------------------------------------------------------------------
+// What this broker says it supports: what it serves, and what a directory that it opened had finalized.
+static int16_t supported_max(const struct meta *m, const struct meta_supported *s)
+{
+    return SL_MAX(s->max, state_feature(m, s->name));
+}
+
+static void add_controller(struct meta *m, struct recs *rs)
+{
+    struct kp_register_controller_record r;
+    struct kp_register_controller_record_controller_feature f[8];
+    struct controller_endpoint ce = controller_endpoint(m);
+    struct kp_register_controller_record_controller_endpoint ep = {.name = kp_str_of(ce.name),
+                                                                   .host = kp_str_of(ce.host),
+                                                                   .port = ce.port,
+                                                                   .security_protocol = ce.protocol};
+    if (state_feature(m, "metadata.version") < MV_REGISTRATION)
+        return;
+    kp_register_controller_record_init(&r);
+    SL_ASSERT(meta_supported_n <= SL_ARRAY_LEN(f));
+    r.controller_id = m->id.node_id;
+    r.incarnation_id = m->incarnation;
+    r.end_points = &ep;
+    r.end_points_n = 1;
+    r.features = f;
+    for (uint32_t i = 0; i < meta_supported_n; i++)
+        if (supported_max(m, &meta_supported[i]) > 0) {
+            f[r.features_n].name = kp_str_of(meta_supported[i].name);
+            f[r.features_n].min_supported_version = meta_supported[i].min;
+            f[r.features_n++].max_supported_version = supported_max(m, &meta_supported[i]);
+        }
+    recs_add(rs, REC_REGISTER_CONTROLLER, 0, &r);
+}
+
+static void add_broker(struct meta *m, struct recs *rs)
+{
+    struct kp_register_broker_record r;
+    struct kp_register_broker_record_broker_feature f[8];
+    size_t n;
+    const struct cfg_listener *l = cfg_advertised(m->cfg, &n);
+    int16_t version = version_register_broker(m);
+    kp_register_broker_record_init(&r);
+    r.end_points = arena_array(&rs->arena, n + 1, sizeof(*r.end_points));
+    if (!r.end_points) {
+        rs->rc = -ENOMEM;
+        return;
+    }
+    m->broker_epoch = m->next_offset + rs->n;
+    r.broker_id = m->id.node_id;
+    r.incarnation_id = m->incarnation;
+    r.broker_epoch = m->broker_epoch;
+    r.rack = kp_str_of(cfg_str(m->cfg, CFG_BROKER_RACK));
+    r.fenced = true;
+    for (size_t i = 0; i < n; i++) {
+        r.end_points[r.end_points_n].name = kp_str_of(l[i].name);
+        r.end_points[r.end_points_n].host = kp_str_of(l[i].host);
+        r.end_points[r.end_points_n].port = l[i].port;
+        r.end_points[r.end_points_n++].security_protocol = (int16_t)l[i].protocol;
+    }
+    r.features = f;
+    for (uint32_t i = 0; i < meta_supported_n; i++)
+        if (supported_max(m, &meta_supported[i]) > 0) {
+            f[r.features_n].name = kp_str_of(meta_supported[i].name);
+            f[r.features_n].min_supported_version = meta_supported[i].min;
+            f[r.features_n++].max_supported_version = supported_max(m, &meta_supported[i]);
+        }
+    if (version >= 3) {
+        r.log_dirs = &m->id.directory_id;
+        r.log_dirs_n = 1;
+    }
+    recs_add(rs, REC_REGISTER_BROKER, version, &r);
+}
+
+enum { FENCE = 1, UNFENCE = -1 };
+
+static void add_fencing(struct meta *m, struct recs *rs, int8_t fenced)
+{
+    struct kp_broker_registration_change_record r;
+    kp_broker_registration_change_record_init(&r);
+    r.broker_id = m->id.node_id;
+    r.broker_epoch = m->broker_epoch;
+    r.fenced = fenced;
+    recs_add(rs, REC_BROKER_REGISTRATION_CHANGE, 0, &r);
+}
+
+int meta_append_fence(struct meta *m)
+{
+    struct recs rs;
+    recs_init(&rs);
+    add_fencing(m, &rs, FENCE);
+    int rc = meta_append(m, &rs, true);
+    recs_free(&rs);
+    return rc;
+}
+
+// ---- leading -----------------------------------------------------------------------------------------------------------------
+static bool has(const int32_t *ids, uint32_t n, int32_t id)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (ids[i] == id)
+            return true;
+    return false;
+}
+
+// Ours to lead: led already, or without a leader while nobody else can have more. (A clean stop of upstream's leaves the
+// only replica of a partition as an eligible leader outside the ISR.)
+static bool may_lead(const struct meta *m, const struct meta_partition *p)
+{
+    int32_t self = m->id.node_id;
+    if (!has(p->replicas, p->replicas_n, self))
+        return false;
+    if (p->leader == self)
+        return true;
+    return p->leader == NO_LEADER && (has(p->isr, p->isr_n, self) || p->replicas_n == 1);
+}
+
+static void add_lead(struct meta *m, struct recs *rs, const struct meta_topic *t, uint32_t i)
+{
+    const struct meta_partition *p = &t->partitions[i];
+    struct kp_partition_change_record r;
+    int32_t none;
+    kp_partition_change_record_init(&r);
+    r.partition_id = (int32_t)i;
+    r.topic_id = t->id;
+    r.leader = m->id.node_id;
+    if (p->isr_n != 1 || p->isr[0] != m->id.node_id) {
+        r.isr = &m->id.node_id;
+        r.isr_n = 1;
+    }
+    if (p->elr) {
+        r.eligible_leader_replicas = r.last_known_elr = &none;
+        r.eligible_leader_replicas_n = r.last_known_elr_n = 0;
+    }
+    recs_add(rs, REC_PARTITION_CHANGE, version_partition(m), &r);
+}
+
+static int append_start(struct meta *m)
+{
+    struct recs rs;
+    recs_init(&rs);
+    if (m->in_txn) {
+        struct kp_abort_transaction_record abort_txn = {.reason = KP_STR_LIT("Controller failover")};
+        recs_add(&rs, REC_ABORT_TRANSACTION, 0, &abort_txn);
+    }
+    add_controller(m, &rs);
+    add_broker(m, &rs);
+    add_fencing(m, &rs, UNFENCE);
+    for (uint32_t i = 0; i < m->image->pub.topics_n; i++) {
+        const struct meta_topic *t = m->image->pub.topics[i];
+        for (uint32_t p = 0; p < t->partitions_n; p++)
+            if (may_lead(m, &t->partitions[p]))
+                add_lead(m, &rs, t, p);
+    }
+    int rc = meta_append(m, &rs, false);
+    recs_free(&rs);
+    return rc;
+}
+
+static int begin(struct meta *m, char *err, size_t cap)
+{
+    bool fresh = m->next_offset == 0;
+    meta_random_id(m, &m->incarnation);
+    if (m->kraft_version < 0)
+        m->kraft_version = fresh && !m->has_bootstrap;
+    int rc = write_quorum_state(m);
+    if (!rc)
+        rc = append_control(m);
+    if (!rc && state_feature(m, "metadata.version") == 0 && !m->in_txn)
+        rc = append_bootstrap(m);
+    if (!rc && state_feature(m, "metadata.version") == 0)
+        return meta_fail(err, cap, -EUCLEAN, "the metadata log finalizes no metadata.version");
+    if (!rc)
+        rc = append_start(m);
+    if (rc)
+        return meta_fail(err, cap, rc, "the metadata log could not be written: %s", strerror(-rc));
+    meta_publish_begin(m);
+    int16_t error = meta_open_all(m);
+    meta_publish_end(m);
+    if (error)
+        return meta_fail(err, cap, -EIO, "partitions could not be opened: %s", kerr_text(error));
+    return 0;
+}
+
+int meta_begin(struct meta *m, char *err, size_t cap)
+{
+    uint64_t t0 = io_now_ns(reactor_io(m->r));
+    m->beginning = true;
+    int rc = begin(m, err, cap);
+    m->beginning = false;
+    m->begun = !rc;
+    if (rc)
+        return rc;
+    sl_log(SL_INFO, "meta", "registered node.id=%d broker.epoch=%lld epoch=%d topics=%u ms=%llu",
+           m->id.node_id, (long long)m->broker_epoch, m->epoch, m->image->pub.topics_n,
+           (unsigned long long)((io_now_ns(reactor_io(m->r)) - t0) / 1000000));
+    meta_work(m);
+    return 0;
+}

@@ -1,0 +1,284 @@
+// Requests of the controller's fibers to shards: appends, opening and deleting partitions.
+#include "engine/meta/meta_private.h"
+
+#include "engine/log/record.h"
+#include "proto/gen/begin_transaction_record.h"
+#include "proto/gen/end_transaction_record.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+enum { OPEN_WINDOW = 64 }; // requests to open partitions that are under way at a time
+
+struct credit_wait {
+    struct ready ready;
+    struct fiber *fiber;
+    bool woken;
+};
+
+static void credit_back(struct ready *w)
+{
+    struct credit_wait *c = SL_CONTAINER_OF(w, struct credit_wait, ready);
+    c->woken = true;
+    fiber_wake(c->fiber);
+}
+
+void call_credit(struct meta *m, uint32_t to)
+{
+    while (!reactor_credit_take(m->r, to, 1)) {
+        struct credit_wait c = {.ready = {.run = credit_back}, .fiber = fiber_current()};
+        reactor_credit_wait(m->r, to, &c.ready);
+        fiber_park_until(&c.woken);
+    }
+}
+
+void call_shard(struct meta *m, uint32_t shard, uint16_t op, void *req, struct meta_wait *w)
+{
+    uint32_t to = m->placement.shard_reactor[shard];
+    call_credit(m, to);
+    w->fiber = fiber_current();
+    w->pending++;
+    reactor_request(m->r, to, op, SVC_META)->u[0] = (uint64_t)(uintptr_t)req;
+}
+
+void call_done(struct meta_wait *w)
+{
+    SL_ASSERT(w->pending > 0);
+    w->pending--;
+    fiber_wake(w->fiber);
+}
+
+void call_wait(struct meta_wait *w, uint32_t most)
+{
+    while (w->pending > most)
+        fiber_park();
+}
+
+int16_t meta_error_of(int rc)
+{
+    return rc == 0 ? KERR_NONE : rc == -ENOMEM ? KERR_UNKNOWN_SERVER_ERROR : KERR_KAFKA_STORAGE_ERROR;
+}
+
+// ---- appends -------------------------------------------------------------------------------------------------------------
+// One batch to the metadata log; returns when it is durable. The offsets are known beforehand: nobody else appends there.
+int meta_append_batch(struct meta *m, const uint8_t *batch, size_t n, uint32_t count)
+{
+    struct meta_wait w = {0};
+    struct shard_append_part part = {
+        .topic_id = meta_topic_uuid, .records = (uint8_t *)batch, .bytes = (int32_t)n};
+    struct shard_append a = {
+        .parts = &part, .n = 1, .acks = -1, .api_version = 13, .internal = true, .owner = &w};
+    if (m->broken)
+        return -EIO;
+    call_shard(m, shard_of(&meta_topic_uuid, 0, m->placement.shards), SHARD_APPEND, &a, &w);
+    call_wait(&w, 0);
+    if (part.error) {
+        m->broken = true; // what the log holds is not known: only a new start can tell
+        sl_log(SL_ERROR, "meta", "appending to the metadata log failed: %s %s", kerr_name(part.error),
+               part.error_text);
+        return -EIO;
+    }
+    SL_ASSERT(part.base_offset == m->next_offset);
+    m->next_offset += count;
+    return 0;
+}
+
+static int append_slice(struct meta *m, const struct recs *rs, uint32_t from, uint32_t to)
+{
+    struct batch_builder b = {0};
+    struct batch_options o = BATCH_OPTIONS_DEFAULT;
+    const uint8_t *batch;
+    char err[256];
+    size_t n;
+    int64_t now = reactor_wall_ms(m->r), base = m->next_offset;
+    int rc = 0;
+    for (uint32_t i = from; i < to && !rc; i++)
+        rc = batch_builder_append(&b, now, RECORD_NULL, record_bytes_make(rs->v[i].p, rs->v[i].n), NULL, 0);
+    o.leader_epoch = m->epoch;
+    if (!rc)
+        rc = batch_builder_finish(&b, &o, NULL, &batch, &n);
+    if (!rc)
+        rc = meta_append_batch(m, batch, n, to - from);
+    batch_builder_destroy(&b);
+    for (uint32_t i = from; i < to && !rc; i++) {
+        rc = meta_apply(m, base + (i - from), rs->v[i].p, rs->v[i].n, err, sizeof(err));
+        if (rc)
+            sl_panic("meta: a record of our own does not apply: %s", rc == -ENOMEM ? "out of memory" : err);
+    }
+    return rc;
+}
+
+// Where the batch that starts at `from` ends: at least one record, and at most batch_limit bytes.
+static uint32_t slice_end(const struct meta *m, const struct recs *rs, uint32_t from)
+{
+    size_t bytes = BATCH_HEADER_SIZE;
+    uint32_t i = from;
+    for (; i < rs->n; i++) {
+        bytes += rs->v[i].n + 24; // a record's own fields
+        if (bytes > m->batch_limit && i > from)
+            break;
+    }
+    return i;
+}
+
+static int wrap(struct meta *m, struct recs *rs)
+{
+    struct kp_begin_transaction_record begin;
+    struct kp_end_transaction_record end;
+    if (state_feature(m, "metadata.version") < MV_TRANSACTIONS)
+        return 0;
+    kp_begin_transaction_record_init(&begin);
+    kp_end_transaction_record_init(&end);
+    recs_add(rs, REC_BEGIN_TRANSACTION, 0, &begin);
+    recs_add(rs, REC_END_TRANSACTION, 0, &end);
+    if (rs->rc)
+        return rs->rc;
+    struct rec first = rs->v[rs->n - 2];
+    memmove(&rs->v[1], &rs->v[0], (rs->n - 2) * sizeof(*rs->v));
+    rs->v[0] = first;
+    return 0;
+}
+
+int meta_append(struct meta *m, struct recs *rs, bool atomic)
+{
+    int rc = rs->rc;
+    if (!rc && atomic && rs->n && slice_end(m, rs, 0) < rs->n)
+        rc = wrap(m, rs);
+    for (uint32_t i = 0, to; i < rs->n && !rc; i = to) {
+        to = slice_end(m, rs, i);
+        rc = append_slice(m, rs, i, to);
+    }
+    return rc;
+}
+
+// ---- partitions --------------------------------------------------------------------------------------------------------------
+// One topic's partitions in one shard, with one leader epoch.
+struct open_req {
+    struct shard_open o;
+    struct open_req *next;
+    int32_t *ids;
+};
+struct open_run {
+    struct meta *m;
+    struct meta_wait w;
+    struct open_req *all;
+    int16_t error;
+};
+
+static bool lives_here(const struct meta *m, const struct meta_partition *p)
+{
+    for (uint32_t i = 0; i < p->replicas_n; i++)
+        if (p->replicas[i] == m->id.node_id)
+            return true;
+    return false;
+}
+
+static void open_reap(struct open_run *run)
+{
+    struct open_req *q;
+    while ((q = run->all)) {
+        run->all = q->next;
+        if (q->o.error && !run->error)
+            run->error = q->o.error;
+        free(q);
+    }
+}
+
+static void open_send(struct open_run *run, const struct meta_topic *t, uint32_t shard, const int32_t *ids,
+                      uint32_t n, int32_t epoch)
+{
+    struct open_req *q = malloc(sizeof(*q) + n * sizeof(int32_t));
+    if (!q)
+        sl_panic("meta: out of memory for opening partitions");
+    q->ids = (int32_t *)(q + 1);
+    memcpy(q->ids, ids, n * sizeof(int32_t));
+    q->o = (struct shard_open){.topic = t->name,
+                               .topic_id = t->id,
+                               .partitions = q->ids,
+                               .n = n,
+                               .leader_epoch = epoch,
+                               .owner = &run->w};
+    meta_log_config(run->m->cfg, t, &q->o.config);
+    q->next = run->all;
+    run->all = q;
+    call_shard(run->m, shard, SHARD_OPEN, &q->o, &run->w);
+}
+
+// Groups a topic's partitions by shard and epoch; usually one request a shard.
+static int open_topic(struct open_run *run, const struct meta_topic *t, uint32_t from)
+{
+    struct meta *m = run->m;
+    uint32_t n = t->partitions_n, shards = m->placement.shards;
+    int32_t *ids = malloc((n + 1) * sizeof(*ids));
+    bool *done = calloc(n + 1, sizeof(*done));
+    if (!ids || !done) {
+        free(ids);
+        free(done);
+        return -ENOMEM;
+    }
+    for (uint32_t i = from; i < n; i++) {
+        if (done[i] || !lives_here(m, &t->partitions[i]))
+            continue;
+        int32_t epoch = t->partitions[i].leader_epoch;
+        uint32_t k = 0;
+        for (uint32_t p = i; p < n; p += shards) // shard_of is (hash + partition) mod shards
+            if (!done[p] && t->partitions[p].leader_epoch == epoch && lives_here(m, &t->partitions[p])) {
+                ids[k++] = (int32_t)p;
+                done[p] = true;
+            }
+        open_send(run, t, shard_of(&t->id, (int32_t)i, shards), ids, k, epoch);
+        call_wait(&run->w, OPEN_WINDOW);
+    }
+    free(ids);
+    free(done);
+    return 0;
+}
+
+int16_t meta_open_topic(struct meta *m, const struct meta_topic *t, uint32_t from)
+{
+    struct open_run run = {.m = m};
+    int rc = open_topic(&run, t, from);
+    call_wait(&run.w, 0);
+    open_reap(&run);
+    return rc ? meta_error_of(rc) : run.error;
+}
+
+int16_t meta_open_all(struct meta *m)
+{
+    struct open_run run = {.m = m};
+    int rc = 0;
+    for (uint32_t i = 0; i < m->sorted_n && !rc && !run.error; i++) {
+        rc = open_topic(&run, m->sorted[i], 0);
+        if (i % 256 == 255) {
+            call_wait(&run.w, 0);
+            open_reap(&run);
+        }
+    }
+    call_wait(&run.w, 0);
+    open_reap(&run);
+    return rc ? meta_error_of(rc) : run.error;
+}
+
+int16_t meta_delete_parts(struct meta *m, const struct sl_uuid *id, uint32_t n)
+{
+    struct meta_wait w = {0};
+    uint32_t shards = m->placement.shards, k = 0;
+    int32_t *ids = malloc((n + 1) * sizeof(*ids));
+    struct shard_delete *d = calloc(SL_MIN(shards, n) + 1, sizeof(*d));
+    if (!ids || !d)
+        sl_panic("meta: out of memory for deleting partitions");
+    int16_t error = 0;
+    for (uint32_t i = 0; i < SL_MIN(shards, n); i++) {
+        d[i] = (struct shard_delete){.topic_id = *id, .partitions = &ids[k], .owner = &w};
+        for (uint32_t p = i; p < n; p += shards)
+            ids[k + d[i].n++] = (int32_t)p;
+        k += d[i].n;
+        call_shard(m, shard_of(id, (int32_t)i, shards), SHARD_DELETE, &d[i], &w);
+    }
+    call_wait(&w, 0);
+    for (uint32_t i = 0; i < SL_MIN(shards, n); i++)
+        error = error ? error : d[i].error;
+    free(ids);
+    free(d);
+    return error;
+}

@@ -1,0 +1,58 @@
+// From topic settings to what a log needs.
+#include "engine/meta/meta_private.h"
+
+#include <string.h>
+
+// A broker key of the same name as a topic key sets the topics' default (min.insync.replicas and the like).
+static void overlay(struct topic_config *t, const char *key, const char *value)
+{
+    char err[256];
+    struct topic_config probe = *t;
+    if (topic_key_find(key) >= 0 && !topic_config_set(&probe, key, value, err, sizeof(err))) {
+        probe.overridden = t->overridden;
+        *t = probe;
+    }
+}
+
+void meta_resolve_config(const struct meta *m, const struct meta_config_entry *own, uint32_t n,
+                         const char *topic, struct topic_config *out)
+{
+    char err[256];
+    *out = m->base;
+    for (uint32_t pass = 0; pass < 2; pass++) // the cluster's first, then this broker's
+        for (uint32_t i = 0; i < m->configs_n; i++)
+            if (m->configs[i].cluster == (pass == 0))
+                overlay(out, m->configs[i].key, m->configs[i].value);
+    for (uint32_t i = 0; i < n; i++) {
+        struct topic_config probe = *out;
+        if (topic_config_set(&probe, own[i].key, own[i].value, err, sizeof(err)))
+            sl_log(SL_WARN, "meta", "a setting of topic %s has no effect here: %s", topic, err);
+        else
+            *out = probe;
+    }
+}
+
+static uint32_t clamp32(int64_t v)
+{
+    return v < 0 ? 0 : v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+void meta_log_config(const struct config *cfg, const struct meta_topic *t, struct log_config *out)
+{
+    const struct topic_config *c = t->config;
+    *out = (struct log_config){
+        .segment_bytes = clamp32(c->segment_bytes),
+        .segment_ms = c->segment_ms,
+        .index_interval_bytes = clamp32(c->index_interval_bytes),
+        .segment_index_bytes = clamp32(c->segment_index_bytes),
+        .max_message_bytes = clamp32(c->max_message_bytes),
+        .timestamp_before_max_ms = c->timestamp_before_max_ms,
+        .timestamp_after_max_ms = c->timestamp_after_max_ms,
+        .producer_expiration_ms = cfg_int(cfg, CFG_PRODUCER_ID_EXPIRATION_MS),
+        .min_insync_replicas = clamp32(c->min_insync_replicas),
+        .log_append_time = c->timestamp_type == CFG_LOG_APPEND_TIME,
+        .compacted = (c->cleanup_policy & CFG_CLEANUP_COMPACT) != 0,
+        .write_caching = c->write_caching,
+        .validate_records = !strcmp(cfg_str(cfg, CFG_RECORD_VALIDATION), "full"),
+    };
+}

@@ -1,0 +1,278 @@
+// Boot: formatting an empty directory, and loading the metadata log of one that is not.
+#include "engine/meta/meta_private.h"
+
+#include "engine/log/textfiles.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+const struct sl_uuid meta_topic_uuid = {.b = {[15] = 1}};
+
+enum { BATCH_LIMIT_MIN = 8 << 10, BATCH_LIMIT_MAX = 512 << 10 };
+
+int meta_fail(char *err, size_t cap, int rc, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(err, cap, fmt, ap);
+    va_end(ap);
+    return rc;
+}
+
+// Version 4, variant 2, as Java's UUID.randomUUID, which is never one of Kafka's reserved ids; and none whose text starts
+// with a dash, which upstream avoids for command lines' sake.
+static void random_id(struct io *io, struct sl_uuid *out)
+{
+    char text[SL_UUID_TEXT_LEN + 1];
+    do {
+        io_random(io, out->b, sizeof(out->b));
+        out->b[6] = (uint8_t)((out->b[6] & 0x0f) | 0x40);
+        out->b[8] = (uint8_t)((out->b[8] & 0x3f) | 0x80);
+        sl_uuid_to_text(out, text);
+    } while (text[0] == '-');
+}
+
+void meta_random_id(struct meta *m, struct sl_uuid *out)
+{
+    do {
+        random_id(reactor_io(m->r), out);
+    } while (state_find_id(m, out));
+}
+
+int meta_format(struct store *st, const struct config *cfg, struct meta_identity *out, char *err, size_t cap)
+{
+    struct io *io = reactor_io(fiber_reactor(fiber_current()));
+    struct store_identity si = {.node_id = (int32_t)cfg_int(cfg, CFG_NODE_ID)};
+    struct sl_uuid cluster;
+    random_id(io, &cluster);
+    random_id(io, &si.directory_id);
+    sl_uuid_to_text(&cluster, si.cluster_id);
+    int rc = store_write_identity(st, &si);
+    if (rc)
+        return meta_fail(err, cap, rc, "%s/meta.properties: %s", store_dir(st), strerror(-rc));
+    *out = (struct meta_identity){.node_id = si.node_id, .directory_id = si.directory_id};
+    snprintf(out->cluster_id, sizeof(out->cluster_id), "%s", si.cluster_id);
+    sl_log(SL_INFO, "meta", "formatted dir=%s cluster.id=%s node.id=%d", store_dir(st), out->cluster_id,
+           out->node_id);
+    return 0;
+}
+
+// ---- the directory -----------------------------------------------------------------------------------------------------------
+struct survey {
+    int64_t snapshot_offset; // of the newest snapshot; -1: none
+    int32_t snapshot_epoch;
+    char other[256]; // a directory that is not ours
+};
+
+static int survey_meta(void *arg, const struct io_dirent *e)
+{
+    struct survey *s = arg;
+    char *end;
+    long long offset = strtoll(e->name, &end, 10);
+    if (e->is_dir || end - e->name != 20 || *end != '-')
+        return 0;
+    const char *second = end + 1;
+    long epoch = strtol(second, &end, 10);
+    if (end - second == 10 && !strcmp(end, ".checkpoint") && offset > s->snapshot_offset) {
+        s->snapshot_offset = offset;
+        s->snapshot_epoch = (int32_t)epoch;
+    }
+    return 0;
+}
+
+static int survey_dir(void *arg, const struct io_dirent *e)
+{
+    struct survey *s = arg;
+    if (e->is_dir && strcmp(e->name, META_TOPIC_NAME "-0") != 0 && strcmp(e->name, "sluice.journal.d") != 0)
+        snprintf(s->other, sizeof(s->other), "%s", e->name);
+    return 0;
+}
+
+static void log_settings(const struct config *cfg, struct log_config *out)
+{
+    int64_t bytes = cfg_int(cfg, CFG_METADATA_LOG_SEGMENT_BYTES);
+    *out = (struct log_config){.segment_bytes = (uint32_t)SL_MIN(bytes, (int64_t)INT32_MAX),
+                               .segment_ms = cfg_int(cfg, CFG_METADATA_LOG_SEGMENT_MS),
+                               .index_interval_bytes = 4096,
+                               .segment_index_bytes = 10u << 20,
+                               .max_message_bytes = 8u << 20,
+                               .timestamp_before_max_ms = INT64_MAX,
+                               .timestamp_after_max_ms = INT64_MAX,
+                               .producer_expiration_ms = INT64_MAX,
+                               .min_insync_replicas = 1};
+}
+
+// The log itself; created when the directory was only just formatted.
+static int open_log(struct meta *m, struct log_env *env, bool *fresh, char *err, size_t cap)
+{
+    struct log_config lc;
+    struct survey s = {0};
+    struct io *io = reactor_io(fiber_reactor(fiber_current()));
+    log_settings(m->cfg, &lc);
+    int rc = log_recover(env, m->dir, META_TOPIC_NAME, &meta_topic_uuid, 0, store_kind(m->store),
+                         store_find_log(m->store, &meta_topic_uuid, 0), 0, &lc, &m->log, err, cap);
+    *fresh = false;
+    if (rc == -ENOENT) {
+        *fresh = true;
+        rc = io_listdir(io, m->dir, survey_dir, &s);
+        if (!rc && s.other[0])
+            return meta_fail(err, cap, -EUCLEAN, "%s holds %s, but no metadata log", m->dir, s.other);
+        m->log = rc ? NULL : log_create(env, m->dir, META_TOPIC_NAME, &meta_topic_uuid, 0, 0, &lc, &rc);
+        if (m->log)
+            rc = fio_sync_dir(m->dir);
+    }
+    if (rc && !err[0])
+        meta_fail(err, cap, rc, "%s/%s-0: %s", m->dir, META_TOPIC_NAME, strerror(-rc));
+    return rc;
+}
+
+// ---- quorum-state ----------------------------------------------------------------------------------------------------------
+static int load_quorum(struct meta *m, char *err, size_t cap)
+{
+    char path[1200];
+    uint8_t *text = NULL;
+    size_t n = 0;
+    struct quorum_state q;
+    snprintf(path, sizeof(path), "%s/%s-0/quorum-state", m->dir, META_TOPIC_NAME);
+    int rc = fio_read_file(path, 64 << 10, &text, &n);
+    if (rc == -ENOENT)
+        return 0;
+    if (!rc)
+        rc = quorum_state_parse((const char *)text, n, &q);
+    free(text);
+    if (rc)
+        return meta_fail(err, cap, rc, "%s: %s", path, strerror(-rc));
+    for (uint32_t i = 0; i < q.voter_count && q.version == 0; i++)
+        if (q.voter_count > 1 || q.voters[i] != m->id.node_id)
+            return meta_fail(err, cap, -EPROTONOSUPPORT,
+                             "%s names %u voters; only one, node %d itself, is served", path, q.voter_count,
+                             m->id.node_id);
+    m->epoch = SL_MAX(m->epoch, q.leader_epoch);
+    return 0;
+}
+
+// ---- loading ---------------------------------------------------------------------------------------------------------------
+static int load_snapshot(struct meta *m, int64_t end, int64_t *from, char *err, size_t cap)
+{
+    struct survey s = {.snapshot_offset = -1};
+    char path[1200];
+    snprintf(path, sizeof(path), "%s/%s-0", m->dir, META_TOPIC_NAME);
+    int rc = io_listdir(reactor_io(fiber_reactor(fiber_current())), path, survey_meta, &s);
+    if (rc)
+        return meta_fail(err, cap, rc, "%s: %s", path, strerror(-rc));
+    *from = 0;
+    if (s.snapshot_offset < 0)
+        return 0;
+    if (s.snapshot_offset > end)
+        return meta_fail(err, cap, -EUCLEAN, "%s: the log ends at %lld, before its snapshot at %lld", path,
+                         (long long)end, (long long)s.snapshot_offset);
+    snprintf(path, sizeof(path), "%s/%s-0/%020lld-%010d.checkpoint", m->dir, META_TOPIC_NAME,
+             (long long)s.snapshot_offset, s.snapshot_epoch);
+    m->epoch = SL_MAX(m->epoch, s.snapshot_epoch);
+    *from = s.snapshot_offset;
+    return replay_snapshot(m, path, NULL, err, cap);
+}
+
+// What upstream's format tool left for the first start.
+static int load_bootstrap(struct meta *m, char *err, size_t cap)
+{
+    char path[1200];
+    struct io_stat st;
+    snprintf(path, sizeof(path), "%s/bootstrap.checkpoint", m->dir);
+    int rc = fio_stat(path, &st);
+    if (rc == -ENOENT)
+        return 0;
+    m->has_bootstrap = true;
+    return replay_snapshot(m, path, &m->bootstrap, err, cap);
+}
+
+static int load(struct meta *m, struct log_env *env, char *err, size_t cap)
+{
+    const char *dir = cfg_str(m->cfg, CFG_METADATA_LOG_DIR);
+    struct log_ends e = {0};
+    int64_t from = 0;
+    bool fresh;
+    if (dir && strcmp(dir, m->dir) != 0)
+        return meta_fail(err, cap, -EINVAL, "metadata.log.dir=%s: must be the log directory, %s", dir,
+                         m->dir);
+    int rc = open_log(m, env, &fresh, err, cap);
+    if (rc)
+        return rc;
+    log_get_ends(m->log, &e);
+    m->next_offset = e.appended_end;
+    m->epoch = SL_MAX(e.leader_epoch, 0);
+    rc = load_quorum(m, err, cap);
+    if (!rc)
+        rc = load_snapshot(m, e.appended_end, &from, err, cap);
+    if (!rc && e.appended_end > from)
+        rc = replay_log(m, from, e.appended_end, err, cap);
+    if (!rc && e.appended_end == 0)
+        rc = load_bootstrap(m, err, cap);
+    if (rc)
+        return rc;
+    m->epoch++; // every life of the broker is an election
+    rc = log_set_leader_epoch(m->log, m->epoch);
+    m->image = rc ? NULL : meta_freeze(m);
+    return m->image ? 0 : meta_fail(err, cap, -ENOMEM, "out of memory for the metadata image");
+}
+
+int meta_load(struct reactor *r, struct log_env *env, struct store *st, const struct config *cfg,
+              const struct meta_identity *id, struct meta **out, struct log **log, char *err, size_t cap)
+{
+    struct meta *m = calloc(1, sizeof(*m));
+    if (!m)
+        return meta_fail(err, cap, -ENOMEM, "out of memory for metadata");
+    int64_t room = cfg_int(cfg, CFG_SLUICE_JOURNAL_FILE_BYTES) / 8;
+    m->cfg = cfg;
+    m->store = st;
+    m->id = *id;
+    m->r = r;
+    m->kraft_version = -1;
+    m->ids.by_id = true;
+    m->batch_limit = (uint32_t)SL_MIN(SL_MAX(room, (int64_t)BATCH_LIMIT_MIN), (int64_t)BATCH_LIMIT_MAX);
+    snprintf(m->dir, sizeof(m->dir), "%s", store_dir(st));
+    topic_config_init(&m->base, cfg);
+    list_init(&m->changed);
+    list_init(&m->jobs);
+    arena_init(&m->drafts, 0);
+    arena_init(&m->decode, 0);
+    recs_init(&m->txn_recs);
+    recs_init(&m->bootstrap);
+    err[0] = 0;
+    int rc = load(m, env, err, cap);
+    if (rc) {
+        meta_destroy(m);
+        return rc;
+    }
+    *out = m;
+    *log = m->log;
+    m->log = NULL;
+    return 0;
+}
+
+const struct meta_image *meta_boot_image(const struct meta *m)
+{
+    return &m->image->pub;
+}
+
+int64_t meta_broker_epoch(const struct meta *m)
+{
+    return m->broker_epoch;
+}
+
+void meta_destroy(struct meta *m)
+{
+    struct list_node *n;
+    while ((n = list_pop_front(&m->jobs)))
+        free(list_entry(n, struct meta_job, node));
+    if (m->log)
+        log_destroy(m->log);
+    image_free(m->image);
+    image_free(m->next_image);
+    state_destroy(m);
+    image_free_topics(m);
+    free(m->agents);
+    free(m);
+}

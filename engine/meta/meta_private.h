@@ -1,0 +1,292 @@
+// The controller's own structures; see meta.h.
+//
+// A topic is two things here: its state (struct topic_state, the controller's, found by name and by id) and its frozen
+// form (struct meta_topic, immutable, in images). Records change a draft of the state; meta_freeze turns every draft into
+// a new frozen topic. A frozen topic that was replaced or removed is freed together with the last image that holds it.
+#ifndef SLUICE_ENGINE_META_META_PRIVATE_H
+#define SLUICE_ENGINE_META_META_PRIVATE_H
+
+#include "engine/base/arena.h"
+#include "engine/base/log.h"
+#include "engine/base/sbuf.h"
+#include "engine/base/table.h"
+#include "engine/io/fiber.h"
+#include "engine/meta/meta.h"
+#include "proto/codec.h"
+
+// Record types of the metadata log (apiKey of the record schemas).
+enum meta_record {
+    REC_REGISTER_BROKER = 0,
+    REC_UNREGISTER_BROKER = 1,
+    REC_TOPIC = 2,
+    REC_PARTITION = 3,
+    REC_CONFIG = 4,
+    REC_PARTITION_CHANGE = 5,
+    REC_FENCE_BROKER = 7,
+    REC_UNFENCE_BROKER = 8,
+    REC_REMOVE_TOPIC = 9,
+    REC_FEATURE_LEVEL = 12,
+    REC_PRODUCER_IDS = 15,
+    REC_BROKER_REGISTRATION_CHANGE = 17,
+    REC_BEGIN_TRANSACTION = 23,
+    REC_END_TRANSACTION = 24,
+    REC_ABORT_TRANSACTION = 25,
+    REC_CLEAR_ELR = 28,
+    REC_REGISTER_CONTROLLER = 27,
+};
+// Config resource types of ConfigRecord (ConfigResource.Type).
+enum { RES_TOPIC = 2, RES_BROKER = 4 };
+// metadata.version: the levels that decide which record versions may be written (MetadataVersion, 4.3.1).
+enum {
+    MV_MIN = 7,           // 3.3-IV3
+    MV_MIGRATION = 8,     // 3.4-IV0: RegisterBroker 2
+    MV_TRANSACTIONS = 13, // 3.6-IV1
+    MV_REGISTRATION = 15, // 3.7-IV0: RegisterController
+    MV_DIRECTORIES = 17,  // 3.7-IV2: Partition 1, PartitionChange 1, RegisterBroker 3
+    MV_ELR = 23,          // 4.0-IV1: Partition 2, PartitionChange 2
+    MV_LATEST = 30,       // 4.3-IV0: RegisterBroker 4
+};
+enum { NO_LEADER = -1, NO_LEADER_CHANGE = -2 };
+enum { PID_BLOCK = 1000, MAX_RECORDS_PER_OP = 10000 };
+
+struct draft_part {
+    struct meta_partition p; // arrays in the drafts' arena, or the frozen topic's
+    bool exists;
+};
+struct draft {
+    struct draft_part *parts;
+    uint32_t parts_n, parts_cap;
+    struct meta_config_entry *configs; // sorted by key; strings in the drafts' arena, or the frozen topic's
+    uint32_t configs_n, configs_cap;
+};
+struct topic_state {
+    UT_hash_handle by_name, by_id;
+    struct sl_uuid id;
+    char *name;
+    uint16_t name_len;
+    bool removed;                    // still listed as changed, no longer found
+    const struct meta_topic *frozen; // NULL: not yet in an image
+    struct draft *draft;             // NULL: unchanged
+    struct list_node changed;        // on meta->changed
+};
+
+// Open addressing with linear probing over frozen topics; the mutable master is the controller's, images hold copies.
+struct topic_table {
+    const struct meta_topic **slots;
+    uint32_t mask, n;
+    bool by_id;
+};
+struct image {
+    struct meta_image pub;
+    struct topic_table names, ids;
+    struct arena arena;                // everything that is not a topic
+    const struct meta_topic **retired; // topics that newer images no longer hold
+    uint32_t retired_n, retired_cap;
+};
+
+struct broker_state {
+    struct meta_broker b; // strings malloc'd
+    struct sl_uuid incarnation;
+};
+struct named_level {
+    char name[64];
+    int16_t level;
+};
+struct config_state { // dynamic config of a broker or of the cluster's brokers
+    char *key, *value;
+    bool cluster; // resource name ""
+};
+
+// Records to append, encoded.
+struct rec {
+    const uint8_t *p;
+    uint32_t n;
+};
+struct recs {
+    struct arena arena;
+    struct rec *v;
+    uint32_t n, cap;
+    int rc; // sticky
+};
+
+struct meta;
+struct meta_agent {
+    struct service svc;
+    struct reactor *r;
+    struct meta *m;
+    const struct meta_image *current;
+    const struct meta_image *switched; // to be acknowledged
+    uint32_t from;
+    uint8_t turns; // whole turns since the switch
+};
+// Requests under way of one fiber.
+struct meta_wait {
+    uint32_t pending;
+    struct fiber *fiber;
+};
+struct meta_job { // a queued request of a client of the controller
+    struct list_node node;
+    uint16_t op;
+    enum service_kind kind;
+    uint32_t from;
+    void *req;
+};
+
+struct meta {
+    const struct config *cfg;
+    struct store *store;
+    struct meta_identity id;
+    char dir[1024];
+    struct topic_config base; // the broker's defaults for topics
+    // state
+    struct topic_state *by_name, *by_id;
+    struct list_node changed;
+    struct arena drafts;              // what drafts point to; reset by meta_freeze
+    struct arena decode;              // one record
+    const struct meta_topic **sorted; // by name
+    uint32_t sorted_n, sorted_cap;
+    struct topic_table names, ids;
+    const struct meta_topic **retired; // since the last image
+    uint32_t retired_n, retired_cap;
+    struct broker_state *brokers;
+    uint32_t brokers_n;
+    struct named_level *features;
+    uint32_t features_n;
+    struct config_state *configs;
+    uint32_t configs_n;
+    int64_t next_pid;
+    int16_t kraft_version; // -1: no control record seen
+    bool in_txn;
+    struct recs txn_recs; // records of the open transaction
+    // the log
+    struct log *log; // before it is handed over
+    int64_t next_offset;
+    int32_t epoch;
+    struct recs bootstrap; // of bootstrap.checkpoint
+    bool has_bootstrap;
+    uint32_t batch_limit;
+    // images
+    struct image *image, *next_image; // the present one; the one that is about to be published
+    uint64_t version;
+    // running
+    struct reactor_group *group;
+    struct placement placement;
+    uint32_t controller;
+    struct reactor *r; // the controller's
+    struct meta_agent *agents;
+    uint32_t agents_n;
+    struct list_node jobs;
+    struct meta_wait publishing; // acknowledgements of an image
+    bool working, begun, beginning, stopping, broken;
+    struct sl_uuid incarnation;
+    int64_t broker_epoch;
+};
+
+int meta_fail(char *err, size_t cap, int rc, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+
+// ---- table.c -----------------------------------------------------------------------------------------------------------
+int table_put(struct topic_table *t, const struct meta_topic *x); // replaces one of the same key
+void table_del(struct topic_table *t, const struct meta_topic *x);
+const struct meta_topic *table_find_name(const struct topic_table *t, const char *name, size_t len);
+const struct meta_topic *table_find_id(const struct topic_table *t, const struct sl_uuid *id);
+
+// ---- image.c -----------------------------------------------------------------------------------------------------------
+// Turns drafts into frozen topics and makes the next image of the state; meta->image stays as it is. NULL: no memory.
+struct image *meta_freeze(struct meta *m);
+void image_free(struct image *img);
+void image_free_topics(struct meta *m); // all of them, at the end
+
+// ---- state.c -----------------------------------------------------------------------------------------------------------
+struct topic_state *state_find_name(struct meta *m, const char *name, size_t len);
+struct topic_state *state_find_id(struct meta *m, const struct sl_uuid *id);
+struct topic_state *state_add_topic(struct meta *m, const char *name, size_t len, const struct sl_uuid *id);
+void state_remove_topic(struct meta *m, struct topic_state *t);
+struct draft *state_draft(struct meta *m, struct topic_state *t); // NULL: no memory
+int state_set_config(struct meta *m, struct topic_state *t, struct kp_str key, struct kp_str value);
+struct draft_part *state_part(struct draft *d, int32_t partition, bool create);
+struct broker_state *state_broker(struct meta *m, int32_t id);
+int state_set_broker(struct meta *m, const struct meta_broker *b, const struct sl_uuid *incarnation);
+void state_drop_broker(struct meta *m, int32_t id);
+int state_set_feature(struct meta *m, struct kp_str name, int16_t level);
+int16_t state_feature(const struct meta *m, const char *name); // 0: not finalized
+int state_set_broker_config(struct meta *m, bool cluster, struct kp_str key, struct kp_str value);
+void state_destroy(struct meta *m);
+void draft_free(struct draft *d);
+
+// ---- apply.c -----------------------------------------------------------------------------------------------------------
+// Applies one record's value, which was read at `offset`. -EPROTONOSUPPORT: unknown type, version or feature level.
+int meta_apply(struct meta *m, int64_t offset, const uint8_t *p, size_t n, char *err, size_t cap);
+
+// ---- recs.c ------------------------------------------------------------------------------------------------------------
+void recs_init(struct recs *rs);
+void recs_free(struct recs *rs);
+void recs_add(struct recs *rs, enum meta_record type, int16_t version, const void *msg);
+int recs_add_raw(struct recs *rs, const uint8_t *p, size_t n);
+
+// ---- call.c: fibers of the controller's reactor --------------------------------------------------------------------------
+// Sends `req` (whose owner field the caller set to `w`) to a shard and counts it in w->pending.
+void call_shard(struct meta *m, uint32_t shard, uint16_t op, void *req, struct meta_wait *w);
+void call_wait(struct meta_wait *w, uint32_t most); // until at most `most` are pending
+void call_done(struct meta_wait *w);
+// Takes a credit towards a reactor, waiting for it.
+void call_credit(struct meta *m, uint32_t to);
+// Appends records in batches of at most meta->batch_limit bytes, waits until they are durable and applies them. `atomic`:
+// more than one batch become a metadata transaction. 0 or -errno; after a failure nothing more is appended.
+int meta_append(struct meta *m, struct recs *rs, bool atomic);
+int meta_append_batch(struct meta *m, const uint8_t *batch, size_t n, uint32_t count);
+int16_t meta_error_of(int rc);
+// Opens partitions [from, n) of a topic where they belong; raises epochs of those that are open. A Kafka error.
+int16_t meta_open_topic(struct meta *m, const struct meta_topic *t, uint32_t from);
+// All topics of the present image, several at a time.
+int16_t meta_open_all(struct meta *m);
+int16_t meta_delete_parts(struct meta *m, const struct sl_uuid *id, uint32_t n);
+// Freezes the state and makes the image current on every reactor; returns when all have acknowledged it.
+void meta_publish(struct meta *m);
+// The same in two steps, for work that needs the new image's topics and must be done before anybody sees them.
+void meta_publish_begin(struct meta *m);
+void meta_publish_end(struct meta *m);
+
+// agent.c: starts the fiber that works on the queue, if there is something to do.
+void meta_work(struct meta *m);
+// begin.c: the record of a clean stop.
+int meta_append_fence(struct meta *m);
+
+// ---- load.c, replay.c ----------------------------------------------------------------------------------------------------
+// Applies the batches of the log's segment files from `from` up to `end`.
+int replay_log(struct meta *m, int64_t from, int64_t end, char *err, size_t cap);
+// Applies a snapshot file, or collects its records (`into` not NULL).
+int replay_snapshot(struct meta *m, const char *path, struct recs *into, char *err, size_t cap);
+
+// ---- operations: fibers, one at a time -------------------------------------------------------------------------------------
+void op_create_topics(struct meta *m, struct meta_create *c);
+void op_delete_topics(struct meta *m, struct meta_delete *d);
+void op_create_partitions(struct meta *m, struct meta_grow *g);
+void op_alloc_pids(struct meta *m, struct meta_pids *p);
+
+// names.c: upstream's rules. 0 or a Kafka error with text.
+int16_t topic_name_check(const struct meta *m, const char *name, int32_t len, char *msg, size_t cap);
+int16_t assignment_check(struct meta *m, const int32_t *ids, int32_t n, int32_t expected, int32_t partition,
+                         char *msg, size_t cap);
+int16_t replication_check(struct meta *m, int16_t factor, char *msg, size_t cap);
+// The versions of records that the finalized metadata.version allows.
+int16_t version_partition(const struct meta *m);
+int16_t version_register_broker(const struct meta *m);
+void recs_add_partition(struct meta *m, struct recs *rs, const struct sl_uuid *topic, int32_t partition,
+                        const int32_t *replicas, int32_t n);
+// A topic's configuration: broker defaults, the cluster's dynamic ones, its own. Unknown or bad values are left out.
+void meta_resolve_config(const struct meta *m, const struct meta_config_entry *own, uint32_t n,
+                         const char *topic, struct topic_config *out);
+void meta_random_id(struct meta *m, struct sl_uuid *out);
+bool meta_topic_is_internal(const char *name, size_t len);
+
+// What this broker serves of a feature; 0: nothing, not listed.
+struct meta_supported {
+    const char *name;
+    int16_t min, max; // of this broker
+    int16_t known;    // the highest level that 4.3 defines
+    bool finalize;    // at `max` when we format
+};
+extern const struct meta_supported meta_supported[];
+extern const uint32_t meta_supported_n;
+
+#endif
