@@ -228,6 +228,9 @@ static int boot(struct broker *b)
         rc = shards_make(b, shard_ready);
     if (rc)
         return rc;
+    rc = store_mark_dirty(b->store); // before anything is written or removed (S11)
+    if (rc)
+        return boot_fail(b, rc, "%s: %s", b->dir, strerror(-rc));
     uint32_t owner = shard_of(&meta_topic_uuid, 0, b->placement.shards);
     rc = meta_load(reactor_group_get(b->group, 0), shard_env(b->shards[owner]), b->store, b->cfg, &id, &b->meta,
                    &b->meta_log, err, sizeof(err));

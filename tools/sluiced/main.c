@@ -1,5 +1,6 @@
 // sluiced: the broker daemon. Reads the configuration, probes the kernel, builds one io per reactor, runs the broker.
 #include "engine/base/config.h"
+#include "engine/base/log.h"
 #include "engine/io/uring/uring.h"
 #include "tools/broker/broker.h"
 
