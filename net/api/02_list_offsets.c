@@ -46,7 +46,7 @@ static void finish(struct req *r)
                 continue;
             o->timestamp = p->found_timestamp;
             o->offset = p->offset;
-            o->leader_epoch = p->leader_epoch;
+            o->leader_epoch = r->version >= 4 ? p->leader_epoch : -1;
         }
     }
     REQ_RESPOND(r, &st->out, list_offsets_response);
