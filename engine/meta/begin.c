@@ -112,8 +112,37 @@ static void add_own_features(struct recs *rs)
     }
 }
 
-// A directory that upstream's tool formatted says what to finalize; else we finalize what we serve. With eligible leader
-// replicas upstream also pins the cluster's min.insync.replicas.
+// The level at which the records finalize a feature; 0: not at all.
+static int16_t level_in(const struct recs *rs, const char *name)
+{
+    struct arena a;
+    int16_t level = 0;
+    arena_init(&a, 0);
+    for (uint32_t i = 0; i < rs->n; i++) {
+        struct kp_feature_level_record r;
+        const struct rec *x = &rs->v[i];
+        if (x->n > 3 && x->p[1] == REC_FEATURE_LEVEL &&
+            kp_feature_level_record_decode(&r, x->p + 3, x->n - 3, 0, &a) >= 0 &&
+            kp_str_eq(r.name, kp_str_of(name)))
+            level = r.feature_level;
+    }
+    arena_free(&a);
+    return level;
+}
+
+// With eligible leader replicas, upstream pins the cluster's min.insync.replicas when it starts a new log.
+static void add_min_isr(struct meta *m, struct recs *rs)
+{
+    char value[24];
+    snprintf(value, sizeof(value), "%lld", (long long)m->base.min_insync_replicas);
+    struct kp_config_record c = {.resource_type = RES_BROKER,
+                                 .resource_name = KP_STR_LIT(""),
+                                 .name = KP_STR_LIT("min.insync.replicas"),
+                                 .value = kp_str_of(value)};
+    recs_add(rs, REC_CONFIG, 0, &c);
+}
+
+// A directory that upstream's tool formatted says what to finalize; else we finalize what we serve.
 static int append_bootstrap(struct meta *m)
 {
     struct kp_begin_transaction_record begin = {.name = KP_STR_LIT("Bootstrap records")};
@@ -126,20 +155,22 @@ static int append_bootstrap(struct meta *m)
         rs.rc = recs_add_raw(&rs, m->bootstrap.v[i].p, m->bootstrap.v[i].n);
     if (!m->has_bootstrap)
         add_own_features(&rs);
+    if (level_in(&rs, "eligible.leader.replicas.version") > 0)
+        add_min_isr(m, &rs);
     recs_add(&rs, REC_END_TRANSACTION, 0, &end);
     int rc = meta_append(m, &rs, false);
     recs_free(&rs);
-    if (rc || state_feature(m, "eligible.leader.replicas.version") == 0)
-        return rc;
-    char value[16];
-    snprintf(value, sizeof(value), "%lld", (long long)m->base.min_insync_replicas);
-    struct kp_config_record c = {.resource_type = RES_BROKER,
-                                 .resource_name = KP_STR_LIT(""),
-                                 .name = KP_STR_LIT("min.insync.replicas"),
-                                 .value = kp_str_of(value)};
+    return rc;
+}
+
+// A transaction that the last life began and did not end is void.
+static int append_abort(struct meta *m)
+{
+    struct kp_abort_transaction_record a = {.reason = KP_STR_LIT("Controller failover")};
+    struct recs rs;
     recs_init(&rs);
-    recs_add(&rs, REC_CONFIG, 0, &c);
-    rc = meta_append(m, &rs, true);
+    recs_add(&rs, REC_ABORT_TRANSACTION, 0, &a);
+    int rc = meta_append(m, &rs, false);
     recs_free(&rs);
     return rc;
 }
@@ -284,10 +315,6 @@ static int append_start(struct meta *m)
 {
     struct recs rs;
     recs_init(&rs);
-    if (m->in_txn) {
-        struct kp_abort_transaction_record abort_txn = {.reason = KP_STR_LIT("Controller failover")};
-        recs_add(&rs, REC_ABORT_TRANSACTION, 0, &abort_txn);
-    }
     add_controller(m, &rs);
     add_broker(m, &rs);
     add_fencing(m, &rs, UNFENCE);
@@ -311,7 +338,9 @@ static int begin(struct meta *m, char *err, size_t cap)
     int rc = write_quorum_state(m);
     if (!rc)
         rc = append_control(m);
-    if (!rc && state_feature(m, "metadata.version") == 0 && !m->in_txn)
+    if (!rc && m->in_txn)
+        rc = append_abort(m);
+    if (!rc && state_feature(m, "metadata.version") == 0)
         rc = append_bootstrap(m);
     if (!rc && state_feature(m, "metadata.version") == 0)
         return meta_fail(err, cap, -EUCLEAN, "the metadata log finalizes no metadata.version");

@@ -208,7 +208,7 @@ static int load(struct meta *m, struct log_env *env, char *err, size_t cap)
         rc = load_snapshot(m, e.appended_end, &from, err, cap);
     if (!rc && e.appended_end > from)
         rc = replay_log(m, from, e.appended_end, err, cap);
-    if (!rc && e.appended_end == 0)
+    if (!rc && state_feature(m, "metadata.version") == 0)
         rc = load_bootstrap(m, err, cap);
     if (rc)
         return rc;

@@ -17,7 +17,7 @@
 #include "engine/shard/shard.h"
 
 #define META_TOPIC_NAME "__cluster_metadata"
-enum { META_MESSAGE_MAX = 512 }; // error texts, cut at this length
+enum { META_MESSAGE_MAX = 512 };             // error texts, cut at this length
 extern const struct sl_uuid meta_topic_uuid; // AAAAAAAAAAAAAAAAAAAAAQ
 
 struct meta_partition {
@@ -39,7 +39,7 @@ struct meta_topic {
     uint32_t partitions_n;
     const struct meta_config_entry *configs; // overrides
     uint32_t configs_n;
-    const struct topic_config *config;       // resolved
+    const struct topic_config *config; // resolved
 };
 struct meta_endpoint {
     const char *listener, *host; // listener name, advertised host
@@ -48,7 +48,7 @@ struct meta_endpoint {
 };
 struct meta_broker {
     int32_t id;
-    int64_t epoch; // offset of its RegisterBrokerRecord
+    int64_t epoch;    // offset of its RegisterBrokerRecord
     const char *rack; // NULL: none
     const struct meta_endpoint *endpoints;
     uint32_t endpoints_n;
@@ -59,16 +59,16 @@ struct meta_feature {
     int16_t level;
 };
 struct meta_image {
-    uint64_t version;      // +1 per publication
-    int64_t offset;        // last metadata offset in it
+    uint64_t version; // +1 per publication
+    int64_t offset;   // last metadata offset in it
     const char *cluster_id;
     int32_t node_id, controller_id;
-    int32_t controller_epoch; // of the metadata log
+    int32_t controller_epoch;               // of the metadata log
     const struct meta_topic *const *topics; // sorted by name
     uint32_t topics_n;
     const struct meta_broker *brokers;
     uint32_t brokers_n;
-    const struct meta_feature *features;   // finalized
+    const struct meta_feature *features; // finalized
     uint32_t features_n;
     int64_t features_epoch;
     const struct meta_config_entry *broker_configs; // dynamic configs of this broker and the cluster default
@@ -84,7 +84,7 @@ const struct meta_broker *meta_find_broker(const struct meta_image *img, int32_t
 // Requests to the controller: a pointer to a struct that the sender lends until the reply (same op, same pointer; sent with
 // reactor_request, answered with reactor_reply(.., m->flags & MSG_ASKER)), one credit each. Strings are borrowed for that time.
 enum meta_op {
-    META_IMAGE = MSG_OP(SVC_META, 1),             // controller -> agent: u[0] image; answered with META_IMAGE_ACK
+    META_IMAGE = MSG_OP(SVC_META, 1), // controller -> agent: u[0] image; answered with META_IMAGE_ACK
     META_IMAGE_ACK = MSG_OP(SVC_META, 2),
     META_CREATE_TOPICS = MSG_OP(SVC_META, 3),     // struct meta_create *
     META_DELETE_TOPICS = MSG_OP(SVC_META, 4),     // struct meta_delete *
@@ -100,7 +100,7 @@ struct meta_create_topic {
     uint32_t configs_n;
     const int32_t *const *assignments; // NULL, or per partition a list (assignment_n entries each)
     const int32_t *assignment_n;
-    const int32_t *assignment_ids;     // partition numbers as given
+    const int32_t *assignment_ids; // partition numbers as given
     uint32_t assignments_n;
     // out
     int16_t error;

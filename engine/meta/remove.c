@@ -133,7 +133,7 @@ static void grow_one(struct meta *m, struct meta_grow_topic *t, bool validate_on
 {
     struct topic_state *s = state_find_name(m, t->name, (size_t)SL_MAX(t->name_len, 0));
     if (!s) {
-        refuse_grow(t, KERR_UNKNOWN_TOPIC_OR_PARTITION, "This server does not host this topic-partition.");
+        refuse_grow(t, KERR_UNKNOWN_TOPIC_OR_PARTITION, ""); // upstream gives no text here
         return;
     }
     int32_t have = (int32_t)s->frozen->partitions_n;
