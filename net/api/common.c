@@ -14,7 +14,7 @@ bool api_decode(struct req *r, void *m, kp_decode_fn decode)
 {
     if (!req_decode(r, m, decode))
         return false;
-    r->arena.limit = 0;
+    r->arena.limit = SIZE_MAX;
     return true;
 }
 
