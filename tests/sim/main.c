@@ -2,6 +2,7 @@
 //
 //   sluice-sim --seed N [--verbose] [--trace]     one seed, replayed exactly
 //   sluice-sim --seeds A..B [--jobs J]            many; exit 1 at the first that fails, with its number
+//   sluice-sim --broker ...                       the whole broker over sockets, not the storage rooms alone
 //   sluice-sim --keep-going ...                   does not stop at a failing seed
 //   sluice-sim --canary NAME ...                  with one rule broken: exit 0 if a seed notices, 1 if none does
 //   sluice-sim --canaries [--seeds A..B]          every canary in turn, each with those seeds at most
@@ -26,7 +27,7 @@ enum { MAX_JOBS = 64, SEED_SECONDS = 120 };
 struct options {
     uint64_t from, to;
     uint32_t jobs;
-    bool verbose, trace, replay_check, canaries, keep_going;
+    bool broker, verbose, trace, replay_check, canaries, keep_going;
     enum sl_canary canary;
     uint32_t without;
 };
@@ -52,8 +53,12 @@ static void child(const struct options *o, uint64_t seed, struct totals *sum)
         sl_log_set_sink(silent, NULL);
     if (o->canary != SL_CANARY_NONE && !o->verbose && !freopen("/dev/null", "w", stderr))
         _exit(2);
-    struct run r = {
-        .seed = seed, .verbose = o->verbose, .trace = o->trace, .without = o->without, .sum = sum};
+    struct run r = {.seed = seed,
+                    .verbose = o->verbose,
+                    .trace = o->trace,
+                    .broker = o->broker,
+                    .without = o->without,
+                    .sum = sum};
     scenario_run(&r);
     _exit(0);
 }
@@ -212,7 +217,7 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: sluice-sim [--seed N | --seeds A..B] [--jobs N] [--verbose] [--trace] [--replay-check]\n"
-            "                  [--without LIST] [--keep-going]"
+            "                  [--broker] [--without LIST] [--keep-going]"
             "                  [--canary NAME | --canaries]\ncanaries:\n");
     for (unsigned c = 1; c < SL_CANARY_COUNT; c++)
         fprintf(stderr, "  %-24s %s\n", sl_canary_name((enum sl_canary)c), sl_canary_text((enum sl_canary)c));
@@ -255,6 +260,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->trace = true;
         else if (strcmp(a, "--replay-check") == 0)
             o->replay_check = true;
+        else if (strcmp(a, "--broker") == 0)
+            o->broker = true;
         else if (strcmp(a, "--keep-going") == 0)
             o->keep_going = true;
         else if (strcmp(a, "--canaries") == 0)

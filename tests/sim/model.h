@@ -48,14 +48,15 @@ struct mpart {
     int32_t epoch;
 };
 
-enum topic_state { TOPIC_CREATING, TOPIC_SERVING, TOPIC_DELETED };
+enum topic_state { TOPIC_CREATING, TOPIC_SERVING, TOPIC_DELETING, TOPIC_DELETED };
 
-// One incarnation. Creation and deletion are durable in the (modelled) metadata at once.
+// One incarnation. Without a broker's metadata, creation and deletion count at once; with them, when they are answered.
 struct mtopic {
     char name[16];
     struct sl_uuid id;
     enum topic_state state;
     int32_t leader_epoch;
+    bool maybe, maybe_gone; // a creation or deletion was asked for before
     uint32_t parts_n;
     struct mpart *parts;
     struct mtopic *next;

@@ -48,6 +48,7 @@ struct totals {
 struct run {
     uint64_t seed;
     bool verbose, trace;
+    bool broker;      // the whole broker over sockets, not storage alone
     uint32_t without; // WITHOUT_*
     struct sim_world *w;
     struct sim_host *host;

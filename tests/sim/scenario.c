@@ -12,10 +12,8 @@
 #include <unistd.h>
 
 #include "engine/log/batch.h"
+#include "tests/sim/story.h"
 #include "tests/sim/traffic.h"
-
-#define MS  1000000ull
-#define SEC 1000000000ull
 
 // ---- chance ----------------------------------------------------------------------------------------------------------
 uint64_t run_skewed(struct run *r, uint64_t lo, uint64_t hi)
@@ -118,12 +116,13 @@ static void world_config(struct sim_config *c, uint64_t seed)
     }
     c->turn_max_ns = sl_rand_chance(&g, 1, 2) ? 5000 : 100000;
     c->trace_records = 4096;
-    c->recv_buffers = 1;
-    c->recv_size = 64;
+    c->recv_buffers = 16;
+    c->recv_size = 1024;
+    c->sock_buffer = 16384;
     c->unstable_buffers = true;
 }
 
-static void faults_on(struct run *r)
+void story_faults_on(struct run *r)
 {
     struct sim_faults *f = sim_world_faults(r->w);
     r->calm = false;
@@ -142,7 +141,7 @@ static void faults_on(struct run *r)
         sim_wall_jump(r->w, (int64_t)run_skewed(r, 0, 3600000) - 600000);
 }
 
-static void faults_off(struct run *r)
+void story_faults_off(struct run *r)
 {
     struct sim_faults *f = sim_world_faults(r->w);
     f->short_read = f->short_write = f->stall = f->enospc = f->eio_write = f->eio_sync = 0;
@@ -217,7 +216,7 @@ static void end_life(struct run *r, struct life *l)
 
 static void one_life(struct run *r)
 {
-    faults_on(r);
+    story_faults_on(r);
     struct life *l = life_start(r);
     if (run_chance(r, 1, 4) && !sim_run(r->w, run_skewed(r, 1000, 40 * MS), life_booted, l)) {
         end_life(r, l);
@@ -278,7 +277,7 @@ static void check_segment(void *arg, const char *path, uint64_t size)
     free(b);
 }
 
-static void check_files(struct run *r)
+void story_check_files(struct run *r)
 {
     if (sim_disk_size(r->host, LIFE_DIR "/sluice.journal.d") != -ENOENT)
         run_fail(r, "the journal directory is there after a clean stop");
@@ -300,7 +299,7 @@ static void calm_end(struct run *r)
 {
     uint64_t first, again, third, clean;
     run_say(r, "calm");
-    faults_off(r);
+    story_faults_off(r);
     struct life *l = life_start(r);
     boot_life(r, l);
     traffic_start(l->t, true, false);
@@ -321,11 +320,11 @@ static void calm_end(struct run *r)
     l = look(r, &third);
     same(r, again, third, "after a second recovery");
     stop_life(r, l);
-    check_files(r);
+    story_check_files(r);
     l = look(r, &clean);
     same(r, third, clean, "after a clean stop");
     stop_life(r, l);
-    check_files(r);
+    story_check_files(r);
 }
 
 static void failed(void *arg, const char *what)
@@ -351,9 +350,13 @@ void scenario_run(struct run *r)
         r->k.segment_bytes, r->k.max_batch, r->k.journal_files, r->k.journal_bytes, r->k.slots,
         r->k.max_group, r->k.producers, r->k.consumers, r->k.faults ? ", faults" : "",
         r->k.tight_disk ? ", tight disk" : "", r->k.imitate ? ", imitation" : "");
-    for (uint32_t k = 0; k < r->k.lives; k++)
-        one_life(r);
-    calm_end(r);
+    if (r->broker) {
+        story_broker(r);
+    } else {
+        for (uint32_t k = 0; k < r->k.lives; k++)
+            one_life(r);
+        calm_end(r);
+    }
     const struct sim_stats *s = sim_world_stats(r->w);
     r->sum->faults += s->faults;
     r->sum->events += s->events;

@@ -1,0 +1,154 @@
+// The story of one seed with the whole broker: its lives come and go beneath clients that stay, over sockets.
+#include "tests/sim/story.h"
+
+#include <errno.h>
+#include <inttypes.h>
+
+#include "tests/sim/broker_life.h"
+#include "tests/sim/people.h"
+
+static void wait_or_fail(struct run *r, struct people *p, bool (*done)(void *), void *arg, const char *what)
+{
+    if (sim_run(r->w, 120 * SEC, done, arg))
+        return;
+    char text[200];
+    people_describe(p, text, sizeof(text));
+    run_fail(r, "%s does not end: %s", what, text);
+}
+
+// True: it serves. False: it ended while it started.
+static bool boot(struct run *r, struct people *p, struct blife *l)
+{
+    const char *text = "";
+    wait_or_fail(r, p, blife_up, l, "the start");
+    int rc = blife_error(l, &text);
+    if (!rc)
+        return true;
+    if (r->calm || !(r->k.faults || r->k.tight_disk))
+        run_fail(r, "the start failed: %d %s", rc, text);
+    run_say(r, "  start failed by faults: %s", text);
+    blife_kill(l);
+    return false;
+}
+
+static void stop(struct run *r, struct people *p, struct blife *l)
+{
+    blife_stop(l);
+    wait_or_fail(r, p, blife_stopped, l, "the stop");
+    blife_finish(l);
+    wait_or_fail(r, p, blife_finished, l, "the end of the stop");
+    const char *text = "";
+    int rc = blife_error(l, &text);
+    if (rc && r->calm)
+        run_fail(r, "the stop was not clean: %d %s", rc, text);
+    if (rc) {
+        blife_kill(l);
+        return;
+    }
+    r->sum->clean_stops++;
+    blife_free(l);
+}
+
+static void end_life(struct run *r, struct people *p, struct blife *l)
+{
+    uint32_t how = run_below(r, 8);
+    bool up = blife_serving(l);
+    if (how < 3 && !(r->without & WITHOUT_KILLS))
+        blife_kill(l);
+    else if ((how < 6 || !up) && !(r->without & WITHOUT_CUTS))
+        blife_power_cut(l);
+    else if (!up)
+        blife_kill(l);
+    else
+        stop(r, p, l);
+}
+
+struct acks_wait {
+    struct people *p;
+    uint64_t want;
+};
+
+static bool acks_came(void *arg)
+{
+    struct acks_wait *w = arg;
+    return people_acks(w->p) >= w->want;
+}
+
+static void one_life(struct run *r, struct people *p)
+{
+    story_faults_on(r);
+    struct blife *l = blife_start(r);
+    if (run_chance(r, 1, 4) && !sim_run(r->w, run_skewed(r, 1000, 60 * MS), blife_up, l)) {
+        end_life(r, p, l);
+        return;
+    }
+    if (!boot(r, p, l))
+        return;
+    if (r->k.follow_cut) {
+        struct acks_wait w = {p, people_acks(p) + run_skewed(r, 1, 300)};
+        sim_run(r->w, SEC, acks_came, &w);
+        if (run_chance(r, 1, 2))
+            sim_run(r->w, run_skewed(r, 1, MS), NULL, NULL);
+    } else {
+        sim_run(r->w, run_skewed(r, 1000, SEC), NULL, NULL);
+    }
+    end_life(r, p, l);
+    if (run_chance(r, 1, 4))
+        sim_run(r->w, run_skewed(r, 1, SEC), NULL, NULL); // nobody serves for a while
+}
+
+static uint64_t verify(struct run *r, struct people *p)
+{
+    people_verify(p);
+    wait_or_fail(r, p, people_verified, p, "verification");
+    return people_content(p);
+}
+
+static uint64_t look(struct run *r, struct people *p, struct blife **l)
+{
+    *l = blife_start(r);
+    boot(r, p, *l);
+    return verify(r, p);
+}
+
+static void same(struct run *r, uint64_t a, uint64_t b, const char *what)
+{
+    if (a != b)
+        run_fail(r, "the logs are not the same %s", what);
+}
+
+static void calm_end(struct run *r, struct people *p)
+{
+    run_say(r, "calm");
+    story_faults_off(r);
+    struct blife *l = blife_start(r);
+    boot(r, p, l);
+    sim_run(r->w, run_skewed(r, MS, SEC), NULL, NULL);
+    people_stop(p);
+    wait_or_fail(r, p, people_gone, p, "draining the clients");
+    uint64_t first = verify(r, p);
+    if (run_chance(r, 1, 2) || (r->without & WITHOUT_CUTS))
+        blife_kill(l);
+    else
+        blife_power_cut(l);
+    uint64_t again = look(r, p, &l);
+    same(r, first, again, "after a recovery");
+    blife_kill(l);
+    uint64_t third = look(r, p, &l);
+    same(r, again, third, "after a second recovery");
+    stop(r, p, l);
+    story_check_files(r);
+    uint64_t clean = look(r, p, &l);
+    same(r, third, clean, "after a clean stop");
+    stop(r, p, l);
+    story_check_files(r);
+}
+
+void story_broker(struct run *r)
+{
+    struct people *p = people_create(r);
+    people_start(p);
+    for (uint32_t k = 0; k < r->k.lives; k++)
+        one_life(r, p);
+    calm_end(r, p);
+}
