@@ -1,8 +1,8 @@
 // An extent: aligned memory that holds the bytes [pos, pos + len) of one segment file (S13).
 //
 // Bytes below `len` are published and never change; an append writes beyond them and publishes afterwards. The memory
-// is a multiple of 4 KiB, aligned to 4 KiB, and starts at a block of the file, so that it is written back as it is; the
-// rest of the last block is zero. Reference counted: one reference is the segment's while the extent is on its list, one
+// is a multiple of 4 KiB, aligned to 4 KiB, and starts at a block of the file, so that whole blocks are written back as they
+// are. Reference counted: one reference is the segment's while the extent is on its list, one
 // for each piece handed to a reader. The cache key is (file id, pos); file ids are never reused.
 #ifndef SLUICE_ENGINE_LOG_EXTENT_H
 #define SLUICE_ENGINE_LOG_EXTENT_H

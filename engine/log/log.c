@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { JOURNAL_PIECES = 64 };
 // A segment rolls before relative offsets run out: no batch holds more records than this.
 enum { RECORDS_PER_BATCH_MAX = 400 * 1000 * 1000 };
 
@@ -67,7 +66,7 @@ void log_destroy(struct log *l)
         return;
     for (uint32_t i = 0; i < l->segments_n; i++)
         segment_free(l->segments[i]);
-    log_mark_clean(l);
+    log_mark_written(l, l->dirty_bytes);
     producer_state_destroy(&l->producers);
     epoch_cache_destroy(&l->epochs);
     free(l->segments);
@@ -164,11 +163,6 @@ void log_set_user(struct log *l, void *user)
     l->user = user;
 }
 
-uint64_t log_touched_generation(const struct log *l)
-{
-    return l->touched;
-}
-
 int log_set_leader_epoch(struct log *l, int32_t epoch)
 {
     if (epoch <= l->leader_epoch)
@@ -190,12 +184,23 @@ void log_mark_dirty(struct log *l, uint32_t bytes)
     }
 }
 
-void log_mark_clean(struct log *l)
+void log_mark_written(struct log *l, uint64_t bytes)
 {
-    SL_ASSERT(l->env->dirty_bytes >= l->dirty_bytes);
-    l->env->dirty_bytes -= l->dirty_bytes;
-    l->dirty_bytes = 0;
+    SL_ASSERT(l->env->dirty_bytes >= l->dirty_bytes && l->dirty_bytes >= bytes);
+    l->env->dirty_bytes -= bytes;
+    l->dirty_bytes -= bytes;
+    if (!l->dirty_bytes)
+        list_remove(&l->dirty_node);
+}
+
+// It was looked at: what is still dirty has its turn again after the others.
+void log_dirty_later(struct log *l)
+{
+    if (!l->dirty_bytes)
+        return;
     list_remove(&l->dirty_node);
+    l->dirty_since = reactor_now(l->env->r);
+    list_push_back(&l->env->dirty, &l->dirty_node);
 }
 
 uint64_t log_env_oldest_dirty(const struct log_env *env)
@@ -204,21 +209,34 @@ uint64_t log_env_oldest_dirty(const struct log_env *env)
     return n ? list_entry(n, struct log, dirty_node)->dirty_since : UINT64_MAX;
 }
 
-void log_env_reclaim(struct log_env *env, uint64_t bytes)
+static uint64_t reclaim_pass(struct log_env *env, uint64_t bytes)
 {
-    struct list_node *n;
-    while (bytes && (n = list_first(&env->lru))) {
+    uint64_t freed = 0;
+    list_foreach_safe(n, &env->lru)
+    {
         struct extent *e = list_entry(n, struct extent, lru);
-        uint64_t cap = e->cap;
         struct segment *s = e->seg;
-        struct list_node *first = list_first(&s->extents);
+        uint32_t cap = e->cap;
+        if (freed >= bytes)
+            break;
+        if (s->writing)
+            continue;
         // Memory leaves a segment from the front only; an extent behind another waits for it.
-        if (first != &e->node || !segment_drop_first(s)) {
+        if (list_first(&s->extents) != &e->node) {
             list_remove(&e->lru);
             continue;
         }
-        bytes -= SL_MIN(bytes, cap);
+        bool dropped = segment_drop_first(s, &env->lru);
+        SL_ASSERT(dropped);
+        freed += cap;
     }
+    return freed;
+}
+
+void log_env_reclaim(struct log_env *env, uint64_t bytes)
+{
+    for (uint64_t freed = 1; bytes && freed; bytes -= SL_MIN(bytes, freed))
+        freed = reclaim_pass(env, bytes);
 }
 
 // ---- append -----------------------------------------------------------------------------------------------------------------
@@ -273,21 +291,10 @@ static void marks_push(struct log *l, const struct log_mark *m)
     l->marks[(l->marks_head + l->marks_n++) % l->marks_cap] = *m;
 }
 
-static uint32_t pieces_as_iov(struct segment *s, uint32_t pos, uint32_t n, struct iovec *iov)
-{
-    struct log_piece p[JOURNAL_PIECES];
-    uint32_t k = segment_pieces(s, pos, n, p, JOURNAL_PIECES);
-    for (uint32_t i = 0; i < k; i++) {
-        iov[i] = (struct iovec){.iov_base = (void *)p[i].p, .iov_len = p[i].len};
-        extent_unref(p[i].ext);
-    }
-    return k;
-}
-
 // The first entry of a log in a journal file is the head of the block that it will rewrite (S5, journal.h).
 static void journal_prefix(struct log *l, struct segment *s, uint32_t pos)
 {
-    struct iovec iov[2];
+    uint8_t head[IO_BLOCK];
     uint64_t generation = journal_open_generation(l->env->journal);
     if (l->touched == generation)
         return;
@@ -295,7 +302,8 @@ static void journal_prefix(struct log *l, struct segment *s, uint32_t pos)
     uint32_t from = SL_ALIGN_DOWN(pos, (uint32_t)IO_BLOCK);
     if (from == pos || SL_CANARY(NO_PREFIX))
         return;
-    uint32_t n = pieces_as_iov(s, from, pos - from, iov);
+    bool there = segment_peek(s, from, head, pos - from);
+    SL_ASSERT(there);
     struct jentry e = {.type = JE_PREFIX,
                        .flags = JE_INLINE,
                        .topic_id = l->topic_id,
@@ -310,15 +318,15 @@ static void journal_prefix(struct log *l, struct segment *s, uint32_t pos)
                        .base_sequence = -1,
                        .producer_epoch = -1,
                        .leader_epoch = l->leader_epoch};
-    for (uint32_t i = 0; i < n; i++)
-        e.crc = crc32c(e.crc, iov[i].iov_base, iov[i].iov_len);
-    journal_add(l->env->journal, &e, iov, n);
+    struct iovec iov = {.iov_base = head, .iov_len = pos - from};
+    journal_add(l->env->journal, &e, &iov, 1);
 }
 
-static void journal_batch(struct log *l, struct segment *s, uint32_t pos, const struct log_append *a,
-                          const struct batch_info *b, uint64_t *sequence)
+// The journal takes the bytes from the request, which are what was stored and warm in the cache.
+static uint64_t journal_batch(struct log *l, struct segment *s, uint32_t pos, const struct log_append *a,
+                              const struct batch_info *b)
 {
-    struct iovec iov[JOURNAL_PIECES];
+    struct iovec iov = {.iov_base = a->batch, .iov_len = a->bytes};
     struct jentry e = {.type = JE_BATCH,
                        .flags = JE_INLINE,
                        .attributes = b->attributes,
@@ -337,7 +345,7 @@ static void journal_batch(struct log *l, struct segment *s, uint32_t pos, const 
                        .max_timestamp = b->max_timestamp,
                        .leader_epoch = b->leader_epoch,
                        .record_count = b->record_count};
-    *sequence = journal_add(l->env->journal, &e, iov, pieces_as_iov(s, pos, a->bytes, iov));
+    return journal_add(l->env->journal, &e, &iov, 1);
 }
 
 // Indexes and timestamps of a batch that now lies at `pos`. Also used by recovery.
@@ -354,7 +362,8 @@ void log_index_batch(struct log *l, struct segment *s, uint32_t pos, const struc
         time_index_append(&s->timeindex, s->max_timestamp, s->max_timestamp_offset, false);
 }
 
-static int apply_state(struct log *l, const uint8_t *batch, const struct batch_info *b)
+// What is in the journal cannot be taken back: state that does not follow it is the end.
+static void apply_state(struct log *l, const uint8_t *batch, const struct batch_info *b)
 {
     struct producer_completed done;
     int rc = 0;
@@ -362,11 +371,10 @@ static int apply_state(struct log *l, const uint8_t *batch, const struct batch_i
         rc = producer_state_apply_batch(&l->producers, batch, b->size, &done);
     else
         rc = producer_state_apply(&l->producers, b);
+    if (!rc && b->leader_epoch > epoch_cache_latest(&l->epochs))
+        rc = SL_MIN(epoch_cache_assign(&l->epochs, b->leader_epoch, b->base_offset), 0);
     if (rc)
         sl_panic("%s-%d: producer state: %s", l->topic, l->partition, strerror(-rc));
-    if (b->leader_epoch > epoch_cache_latest(&l->epochs))
-        rc = epoch_cache_assign(&l->epochs, b->leader_epoch, b->base_offset);
-    return SL_MIN(rc, 0);
 }
 
 int log_append(struct log *l, struct log_append *a)
@@ -386,21 +394,28 @@ int log_append(struct log *l, struct log_append *a)
     segment_copy_in(s, pos, a->batch, BATCH_ATTRIBUTES, 0, false);
     uint32_t crc = segment_copy_in(s, pos + BATCH_ATTRIBUTES, a->batch + BATCH_ATTRIBUTES, a->bytes - BATCH_ATTRIBUTES,
                                    0, a->check_crc);
-    if (a->check_crc && crc != b.crc) {
-        segment_scrub(s);
-        return -EBADMSG;
-    }
+    if (a->check_crc && crc != b.crc)
+        return -EBADMSG; // what was copied lies behind the end: the next append goes over it
     journal_prefix(l, s, pos);
     segment_publish(s, a->bytes);
     a->base_offset = b.base_offset;
     a->last_offset = b.base_offset + b.last_offset_delta;
-    journal_batch(l, s, pos, a, &b, &a->sequence);
+    a->sequence = journal_batch(l, s, pos, a, &b);
     l->last_sequence = a->sequence;
     l->appended = (struct log_mark){.offset = a->last_offset + 1, .seg = s, .pos = s->size};
     marks_push(l, &l->appended);
     log_index_batch(l, s, pos, &b);
     log_mark_dirty(l, a->bytes);
-    return apply_state(l, a->batch, &b);
+    apply_state(l, a->batch, &b);
+    return 0;
+}
+
+uint32_t log_durable_position(const struct log *l, const struct segment *s)
+{
+    const struct segment *at = l->durable.seg;
+    if (at == s)
+        return l->durable.pos;
+    return at && s->base_offset < at->base_offset ? s->size : 0;
 }
 
 void log_durable_to(struct log *l, int64_t end_offset)

@@ -45,7 +45,7 @@ struct log_env {
     struct journal *journal;    // NULL during recovery
     struct store *store;
     uint64_t next_file_id;      // extent cache keys are never reused
-    uint64_t dirty_bytes;       // appended and durable, not yet written back, over all logs
+    uint64_t dirty_bytes;       // appended, not yet written back, over all logs
     struct list_node dirty;     // logs with dirty bytes, oldest first
     struct list_node lru;       // extents that are clean and may be dropped, oldest first
     int failed;                 // -errno once the directory is offline
@@ -72,8 +72,8 @@ int log_recover(struct log_env *env, const char *dir, const char *topic, const s
                 const struct log_config *cfg, struct log **out, char *err, size_t cap);
 // Moves a recovered log to the shard that will own it (before the threads run).
 void log_adopt(struct log *l, struct log_env *env);
-// The leader epoch of appends from now on (raised at each start); journals an EPOCH entry and updates the epoch file
-// in memory. Never lower than the current one.
+// The leader epoch of appends from now on (raised at each start, durably in the metadata before); noted in the epoch cache.
+// Never lower than the current one. An epoch under which nothing was appended may be forgotten in a crash.
 int log_set_leader_epoch(struct log *l, int32_t epoch);
 // Clean close: writes back, cuts to length, syncs segment, indexes, writes .snapshot at the end offset and
 // leader-epoch-checkpoint. The log must be drained (appended_end == durable_end).
@@ -157,11 +157,15 @@ int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offse
 int log_offset_of_max_time(struct log *l, int64_t *offset, int64_t *timestamp, int32_t *epoch); // ListOffsets -3; fiber
 
 // ---- background -----------------------------------------------------------------------------------------------------------
-// Fiber. Writes dirty bytes up to durable_end back; `sync`: then fdatasyncs what was written since the last sync.
+// Fiber. Writes durable bytes back; `sync`: then fdatasyncs what was written. Nothing happens once the log is being closed.
 int log_write_back(struct log *l, bool sync);
-// Appends this log's part of a checkpoint to `out` (ckpt_add) at its present appended end, and returns that end.
-int64_t log_checkpoint(struct log *l, struct sbuf *out, int *err);
-uint64_t log_touched_generation(const struct log *l); // last generation with an entry of it; 0: none
+// Fiber. The same for the log that has been dirty for the longest time.
+int log_env_write_oldest(struct log_env *env);
+// Fiber. Writes back, syncs, finishes sealed segments, and then appends this log's part of a checkpoint to `out` (ckpt_add)
+// at its present appended end. Nothing for a log that is being closed: its fence comes. 0 or -errno.
+int log_checkpoint(struct log *l, struct sbuf *out);
+// The part alone, of a log that was just recovered: nothing of it is in memory only.
+int log_describe_checkpoint(struct log *l, struct sbuf *out);
 // Drops clean extents, oldest first, until `bytes` are free in the tail pool.
 void log_env_reclaim(struct log_env *env, uint64_t bytes);
 // When the oldest dirty byte became so (reactor_now's clock); UINT64_MAX if none is.

@@ -27,6 +27,44 @@ static int write_partition_metadata(struct log *l)
     return rc;
 }
 
+// ---- creation ---------------------------------------------------------------------------------------------------------------
+static int note_segment(void *arg, const struct io_dirent *e)
+{
+    size_t n = strlen(e->name);
+    if (n > 4 && !strcmp(e->name + n - 4, ".log"))
+        *(bool *)arg = true;
+    return 0;
+}
+
+// A directory of that name is there. An earlier attempt for this topic that was cut short is gone on with; what belongs to
+// another topic (its deletion did not get that far) is put aside, never mixed with.
+static int reuse_dir(struct log *l)
+{
+    char path[1500], aside[1500];
+    uint8_t *text = NULL;
+    size_t n = 0;
+    struct sl_uuid id;
+    bool segments = false;
+    int rc = io_listdir(reactor_io(l->env->r), l->dir, note_segment, &segments);
+    if (rc)
+        return rc;
+    snprintf(path, sizeof(path), "%s/partition.metadata", l->dir);
+    rc = fio_read_file(path, 4096, &text, &n);
+    if (!rc)
+        rc = partition_metadata_parse((const char *)text, n, &id);
+    free(text);
+    if (rc && rc != -ENOENT && rc != -EBADMSG)
+        return rc;
+    if (!rc && sl_uuid_eq(&id, &l->topic_id))
+        return segments ? -EEXIST : 0;
+    if (rc && !segments)
+        return 0;
+    log_aside_path(l, rc ? NULL : &id, "stray", aside, sizeof(aside));
+    sl_log(SL_WARN, "log", "%s belongs to another topic: kept as %s", l->dir, aside);
+    rc = fio_rename(l->dir, aside);
+    return rc ? rc : fio_mkdir(l->dir, 0755);
+}
+
 struct log *log_create(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
                        int32_t partition, int32_t leader_epoch, const struct log_config *cfg, int *err)
 {
@@ -37,7 +75,7 @@ struct log *log_create(struct log_env *env, const char *dir, const char *topic, 
     }
     int rc = fio_mkdir(l->dir, 0755);
     if (rc == -EEXIST)
-        rc = 0; // an earlier attempt was cut short: its file is written again
+        rc = reuse_dir(l);
     if (!rc)
         rc = write_partition_metadata(l);
     if (!rc)
@@ -49,6 +87,7 @@ struct log *log_create(struct log_env *env, const char *dir, const char *topic, 
     return NULL;
 }
 
+// ---- clean close --------------------------------------------------------------------------------------------------------------
 // Upstream opens a directory whose logs have at least one segment file; an empty log gets an empty one.
 static int ensure_segment(struct log *l)
 {
@@ -64,19 +103,15 @@ static int ensure_segment(struct log *l)
 static int close_segments(struct log *l)
 {
     int rc = ensure_segment(l);
-    for (uint32_t i = l->segments_n; i-- > 0 && !rc;) {
-        struct segment *s = l->segments[i];
-        bool last = i + 1 == l->segments_n;
-        if (last || s->flushed < s->size || s->synced < s->size || s->allocated != s->size) {
-            if (!last && s->file < 0 && s->synced == s->size && s->allocated <= s->size)
-                continue; // sealed in an earlier life and not touched in this one
-            rc = log_flush_segment(l, s, true);
-            if (!rc)
-                rc = segment_cut(s);
-            if (!rc)
-                rc = segment_write_indexes(s, true);
-        }
-        int e = segment_close(s);
+    if (!rc)
+        rc = log_write_locked(l, true, true);
+    struct segment *s = log_active(l);
+    if (!rc)
+        rc = segment_cut(s);
+    if (!rc)
+        rc = segment_write_indexes(s, true);
+    for (uint32_t i = 0; i < l->segments_n; i++) {
+        int e = segment_close(l->segments[i]);
         rc = rc ? rc : e;
     }
     return rc;
@@ -87,11 +122,11 @@ int log_close_clean(struct log *l)
     uint8_t *snapshot = NULL;
     size_t n = 0;
     struct sbuf epochs;
-    while (l->background)
-        fiber_sleep(1000 * 1000);
+    log_shut(l);
     sbuf_init(&epochs);
     fiber_lock(&l->io_lock);
-    int rc = close_segments(l);
+    SL_ASSERT(l->env->failed || l->appended.offset == l->durable.offset);
+    int rc = l->env->failed ? l->env->failed : close_segments(l);
     if (!rc)
         rc = log_encode_snapshot(l, &snapshot, &n);
     if (!rc)
@@ -102,9 +137,6 @@ int log_close_clean(struct log *l)
         rc = log_write_small(l, "leader-epoch-checkpoint", &epochs);
     if (!rc)
         rc = fio_sync_dir(l->dir);
-    l->closed = !rc;
-    if (!rc)
-        log_mark_clean(l);
     fiber_unlock(&l->io_lock);
     free(snapshot);
     sbuf_free(&epochs);
@@ -112,6 +144,18 @@ int log_close_clean(struct log *l)
 }
 
 // ---- deletion ---------------------------------------------------------------------------------------------------------------
+// <dir>/<topic>-<partition>.<uuid>-<what>, as upstream names it; the topic is cut so that the name is a name.
+void log_aside_path(const struct log *l, const struct sl_uuid *id, const char *what, char *out, size_t cap)
+{
+    char parent[1400], tail[96], uuid[32] = "unknown";
+    snprintf(parent, sizeof(parent), "%s", l->dir);
+    *strrchr(parent, '/') = 0;
+    if (id)
+        sl_uuid_to_text(id, uuid);
+    int n = snprintf(tail, sizeof(tail), "-%d.%s-%s", l->partition, uuid, what);
+    snprintf(out, cap, "%s/%.*s%s", parent, 255 - n, l->topic, tail);
+}
+
 static void fence(struct log *l)
 {
     struct jentry e = {.type = JE_FENCE,
@@ -162,33 +206,36 @@ static int remove_tree(struct log *l, const char *dir)
     return rc ? rc : fio_unlink(dir, true);
 }
 
+// From here on a crash finds the fence, and the log is void whatever its files hold.
+static int fence_wait(struct log *l)
+{
+    struct journal *j = l->env->journal;
+    fence(l);
+    while (!SL_CANARY(FENCE_LATE) && journal_durable_sequence(j) < l->last_sequence && !l->env->failed)
+        fiber_sleep(200 * 1000);
+    return l->env->failed;
+}
+
 int log_delete(struct log *l)
 {
-    char gone[1500], parent[1400], id[32];
-    struct journal *j = l->env->journal;
-    while (l->background)
-        fiber_sleep(1000 * 1000);
+    char gone[1500], parent[1400];
+    log_shut(l);
     fiber_lock(&l->io_lock);
-    fence(l);
-    int rc = 0;
-    while (!SL_CANARY(FENCE_LATE) && journal_durable_sequence(j) < l->last_sequence && !(rc = l->env->failed))
-        fiber_sleep(200 * 1000);
+    int rc = fence_wait(l);
     snprintf(parent, sizeof(parent), "%s", l->dir);
     *strrchr(parent, '/') = 0;
-    sl_uuid_to_text(&l->topic_id, id);
-    snprintf(gone, sizeof(gone), "%s.%s-delete", l->dir, id);
+    log_aside_path(l, &l->topic_id, "delete", gone, sizeof(gone));
     if (!rc)
         rc = fio_rename(l->dir, gone);
     if (!rc)
         rc = fio_sync_dir(parent);
     for (uint32_t i = 0; i < l->segments_n; i++)
-        segment_close(l->segments[i]);
+        (void)segment_close(l->segments[i]);
     if (!rc)
         rc = remove_tree(l, gone);
     if (!rc)
         rc = fio_sync_dir(parent);
-    log_mark_clean(l);
-    l->closed = true;
+    log_mark_written(l, l->dirty_bytes);
     fiber_unlock(&l->io_lock);
     return rc;
 }

@@ -37,9 +37,10 @@ struct log {
     struct list_node dirty_node;
     uint64_t dirty_since;
     uint64_t dirty_bytes;
-    struct fiber_mutex io_lock; // one write-back, roll or close at a time
-    uint32_t background;        // seals under way
-    bool closed;
+    struct fiber_mutex io_lock; // one write-back, roll, space or close at a time; nobody waits for memory while holding it
+    uint32_t finished_n;        // segments before this one are finished
+    uint32_t background;        // fibers at work on it (log_enter)
+    bool closed;                // being closed or deleted: no fiber enters any more
 };
 
 struct segment *log_active(const struct log *l);
@@ -47,17 +48,28 @@ int log_push_segment(struct log *l, struct segment *s);
 // The segment that holds `offset`: the last whose base is at or below it. NULL: none.
 struct segment *log_segment_for(const struct log *l, int64_t offset, uint32_t *index);
 void log_mark_dirty(struct log *l, uint32_t bytes);
-void log_mark_clean(struct log *l);
+void log_mark_written(struct log *l, uint64_t bytes);
+void log_dirty_later(struct log *l);
+// Where the durable bytes of a segment end.
+uint32_t log_durable_position(const struct log *l, const struct segment *s);
+// A fiber that works on the log across suspensions enters it, unless it is being closed (false), and leaves it again.
+bool log_enter(struct log *l);
+void log_leave(struct log *l);
+// Fiber. No fiber enters from here on; waits until those inside have left.
+void log_shut(struct log *l);
+// Fiber; holds io_lock. Writes what is durable back; `sync`: makes it durable there. Sealed segments are waited for, until
+// their last byte is durable in the journal, and finished (S9), if `finish`.
+int log_write_locked(struct log *l, bool sync, bool finish);
 // Directory of a partition. `out` of 1400 bytes.
 void log_dir_path(const char *dir, const char *topic, int32_t partition, char *out, size_t cap);
+// The path a directory gets when it is put aside; `id` NULL: unknown.
+void log_aside_path(const struct log *l, const struct sl_uuid *id, const char *what, char *out, size_t cap);
 struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
                       int32_t partition, const struct log_config *cfg);
 int log_write_small(struct log *l, const char *name, const struct sbuf *b);
 // Writes the producer snapshot of `offset` from an encoded image.
 int log_write_snapshot(struct log *l, int64_t offset, const uint8_t *image, size_t n);
 int log_encode_snapshot(const struct log *l, uint8_t **image, size_t *n);
-// Fiber; holds io_lock. Writes [flushed, size) of a segment once its bytes are durable in the journal.
-int log_flush_segment(struct log *l, struct segment *s, bool sync);
 // A walk over headers in large reads. Free `buf` afterwards.
 enum { LOG_SCAN_WINDOW = 256 << 10 };
 struct log_scan {

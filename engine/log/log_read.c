@@ -26,9 +26,15 @@ static int64_t limit_position(const struct log *l, const struct segment *s, int6
     return -EAGAIN;
 }
 
+static bool hit_holds(const struct offset_position *hit, const struct batch_info *b)
+{
+    return hit->offset < 0 || b->base_offset + b->last_offset_delta == hit->offset;
+}
+
 // Finds, in memory, the batch that holds `offset`; or with a limit, the position of the first batch at or above it.
 // 0, -EAGAIN (not all in memory), -ENOENT (behind the end).
-static int find_in_memory(struct segment *s, int64_t offset, uint32_t from, uint32_t *pos, struct batch_info *b)
+static int find_in_memory(struct segment *s, int64_t offset, uint32_t from, const struct offset_position *hit,
+                          uint32_t *pos, struct batch_info *b)
 {
     uint8_t head[BATCH_HEADER_SIZE];
     for (uint32_t at = from; at < s->size; at += b->size) {
@@ -36,6 +42,8 @@ static int find_in_memory(struct segment *s, int64_t offset, uint32_t from, uint
             return -EAGAIN;
         if (batch_parse(head, sizeof(head), b) == -EBADMSG || b->size > s->size - at)
             return -EAGAIN;
+        if (at == from && hit && !hit_holds(hit, b))
+            return -EAGAIN; // the way over the file rebuilds the index
         if (b->base_offset + b->last_offset_delta >= offset) {
             *pos = at;
             return 0;
@@ -45,11 +53,16 @@ static int find_in_memory(struct segment *s, int64_t offset, uint32_t from, uint
     return -ENOENT;
 }
 
-static uint32_t floor_position(const struct log *l, const struct segment *s, int64_t offset)
+// Where to look from. *hit: what the index says of that position, to be verified; its offset is -1 when it says nothing.
+static uint32_t floor_position(const struct log *l, const struct segment *s, int64_t offset, struct offset_position *hit)
 {
-    if (l->hint.seg == s && l->hint.offset <= offset)
-        return SL_MAX(l->hint.pos, offset_index_lookup(&s->index, offset).position);
-    return offset_index_lookup(&s->index, offset).position;
+    *hit = offset_index_lookup(&s->index, offset);
+    if (!hit->position)
+        hit->offset = -1;
+    if (l->hint.seg != s || l->hint.offset > offset || l->hint.pos <= hit->position)
+        return hit->position;
+    hit->offset = -1;
+    return l->hint.pos;
 }
 
 static int add_pieces(struct segment *s, uint32_t pos, uint32_t n, struct log_read *rd)
@@ -64,33 +77,37 @@ static int add_pieces(struct segment *s, uint32_t pos, uint32_t n, struct log_re
     return 0;
 }
 
-// How many bytes from `pos`, where batch `b` starts, the reader gets: upstream's rule of LogSegment.read.
+// How many bytes from `pos`, where batch `b` starts, the reader gets: upstream's rule of LogSegment.read, and its rule that
+// a first batch that does not fit is left out rather than cut.
 static uint32_t want_bytes(const struct log_read *rd, uint32_t pos, uint32_t end, const struct batch_info *b)
 {
     uint32_t max = rd->min_one ? SL_MAX(rd->max_bytes, b->size) : rd->max_bytes;
-    return SL_MIN(max, end - pos);
+    return max < b->size ? 0 : SL_MIN(max, end - pos);
 }
 
 // Tries a segment without I/O. 0 done; -EAGAIN: the file is needed; -ENOENT: nothing of it here, look at the next.
 static int read_memory(struct log *l, struct segment *s, struct log_read *rd)
 {
     struct batch_info b;
+    struct offset_position hit;
     uint32_t pos;
+    if (s->base_offset >= rd->limit)
+        return 0;
     if (s->mem_start >= s->size)
         return s->size ? -EAGAIN : -ENOENT;
     if (!s->index_loaded)
         return -EAGAIN;
-    uint32_t floor = floor_position(l, s, rd->offset);
+    uint32_t floor = floor_position(l, s, rd->offset, &hit);
     if (floor < s->mem_start)
         return -EAGAIN;
-    int rc = find_in_memory(s, rd->offset, floor, &pos, &b);
+    int rc = find_in_memory(s, rd->offset, floor, &hit, &pos, &b);
     if (rc)
         return rc;
     int64_t end = limit_position(l, s, rd->limit);
     if (end < 0) {
         struct batch_info e;
         uint32_t at;
-        rc = find_in_memory(s, rd->limit, pos, &at, &e);
+        rc = find_in_memory(s, rd->limit, pos, NULL, &at, &e);
         if (rc == -EAGAIN)
             return rc;
         end = at;
@@ -108,12 +125,16 @@ struct cold {
     struct log_read *rd;
 };
 
-static int find_from(struct segment *s, int64_t offset, uint32_t from, uint32_t *pos, struct batch_info *b)
+static int find_from(struct segment *s, int64_t offset, struct offset_position hit, uint32_t *pos, struct batch_info *b)
 {
     struct log_scan sc = {.seg = s};
     int rc = -ENOENT;
-    for (uint32_t at = from; at < s->size; at += b->size) {
+    if (!hit.position)
+        hit.offset = -1;
+    for (uint32_t at = hit.position; at < s->size; at += b->size) {
         rc = log_scan_header(&sc, at, b);
+        if (!rc && at == hit.position && !hit_holds(&hit, b))
+            rc = -EBADMSG;
         if (rc || b->base_offset + b->last_offset_delta >= offset) {
             *pos = at;
             break;
@@ -129,13 +150,13 @@ int log_find_batch(struct segment *s, int64_t offset, uint32_t *pos, struct batc
     int rc = segment_load_index(s);
     if (rc)
         return rc;
-    rc = find_from(s, offset, offset_index_lookup(&s->index, offset).position, pos, b);
+    rc = find_from(s, offset, offset_index_lookup(&s->index, offset), pos, b);
     if (rc != -EBADMSG)
         return rc;
     sl_log(SL_WARN, "log", "%s-%d: the index of segment %lld does not fit it: rebuilding", s->log->topic,
            s->log->partition, (long long)s->base_offset);
-    rc = segment_rebuild_index(s, s->log->cfg.index_interval_bytes);
-    return rc ? rc : find_from(s, offset, offset_index_lookup(&s->index, offset).position, pos, b);
+    rc = segment_rebuild_index(s);
+    return rc ? rc : find_from(s, offset, offset_index_lookup(&s->index, offset), pos, b);
 }
 
 static int add_disk(struct segment *s, uint32_t pos, uint32_t n, struct log_read *rd)
@@ -189,6 +210,8 @@ static int cold_segment(struct log *l, struct segment *s, struct log_read *rd)
 {
     struct batch_info b, e;
     uint32_t pos, at;
+    if (s->base_offset >= rd->limit)
+        return 0;
     int rc = log_find_batch(s, rd->offset, &pos, &b);
     if (rc)
         return rc;
@@ -212,12 +235,13 @@ static void cold_fiber(void *arg)
     struct segment *s = log_segment_for(l, rd->offset, &i);
     int rc = -ENOENT;
     for (; s && rc == -ENOENT; s = ++i < l->segments_n ? l->segments[i] : NULL) {
-        s->users++;
+        segment_hold(s);
         rc = cold_segment(l, s, rd);
-        s->users--;
+        segment_release(s);
     }
     rd->err = rc == -ENOENT ? 0 : rc;
     free(c);
+    log_leave(l);
     rd->done(rd);
 }
 
@@ -242,7 +266,14 @@ int log_read_start(struct log *l, struct log_read *rd)
         return 0;
     }
     struct cold *c = malloc(sizeof(*c));
-    if (!c || !fiber_spawn(l->env->r, cold_fiber, (*c = (struct cold){.l = l, .rd = rd}, c), 0)) {
+    if (!c || !log_enter(l)) {
+        free(c);
+        rd->err = -ENOMEM;
+        return 0;
+    }
+    *c = (struct cold){.l = l, .rd = rd};
+    if (!fiber_spawn(l->env->r, cold_fiber, c, 0)) {
+        log_leave(l);
         free(c);
         rd->err = -ENOMEM;
         return 0;

@@ -1,5 +1,6 @@
-// Making room: new segments, rolls, space ahead of the writer, memory. And write-back. Fibers, one at a time per log
-// (io_lock), so that appends are held for one reason only.
+// Making room: new segments, rolls, space ahead of the writer, memory. And write-back and checkpoints. Fibers, one at a
+// time per log (io_lock), so that appends are held for one reason only. No fiber waits for memory while it holds the lock:
+// memory comes back when other logs, or this one, are written back.
 #include "engine/log/log_private.h"
 
 #include "engine/base/canary.h"
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MEMORY_WAIT_NS = 1000 * 1000, MEMORY_TRIES = 30 * 1000 };
+enum { POLL_NS = 200 * 1000, MEMORY_WAIT_NS = 1000 * 1000, MEMORY_TRIES = 30 * 1000 };
 
 struct room_run {
     struct log *l;
@@ -20,72 +21,104 @@ struct room_run {
 };
 struct seal_run {
     struct log *l;
-    struct segment *s;
     uint8_t *snapshot;
     size_t snapshot_len;
     int64_t next_base;
 };
 
-// ---- write-back ---------------------------------------------------------------------------------------------------------
-// Waits until the journal holds everything appended so far. Only then may a block that holds acknowledged bytes be
-// overwritten (S5): its bytes from the block's first one are in files that are not recycled before the next sync.
-static int wait_durable(struct log *l)
+bool log_enter(struct log *l)
 {
-    struct journal *j = l->env->journal;
-    uint64_t sequence = l->last_sequence;
-    while (j && journal_durable_sequence(j) < sequence && !l->env->failed)
-        fiber_sleep(200 * 1000);
+    if (l->closed)
+        return false;
+    l->background++;
+    return true;
+}
+
+void log_leave(struct log *l)
+{
+    SL_ASSERT(l->background > 0);
+    l->background--;
+}
+
+void log_shut(struct log *l)
+{
+    l->closed = true;
+    while (l->background)
+        fiber_sleep(1000 * 1000);
+}
+
+// ---- write-back ---------------------------------------------------------------------------------------------------------
+static int wait_durable(struct log *l, int64_t offset)
+{
+    while (l->durable.offset < offset && !l->env->failed)
+        fiber_sleep(POLL_NS);
     return l->env->failed;
 }
 
-int log_flush_segment(struct log *l, struct segment *s, bool sync)
+// A block that holds acknowledged bytes may be overwritten only with bytes that the journal holds durably (S5): those below
+// the durable end, whose block is in journal files from its first byte on until the next sync.
+static int flush_segment(struct log *l, struct segment *s)
 {
-    int rc = 0;
-    uint32_t upto = s->size;
-    if (s->flushed < upto) {
-        rc = wait_durable(l);
-        if (!rc)
-            rc = segment_write(s, upto);
-        if (!rc)
-            segment_mark_clean(s, &l->env->lru);
-    }
-    if (!rc && sync)
-        rc = segment_sync(s);
+    uint32_t upto = log_durable_position(l, s), from = s->flushed;
+    if (s->flushed >= upto)
+        return 0;
+    int rc = segment_write(s, upto);
+    if (rc)
+        return rc;
+    log_mark_written(l, upto - from);
+    segment_mark_clean(s, &l->env->lru);
+    return 0;
+}
+
+// Write the tail, sync, cut to length, sync the file and its indexes (S9).
+static int finish_segment(struct log *l, struct segment *s)
+{
+    int rc = wait_durable(l, l->segments[l->finished_n + 1]->base_offset);
+    SL_ASSERT(s == l->segments[l->finished_n] && s->sealed);
+    if (!rc)
+        rc = flush_segment(l, s);
+    if (!rc)
+        rc = segment_cut(s);
+    if (!rc)
+        rc = segment_write_indexes(s, true);
+    if (rc)
+        return rc;
+    s->finished = true;
+    l->finished_n++;
+    if (!s->users)
+        rc = segment_close(s);
     return rc;
 }
 
-static bool needs_flush(const struct segment *s, bool sync)
+int log_write_locked(struct log *l, bool sync, bool finish)
 {
-    return s->flushed < s->size || (sync && s->synced < s->size);
+    int rc = 0;
+    while (finish && !rc && l->finished_n + 1 < l->segments_n)
+        rc = finish_segment(l, l->segments[l->finished_n]);
+    for (uint32_t i = l->finished_n; i < l->segments_n && !rc; i++) {
+        rc = flush_segment(l, l->segments[i]);
+        if (!rc && sync)
+            rc = segment_sync(l->segments[i]);
+    }
+    return rc;
 }
 
 int log_write_back(struct log *l, bool sync)
 {
-    int rc = 0;
+    if (!log_enter(l))
+        return 0;
     fiber_lock(&l->io_lock);
-    uint64_t dirty = l->dirty_bytes;
-    for (uint32_t i = l->segments_n; i-- > 0 && !rc;) {
-        struct segment *s = l->segments[i];
-        bool cut = sync && s->sealed && s->allocated != s->size; // a checkpoint leaves no sealed segment uncut
-        if (!needs_flush(s, sync) && !cut) {
-            if (s->sealed)
-                break; // older ones are done
-            continue;
-        }
-        rc = log_flush_segment(l, s, sync);
-        if (!rc && cut)
-            rc = segment_cut(s);
-        if (!rc && sync)
-            rc = segment_write_indexes(s, cut);
-    }
-    if (!rc && dirty) { // what was appended meanwhile stays dirty
-        uint64_t rest = l->dirty_bytes - dirty;
-        log_mark_clean(l);
-        if (rest)
-            log_mark_dirty(l, (uint32_t)SL_MIN(rest, (uint64_t)UINT32_MAX));
-    }
+    log_dirty_later(l);
+    int rc = l->env->failed ? l->env->failed : log_write_locked(l, sync, false);
     fiber_unlock(&l->io_lock);
+    log_leave(l);
     return rc;
+}
+
+int log_env_write_oldest(struct log_env *env)
+{
+    struct list_node *n = list_first(&env->dirty);
+    return n ? log_write_back(list_entry(n, struct log, dirty_node), false) : 0;
 }
 
 // ---- sealing --------------------------------------------------------------------------------------------------------------
@@ -106,15 +139,13 @@ int log_write_snapshot(struct log *l, int64_t offset, const uint8_t *image, size
     return fio_write_file(path, image, n);
 }
 
-// Write the tail, sync, cut to length, sync the file and its indexes (S9). The snapshot is of the state at the roll.
+// The snapshot is of the state at the roll, and due when what it tells of is durable (S6).
 static int seal(struct seal_run *run)
 {
     struct log *l = run->l;
-    int rc = log_flush_segment(l, run->s, true);
+    int rc = log_write_locked(l, false, true);
     if (!rc)
-        rc = segment_cut(run->s);
-    if (!rc)
-        rc = segment_write_indexes(run->s, true);
+        rc = wait_durable(l, run->next_base);
     if (!rc && run->snapshot)
         rc = log_write_snapshot(l, run->next_base, run->snapshot, run->snapshot_len);
     return rc;
@@ -126,12 +157,11 @@ static void seal_fiber(void *arg)
     struct log *l = run->l;
     fiber_lock(&l->io_lock);
     int rc = l->closed ? 0 : seal(run);
-    if (rc && !l->env->failed)
-        sl_log(SL_ERROR, "log", "%s-%d: sealing segment %lld failed: %s", l->topic, l->partition,
-               (long long)run->s->base_offset, strerror(-rc));
-    run->s->users--;
-    l->background--;
     fiber_unlock(&l->io_lock);
+    if (rc && !l->env->failed)
+        sl_log(SL_ERROR, "log", "%s-%d: sealing the segment before %lld failed: %s; it is tried again", l->topic,
+               l->partition, (long long)run->next_base, strerror(-rc));
+    log_leave(l);
     free(run->snapshot);
     free(run);
 }
@@ -141,14 +171,12 @@ static void seal_later(struct log *l, struct segment *s)
     struct seal_run *run = calloc(1, sizeof(*run));
     s->sealed = true;
     if (!run)
-        return; // recovery and the clean close cut it as well
-    *run = (struct seal_run){.l = l, .s = s, .next_base = l->appended.offset};
-    log_encode_snapshot(l, &run->snapshot, &run->snapshot_len);
-    s->users++;
+        return; // the next checkpoint and the clean close finish it as well
+    *run = (struct seal_run){.l = l, .next_base = l->appended.offset};
+    (void)log_encode_snapshot(l, &run->snapshot, &run->snapshot_len);
     l->background++;
     if (!fiber_spawn(l->env->r, seal_fiber, run, 0)) {
-        s->users--;
-        l->background--;
+        log_leave(l);
         free(run->snapshot);
         free(run);
     }
@@ -181,27 +209,6 @@ static int roll(struct log *l, uint32_t bytes)
     return 0;
 }
 
-// Memory comes back when dirty bytes are written: this log's first, then the oldest log's.
-static int make_memory(struct log *l, struct segment *s, uint32_t bytes)
-{
-    for (int i = 0; i < MEMORY_TRIES && !l->env->failed; i++) {
-        int rc = segment_tail_in_memory(s) ? 0 : segment_load_tail(s, l->env->tail_pool);
-        if (!rc && segment_reserve(s, l->env->tail_pool, bytes))
-            return 0;
-        log_env_reclaim(l->env, (uint64_t)bytes + (2u << 20));
-        struct list_node *n = list_first(&l->env->dirty);
-        struct log *oldest = n ? list_entry(n, struct log, dirty_node) : NULL;
-        if (oldest && oldest != l)
-            rc = log_write_back(oldest, false);
-        else
-            rc = log_flush_segment(l, s, false);
-        if (rc && rc != -ENOMEM)
-            return rc;
-        fiber_sleep(MEMORY_WAIT_NS);
-    }
-    return l->env->failed ? l->env->failed : -ENOMEM;
-}
-
 // The age of a recovered segment counts from its first batch.
 static int first_time(struct segment *s)
 {
@@ -212,33 +219,61 @@ static int first_time(struct segment *s)
     return rc;
 }
 
-static int make_room(struct room_run *run)
+// The active segment: there, open, indexed, with space for the bytes.
+static int make_space(struct room_run *run)
 {
     struct log *l = run->l;
     int rc = log_wants_roll(l, run->bytes, run->max_timestamp) ? roll(l, run->bytes) : 0;
     struct segment *s = log_active(l);
     if (!rc)
         rc = segment_open(s, true);
-    if (!rc && !s->index_loaded)
+    if (!rc)
         rc = segment_load_index(s);
     if (!rc && s->size && s->first_timestamp < 0)
         rc = first_time(s);
     if (!rc && (uint64_t)s->size + run->bytes > s->allocated)
         rc = segment_allocate(s, s->size + run->bytes, SL_MAX(l->cfg.segment_bytes, s->size + run->bytes));
-    if (!rc)
-        rc = make_memory(l, s, run->bytes);
+    return rc;
+}
+
+static int try_memory(struct log *l, uint32_t bytes)
+{
+    struct segment *s = log_active(l);
+    int rc = segment_load_tail(s, l->env->tail_pool);
+    if (!rc && !segment_reserve(s, l->env->tail_pool, bytes))
+        rc = -ENOMEM;
+    return rc;
+}
+
+// Memory comes back when dirty bytes are written, the oldest first. This log's are among them.
+static int make_room(struct room_run *run)
+{
+    struct log *l = run->l;
+    int rc = -ENOMEM;
+    for (int i = 0; i < MEMORY_TRIES && rc == -ENOMEM; i++) {
+        fiber_lock(&l->io_lock);
+        rc = l->env->failed;
+        if (!rc)
+            rc = make_space(run);
+        if (!rc)
+            rc = try_memory(l, run->bytes);
+        fiber_unlock(&l->io_lock);
+        if (rc != -ENOMEM)
+            break;
+        log_env_reclaim(l->env, (uint64_t)run->bytes + (2u << 20));
+        int e = log_env_write_oldest(l->env);
+        if (e && e != -ENOMEM)
+            return e;
+        fiber_sleep(MEMORY_WAIT_NS);
+    }
     return rc;
 }
 
 static void room_fiber(void *arg)
 {
     struct room_run *run = arg;
-    struct log *l = run->l;
-    fiber_lock(&l->io_lock);
     int rc = make_room(run);
-    fiber_unlock(&l->io_lock);
-    if (rc == -EIO)
-        l->env->failed = rc;
+    log_leave(run->l);
     run->done(run->arg, rc);
     free(run);
 }
@@ -249,12 +284,13 @@ void log_make_room(struct log *l, uint32_t bytes, int64_t max_timestamp, log_roo
     if (!run)
         sl_panic("%s-%d: out of memory", l->topic, l->partition);
     *run = (struct room_run){.l = l, .bytes = bytes, .max_timestamp = max_timestamp, .done = done, .arg = arg};
+    l->background++;
     if (!fiber_spawn(l->env->r, room_fiber, run, 0))
         sl_panic("%s-%d: out of memory for a fiber", l->topic, l->partition);
 }
 
 // ---- checkpoint -------------------------------------------------------------------------------------------------------------
-int64_t log_checkpoint(struct log *l, struct sbuf *out, int *err)
+static int encode_checkpoint(struct log *l, struct sbuf *out)
 {
     struct segment *s = log_active(l);
     uint8_t *snapshot = NULL;
@@ -273,8 +309,8 @@ int64_t log_checkpoint(struct log *l, struct sbuf *out, int *err)
                              .end_offset = l->appended.offset,
                              .max_timestamp = s ? s->max_timestamp : -1,
                              .max_timestamp_offset = s ? s->max_timestamp_offset : -1,
-                             .index_entries = s && s->index_from == 0 ? s->index_written : 0,
-                             .timeindex_entries = s && s->index_from == 0 ? s->timeindex_written : 0,
+                             .index_entries = s ? s->index_written : 0,
+                             .timeindex_entries = s ? s->timeindex_written : 0,
                              .producers = snapshot,
                              .producers_len = (uint32_t)n,
                              .epochs = epochs,
@@ -283,7 +319,35 @@ int64_t log_checkpoint(struct log *l, struct sbuf *out, int *err)
     }
     free(snapshot);
     free(epochs);
-    if (rc)
-        *err = rc;
-    return l->appended.offset;
+    return rc;
+}
+
+int log_describe_checkpoint(struct log *l, struct sbuf *out)
+{
+    SL_ASSERT(l->appended.offset == l->durable.offset);
+    return encode_checkpoint(l, out);
+}
+
+// A failed write of the indexes' new entries costs time after a crash, nothing else, unless the disk is broken.
+static int checkpoint_locked(struct log *l, struct sbuf *out, bool write)
+{
+    int rc = write ? log_write_locked(l, true, true) : 0;
+    struct segment *s = log_active(l);
+    if (write && !rc && s) {
+        rc = segment_write_indexes(s, false);
+        rc = rc == -EIO ? rc : 0;
+    }
+    // No roll comes between the sync and this: all segments below the active one are finished.
+    return rc ? rc : encode_checkpoint(l, out);
+}
+
+int log_checkpoint(struct log *l, struct sbuf *out)
+{
+    if (!log_enter(l))
+        return 0;
+    fiber_lock(&l->io_lock);
+    int rc = l->env->failed ? l->env->failed : checkpoint_locked(l, out, !SL_CANARY(RECYCLE_EARLY));
+    fiber_unlock(&l->io_lock);
+    log_leave(l);
+    return rc;
 }

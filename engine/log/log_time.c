@@ -2,81 +2,147 @@
 #include "engine/log/log_private.h"
 
 #include "engine/log/compress.h"
-#include "engine/log/record.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { WINDOW = 8192, DECOMPRESSED_MAX = 1 << 30 };
+
 struct found {
     int64_t offset, timestamp;
 };
 
-// The bytes of a batch's records, decompressed when they have to be. *out is malloc'd.
-static int batch_records(struct segment *s, uint32_t pos, const struct batch_info *b, uint8_t **out, size_t *n)
-{
-    uint8_t *raw = malloc(b->size);
-    int rc = raw ? log_read_bytes(s, pos, raw, b->size) : -ENOMEM;
-    unsigned codec = b->attributes & BATCH_ATTR_CODEC_MASK;
-    struct decompress_ctx ctx = {0};
+// ---- records of one batch, as a stream: a bomb costs a window of memory and yields between turns --------------------------
+struct stream {
     struct decompressor d;
-    struct sbuf text;
-    uint8_t window[8192];
-    ssize_t k = 0;
-    sbuf_init(&text);
-    if (!rc && codec == BATCH_CODEC_NONE)
-        rc = sbuf_append(&text, raw + BATCH_RECORDS, b->size - BATCH_RECORDS);
-    else if (!rc)
-        rc = decompressor_init(&d, &ctx, codec, raw + BATCH_RECORDS, b->size - BATCH_RECORDS, 1u << 30);
-    if (!rc && codec != BATCH_CODEC_NONE) {
-        while (!rc && (k = decompressor_next(&d, window, sizeof(window))) > 0)
-            rc = sbuf_append(&text, window, (size_t)k);
-        decompressor_destroy(&d);
+    uint32_t at, n;
+    uint8_t window[WINDOW];
+};
+
+static int stream_fill(struct stream *st)
+{
+    if (reactor_turn_spent(fiber_reactor(fiber_current())))
+        fiber_yield();
+    ssize_t k = decompressor_next(&st->d, st->window, WINDOW);
+    st->at = 0;
+    st->n = k > 0 ? (uint32_t)k : 0;
+    return k > 0 ? 0 : k < 0 ? (int)k : -EBADMSG;
+}
+
+static int stream_varlong(struct stream *st, int64_t *out, uint32_t *taken)
+{
+    uint64_t v = 0;
+    for (uint32_t shift = 0; shift < 70; shift += 7) {
+        int rc = st->at == st->n ? stream_fill(st) : 0;
+        if (rc)
+            return rc;
+        uint8_t c = st->window[st->at++];
+        ++*taken;
+        v |= (uint64_t)(c & 0x7f) << SL_MIN(shift, 63u);
+        if (!(c & 0x80)) {
+            *out = (int64_t)(v >> 1) ^ -(int64_t)(v & 1);
+            return 0;
+        }
     }
-    decompress_ctx_destroy(&ctx);
-    free(raw);
-    *n = text.len;
-    *out = (uint8_t *)sbuf_steal(&text);
-    return rc ? rc : (int)SL_MIN(k, 0);
+    return -EBADMSG;
+}
+
+static int stream_skip(struct stream *st, uint64_t n)
+{
+    while (n) {
+        int rc = st->at == st->n ? stream_fill(st) : 0;
+        if (rc)
+            return rc;
+        uint32_t k = (uint32_t)SL_MIN(n, (uint64_t)(st->n - st->at));
+        st->at += k;
+        n -= k;
+    }
+    return 0;
+}
+
+// One record: length, attributes, timestamp delta, offset delta; the rest is passed over (record.h).
+static int stream_record(struct stream *st, int64_t *timestamp_delta, int64_t *offset_delta)
+{
+    int64_t len = 0;
+    uint32_t taken = 0;
+    int rc = stream_varlong(st, &len, &taken);
+    taken = 1;
+    if (!rc)
+        rc = stream_skip(st, 1);
+    if (!rc)
+        rc = stream_varlong(st, timestamp_delta, &taken);
+    if (!rc)
+        rc = stream_varlong(st, offset_delta, &taken);
+    if (!rc && len < (int64_t)taken)
+        rc = -EBADMSG;
+    return rc ? rc : stream_skip(st, (uint64_t)(len - taken));
+}
+
+static int search_records(struct stream *st, const struct batch_info *b, int64_t ts, struct found *f)
+{
+    for (int32_t i = 0; i < b->record_count; i++) {
+        int64_t td = 0, od = 0;
+        int rc = stream_record(st, &td, &od);
+        if (rc)
+            return rc;
+        *f = (struct found){.offset = b->base_offset + od, .timestamp = b->base_timestamp + td};
+        if (f->timestamp >= ts)
+            return 0;
+    }
+    return -ENOENT;
 }
 
 // The first record of the batch at or after `ts`.
 static int record_at_time(struct segment *s, uint32_t pos, const struct batch_info *b, int64_t ts, struct found *f)
 {
-    uint8_t *p = NULL;
-    size_t n = 0;
-    struct record_iter it;
-    struct record r;
+    struct decompress_ctx ctx = {0};
     if (b->attributes & BATCH_ATTR_LOG_APPEND_TIME) { // all its records have the batch's time
         *f = (struct found){.offset = b->base_offset, .timestamp = b->max_timestamp};
         return 0;
     }
-    int rc = batch_records(s, pos, b, &p, &n);
+    uint8_t *raw = malloc(b->size);
+    struct stream *st = malloc(sizeof(*st));
+    int rc = raw && st ? log_read_bytes(s, pos, raw, b->size) : -ENOMEM;
     if (!rc)
-        record_iter_init(&it, p, n, b->record_count);
-    int more = rc ? 0 : 1;
-    rc = rc ? rc : -ENOENT;
-    while (more && (more = record_iter_next(&it, &r)) == 1) {
-        if (b->base_timestamp + r.timestamp_delta < ts)
-            continue;
-        *f = (struct found){.offset = b->base_offset + r.offset_delta,
-                            .timestamp = b->base_timestamp + r.timestamp_delta};
-        rc = 0;
-        break;
+        rc = decompressor_init(&st->d, &ctx, b->attributes & BATCH_ATTR_CODEC_MASK, raw + BATCH_RECORDS,
+                               b->size - BATCH_RECORDS, DECOMPRESSED_MAX);
+    if (!rc) {
+        st->at = st->n = 0;
+        rc = search_records(st, b, ts, f);
+        decompressor_destroy(&st->d);
     }
-    free(p);
-    return more < 0 ? more : rc;
+    decompress_ctx_destroy(&ctx);
+    free(st);
+    free(raw);
+    return rc;
+}
+
+// ---- segments -----------------------------------------------------------------------------------------------------------------
+// Where to look from: the time index says before which offset nothing is that new. What it says is verified (S10).
+static int time_floor(struct segment *s, int64_t ts, uint32_t *pos)
+{
+    struct batch_info b;
+    *pos = 0;
+    int rc = segment_load_index(s);
+    struct timestamp_offset t = time_index_lookup(&s->timeindex, ts);
+    if (rc || t.timestamp < 0)
+        return rc;
+    rc = log_find_batch(s, t.offset, pos, &b);
+    if (!rc && b.base_offset <= t.offset && b.max_timestamp == t.timestamp)
+        return 0;
+    *pos = 0; // it does not fit: the long way
+    return rc == -ENOENT ? 0 : rc;
 }
 
 static int find_in_segment(struct segment *s, int64_t ts, int64_t limit, struct found *f)
 {
     struct log_scan sc = {.seg = s};
     struct batch_info b;
-    int rc = segment_load_index(s);
+    uint32_t pos;
+    int rc = time_floor(s, ts, &pos);
     if (rc)
         return rc;
-    struct timestamp_offset t = time_index_lookup(&s->timeindex, ts);
-    uint32_t pos = t.timestamp < 0 ? 0 : offset_index_lookup(&s->index, t.offset).position;
     rc = -ENOENT;
     for (; pos < s->size && rc == -ENOENT; pos += b.size) {
         int e = log_scan_header(&sc, pos, &b);
@@ -86,6 +152,8 @@ static int find_in_segment(struct segment *s, int64_t ts, int64_t limit, struct 
         }
         if (b.max_timestamp >= ts)
             rc = record_at_time(s, pos, &b, ts, f);
+        if (reactor_turn_spent(fiber_reactor(fiber_current())))
+            fiber_yield();
     }
     free(sc.buf);
     return rc;
@@ -99,15 +167,11 @@ int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offse
         struct segment *s = l->segments[i];
         if (s->size == 0)
             continue;
-        if (!s->index_loaded && (rc = segment_load_index(s)))
-            return rc;
-        if (s->max_timestamp >= 0 && s->max_timestamp < ts && s->sealed) {
-            rc = -ENOENT;
-            continue;
-        }
-        s->users++;
-        rc = find_in_segment(s, ts, limit, &f);
-        s->users--;
+        segment_hold(s);
+        rc = segment_load_index(s);
+        if (!rc)
+            rc = s->sealed && s->max_timestamp < ts ? -ENOENT : find_in_segment(s, ts, limit, &f);
+        segment_release(s);
     }
     if (rc)
         return rc;
@@ -122,7 +186,9 @@ int log_offset_of_max_time(struct log *l, int64_t *offset, int64_t *timestamp, i
     struct segment *best = NULL;
     for (uint32_t i = 0; i < l->segments_n; i++) {
         struct segment *s = l->segments[i];
-        int rc = s->index_loaded ? 0 : segment_load_index(s);
+        segment_hold(s);
+        int rc = segment_load_index(s);
+        segment_release(s);
         if (rc)
             return rc;
         if (s->size && (!best || s->max_timestamp > best->max_timestamp))

@@ -106,6 +106,9 @@ int recover_unlink_segment(struct log *l, int64_t base)
 void recover_set_end(struct log *l, int64_t end)
 {
     struct segment *s = log_active(l);
+    for (uint32_t i = 0; i + 1 < l->segments_n; i++)
+        l->segments[i]->finished = true;
+    l->finished_n = l->segments_n ? l->segments_n - 1 : 0;
     if (s)
         s->sealed = false;
     l->appended = (struct log_mark){.offset = end, .seg = s, .pos = s ? s->size : 0};
@@ -210,6 +213,8 @@ static int check_identity(struct log *l, const struct recover_dir *d)
     if (!rc)
         rc = partition_metadata_parse((const char *)text, n, &id);
     free(text);
+    if (rc && rc != -ENOENT && rc != -EBADMSG)
+        return rc; // not a word about whose it is
     if (rc) // without its identity a directory that holds data is not ours to touch; an empty one is made anew
         return data ? -ESTALE : -ENOENT;
     return sl_uuid_eq(&id, &l->topic_id) ? 0 : -ESTALE;

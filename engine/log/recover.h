@@ -19,7 +19,7 @@ void recover_dir_free(struct recover_dir *d);
 struct segment *recover_add_segment(struct log *l, int64_t base, uint32_t size, int *err);
 // Removes a segment's files.
 int recover_unlink_segment(struct log *l, int64_t base);
-// The log ends at the end of its last segment, at `end`.
+// The log ends at the end of its last segment, at `end`; those before it are finished.
 void recover_set_end(struct log *l, int64_t end);
 
 // Lays journal bytes over segment blocks as they are (S5): contiguous runs are gathered and written in whole blocks.

@@ -50,7 +50,7 @@ static int64_t load_snapshot(struct scan *sc, int64_t upto)
             continue;
         snprintf(path, sizeof(path), "%s/%020lld.snapshot", l->dir, (long long)at);
         int rc = fio_read_file(path, 1u << 30, &p, &n);
-        if (!rc && n)
+        if (!rc)
             rc = producer_state_snapshot_load(&l->producers, p, n, at, 0, INT64_MAX);
         free(p);
         if (!rc)
@@ -124,32 +124,18 @@ static int scan_segment(struct scan *sc, struct segment *s, uint32_t pos, int64_
 }
 
 // ---- clean ----------------------------------------------------------------------------------------------------------------
-// The position from which a clean segment has to be walked to find its end: its last index entry, if that holds.
-static uint32_t walk_start(struct segment *s, int64_t *offset)
-{
-    struct batch_info b;
-    if (segment_load_index(s) || !s->index.count)
-        return 0;
-    struct offset_position last = offset_index_last(&s->index);
-    if (log_header_at(s, last.position, &b))
-        return 0;
-    *offset = b.base_offset;
-    return last.position;
-}
-
+// The end of a clean segment: loading its index walks what lies behind the last entry, which is sound if that works.
 static int clean_end(struct scan *sc, struct segment *s, bool *sound)
 {
-    int64_t at = s->base_offset;
     struct batch_info b;
-    uint32_t pos = walk_start(s, &at);
-    sc->end = at;
-    *sound = true;
+    int rc = segment_load_index(s);
+    *sound = rc != -EBADMSG;
+    sc->end = s->base_offset;
+    if (rc)
+        return *sound ? rc : 0;
+    uint32_t pos = offset_index_last(&s->index).position;
     for (; pos < s->size; pos += b.size) {
-        int rc = log_header_at(s, pos, &b);
-        if (rc == -EBADMSG) {
-            *sound = false;
-            return 0;
-        }
+        rc = log_header_at(s, pos, &b);
         if (rc)
             return rc;
         sc->end = b.base_offset + b.last_offset_delta + 1;
@@ -230,7 +216,7 @@ static int check_from(struct scan *sc, uint32_t first)
         offset_index_truncate(&s->index, s->base_offset);
         time_index_truncate(&s->timeindex, s->base_offset);
         if (!rc)
-            rc = segment_rebuild_index(s, l->cfg.index_interval_bytes);
+            rc = segment_rebuild_index(s);
         if (!rc)
             rc = segment_write_indexes(s, true);
     }

@@ -44,7 +44,8 @@ static uint64_t file_size(const struct recover_dir *d, int64_t base)
     return 0;
 }
 
-// The segments that the checkpoint knows: those below its active one were cut when it was written.
+// The segments that the checkpoint knows: those below its active one were finished when it was written. Its active one may be
+// shorter in the file than it says: what was allocated after the sync is durable only as entries, which are laid first.
 static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
 {
     struct log *l = r->l;
@@ -54,14 +55,10 @@ static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
         uint32_t size = base == c->segment_base ? c->end_position : (uint32_t)r->dir->sizes[i];
         if (base > c->segment_base)
             break;
-        if (base == c->segment_base && r->dir->sizes[i] < c->end_position && c->end_position) {
-            snprintf(r->err, r->cap, "%s/%020lld.log is %llu bytes long, %u were checkpointed", l->dir, (long long)base,
-                     (unsigned long long)r->dir->sizes[i], c->end_position);
-            return -EUCLEAN;
-        }
         struct segment *s = recover_add_segment(l, base, size, &rc);
         if (s && base == c->segment_base) {
-            s->allocated = (uint32_t)r->dir->sizes[i];
+            s->allocated = (uint32_t)SL_MIN(r->dir->sizes[i], (uint64_t)UINT32_MAX);
+            s->touched = true;
             s->max_timestamp = c->max_timestamp;
             s->max_timestamp_offset = c->max_timestamp_offset;
         }
@@ -140,27 +137,38 @@ static int replay_entry(struct replay *r, const struct store_entry *se)
     if (s && se->payload)
         rc = layer_put(&r->layer, s, e->position, se->payload, e->bytes);
     if (s)
-        s->users = 1; // touched: to be synced
+        s->touched = true;
     return rc || !behind ? rc : apply_batch(r, s, se);
 }
 
-// Bytes that are only readable are not durable: everything laid is synced before the log serves (S4).
+static int check_length(struct replay *r, const struct segment *s)
+{
+    if (s->allocated >= s->size)
+        return 0;
+    snprintf(r->err, r->cap, "%s/%020lld.log is %u bytes long, and neither it nor the journal has the %u bytes that it held",
+             r->l->dir, (long long)s->base_offset, s->allocated, s->size);
+    return -EUCLEAN;
+}
+
+// Bytes that are only readable are not durable: everything laid is synced before the log serves (S4). All segments but the
+// last are finished: the next checkpoint will say so.
 static int sync_touched(struct replay *r)
 {
     struct log *l = r->l;
     int rc = 0;
     for (uint32_t i = 0; i < l->segments_n && !rc; i++) {
         struct segment *s = l->segments[i];
-        bool last = i + 1 == l->segments_n;
-        bool touched = s->users != 0;
-        s->users = 0;
         s->flushed = s->synced = s->mem_start = s->size;
-        if (!touched)
+        if (!s->touched)
             continue;
-        if (!last)
+        rc = check_length(r, s);
+        if (!rc && i + 1 < l->segments_n) {
             rc = segment_cut(s);
-        else if (!SL_CANARY(NO_SYNC_ON_RECOVERY))
+            if (!rc)
+                rc = segment_write_indexes(s, true);
+        } else if (!rc && s->file >= 0 && !SL_CANARY(NO_SYNC_ON_RECOVERY)) {
             rc = fio_fsync(s->file, false);
+        }
     }
     return rc ? rc : fio_sync_dir(l->dir);
 }

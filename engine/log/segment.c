@@ -64,13 +64,14 @@ bool segment_tail_in_memory(const struct segment *s)
     return s->size % IO_BLOCK == 0 || s->mem_start < s->size;
 }
 
-// Extents double with what the segment holds in memory already, from a block to EXTENT_MAX.
-static uint32_t extent_size(const struct extent *last, uint32_t need)
+// A log that got much since it was last written back gets large extents; ten thousand slow ones get a block each. The list
+// stays short: extents also grow with what is in memory.
+static uint32_t extent_size(const struct segment *s, uint32_t need)
 {
-    uint32_t cap = last ? last->cap * 2 : EXTENT_MIN;
-    while (cap < need && cap < EXTENT_MAX)
+    uint32_t want = SL_MAX(SL_MAX(need, s->size - s->flushed), (s->size - s->mem_start) / 8), cap = EXTENT_MIN;
+    while (cap < want && cap < EXTENT_MAX)
         cap *= 2;
-    return SL_MIN(cap, (uint32_t)EXTENT_MAX);
+    return cap;
 }
 
 bool segment_reserve(struct segment *s, struct buf_pool *pool, uint32_t bytes)
@@ -79,7 +80,7 @@ bool segment_reserve(struct segment *s, struct buf_pool *pool, uint32_t bytes)
     uint32_t end = last ? last->pos + last->cap : s->size;
     SL_ASSERT(segment_tail_in_memory(s) && end >= s->size);
     while (end - s->size < bytes) {
-        uint32_t cap = extent_size(last, bytes - (end - s->size));
+        uint32_t cap = extent_size(s, bytes - (end - s->size));
         struct extent *e = extent_new(pool, s->file_id, end, cap);
         if (!e && cap > EXTENT_MIN)
             e = extent_new(pool, s->file_id, end, EXTENT_MIN);
@@ -89,7 +90,6 @@ bool segment_reserve(struct segment *s, struct buf_pool *pool, uint32_t bytes)
         if (list_empty(&s->extents))
             s->mem_start = end;
         list_push_back(&s->extents, &e->node);
-        last = e;
         end += e->cap;
     }
     return true;
@@ -131,19 +131,9 @@ uint32_t segment_copy_in(struct segment *s, uint32_t pos, const uint8_t *src, ui
     return crc;
 }
 
-// Zeroes from `from` to the end of its block: a part-filled block is written back zero-padded (S5).
-static void zero_block_rest(struct segment *s, uint32_t from)
-{
-    struct extent *e = from % IO_BLOCK ? extent_at(s, from) : NULL;
-    if (e)
-        memset(e->mem + (from - e->pos), 0, IO_BLOCK - from % IO_BLOCK);
-}
-
 void segment_publish(struct segment *s, uint32_t n)
 {
     uint32_t old = s->size, end = s->size + n;
-    if (SL_ALIGN_UP(old, (uint32_t)IO_BLOCK) < end)
-        zero_block_rest(s, end);
     for (struct extent *e = extent_at(s, old); old < end; e = next_extent(e)) {
         uint32_t upto = SL_MIN(end, e->pos + e->cap);
         e->len = upto - e->pos;
@@ -151,11 +141,6 @@ void segment_publish(struct segment *s, uint32_t n)
         old = upto;
     }
     s->size = end;
-}
-
-void segment_scrub(struct segment *s)
-{
-    zero_block_rest(s, s->size);
 }
 
 uint32_t segment_count_pieces(struct segment *s, uint32_t pos, uint32_t n)
@@ -199,11 +184,11 @@ bool segment_peek(struct segment *s, uint32_t pos, void *dst, uint32_t n)
     return true;
 }
 
-// An extent is clean when all it holds is on disk; one with room left is clean too, but the tail of the active segment is
-// kept while anything is appended: it leaves only from the front, when memory is wanted.
+// An extent is clean when all it holds is on disk; one with room left is clean too. The lru holds clean extents only.
 void segment_mark_clean(struct segment *s, struct list_node *lru)
 {
-    list_foreach(n, &s->extents) {
+    list_foreach(n, &s->extents)
+    {
         struct extent *e = list_entry(n, struct extent, node);
         if (e->len == 0 || e->pos + e->len > s->flushed)
             break;
@@ -212,17 +197,19 @@ void segment_mark_clean(struct segment *s, struct list_node *lru)
     }
 }
 
-bool segment_drop_first(struct segment *s)
+bool segment_drop_first(struct segment *s, struct list_node *lru)
 {
     struct extent *e = first_extent(s);
-    if (!e || e->pos + e->len > s->flushed || e->len == 0)
-        return false;
-    if (s->writing)
+    if (!e || e->len == 0 || e->pos + e->len > s->flushed || s->writing)
         return false;
     s->mem_start = e->pos + e->len;
     extent_leave(e);
     // Reserved extents behind the end have no bytes: without the tail they would not be reached.
     while (s->mem_start == s->size && (e = first_extent(s)))
         extent_leave(e);
+    // The next one was passed over while it was not the first.
+    e = first_extent(s);
+    if (e && e->len && e->pos + e->len <= s->flushed && !list_linked(&e->lru))
+        list_push_front(lru, &e->lru);
     return true;
 }

@@ -33,14 +33,15 @@ struct segment {
     struct offset_index index;
     struct time_index timeindex;
     bool index_loaded;
-    uint32_t index_from;     // positions below are not in the index (an index still to be rebuilt); 0: complete
-    uint32_t index_written;  // entries that the file has
+    uint32_t index_written;  // entries that the file has; never any at or above the log's durable end
     uint32_t timeindex_written;
     int64_t first_timestamp; // of its first batch: age for segment.ms; -1: empty
     int64_t max_timestamp, max_timestamp_offset;
-    bool sealed;
-    bool writing; // a write-back reads its extents
-    uint32_t users; // fibers at work on it
+    bool sealed;    // no append goes there any more
+    bool finished;  // sealed, written, cut to its length, synced, and so are its indexes (S9)
+    bool writing;   // a write-back reads its extents
+    bool touched;   // recovery laid bytes into it
+    uint32_t users; // fibers that read its file
 };
 
 // Memory only; index_bytes is segment.index.bytes. NULL on lack of memory.
@@ -51,21 +52,29 @@ void segment_path(const struct segment *s, enum segment_file which, char *out, s
 // Fibers. Opens the file (creating it when `create`). 0 or -errno.
 int segment_open(struct segment *s, bool create);
 int segment_close(struct segment *s);
+// A fiber that reads the file, across suspensions: the last one closes a finished segment's file, so that a broker with
+// many segments has few of them open.
+void segment_hold(struct segment *s);
+void segment_release(struct segment *s);
 // Makes [0, want) allocated, in steps ahead of it, not past `limit` rounded up.
 int segment_allocate(struct segment *s, uint32_t want, uint32_t limit);
 // Loads the block that holds the end into memory when the end is inside a block.
 int segment_load_tail(struct segment *s, struct buf_pool *pool);
 bool segment_tail_in_memory(const struct segment *s);
-// Writes [flushed, upto) back, whole blocks; the caller made sure that upto is durable in the journal.
+// Writes [flushed, upto) back, in whole blocks; the caller made sure that upto is durable in the journal. Bytes behind upto
+// are not handed over: a last block that is part-filled is written from a copy, padded with zeros, so that what is written
+// never changes under the write, and nothing that is not durable gets into the file.
 int segment_write(struct segment *s, uint32_t upto);
 int segment_sync(struct segment *s);
-// Writes the index files' new entries; `final`: the whole of them, cut and synced.
+// Writes the index files' new entries, those below the durable end; `final`: the whole of them, cut and synced.
 int segment_write_indexes(struct segment *s, bool final);
 // Cuts the file to its size and syncs it (S9).
 int segment_cut(struct segment *s);
-// Loads or rebuilds the indexes of a segment that is not fully indexed. 0 or -errno.
+// Loads the indexes: the files' entries as far as they rise and the last one fits the batch that it points to, then what
+// lies behind it is walked. 0 or -errno.
 int segment_load_index(struct segment *s);
-int segment_rebuild_index(struct segment *s, uint32_t interval_bytes);
+// From the batches alone.
+int segment_rebuild_index(struct segment *s);
 
 // Room for `bytes` more in extents; allocates them. False when the pool is at its limit.
 bool segment_reserve(struct segment *s, struct buf_pool *pool, uint32_t bytes);
@@ -73,8 +82,6 @@ bool segment_reserve(struct segment *s, struct buf_pool *pool, uint32_t bytes);
 uint32_t segment_copy_in(struct segment *s, uint32_t pos, const uint8_t *src, uint32_t n, uint32_t crc, bool with_crc);
 // Publishes `n` bytes at the end.
 void segment_publish(struct segment *s, uint32_t n);
-// After a copy that is not published: what lies in the last block behind the end is zero again.
-void segment_scrub(struct segment *s);
 // The pieces of memory of [pos, pos + n), all of it in extents. Returns how many; at most `max`, asserted.
 struct log_piece;
 uint32_t segment_pieces(struct segment *s, uint32_t pos, uint32_t n, struct log_piece *out, uint32_t max);
@@ -83,8 +90,8 @@ uint32_t segment_count_pieces(struct segment *s, uint32_t pos, uint32_t n);
 bool segment_peek(struct segment *s, uint32_t pos, void *dst, uint32_t n);
 // The extents below `flushed` go on the lru.
 void segment_mark_clean(struct segment *s, struct list_node *lru);
-// Drops its first extent from memory, if it is clean.
-bool segment_drop_first(struct segment *s);
+// Drops its first extent from memory, if it is clean and no write-back is at work there. The next one may go on the lru.
+bool segment_drop_first(struct segment *s, struct list_node *lru);
 // Reads [pos, pos + n) of the file through aligned memory into dst (n bytes, any alignment). Fiber.
 int segment_read_file(struct segment *s, uint32_t pos, void *dst, uint32_t n);
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALLOC_MIN = 64 << 10, ALLOC_MAX = 8 << 20, WRITE_MAX = 1 << 20, WRITES_IN_FLIGHT = 4 };
+enum { ALLOC_MIN = 64 << 10, ALLOC_MAX = 8 << 20, WRITE_MAX = 1 << 20, WRITES_IN_FLIGHT = 4, WRITE_STUCK_MAX = 64 };
 
 void segment_path(const struct segment *s, enum segment_file which, char *out, size_t cap)
 {
@@ -41,6 +41,18 @@ int segment_close(struct segment *s)
     io_file f = s->file;
     s->file = -1;
     return f < 0 ? 0 : fio_close(f);
+}
+
+void segment_hold(struct segment *s)
+{
+    s->users++;
+}
+
+void segment_release(struct segment *s)
+{
+    SL_ASSERT(s->users > 0);
+    if (--s->users == 0 && s->finished && s->file >= 0)
+        (void)segment_close(s);
 }
 
 int segment_allocate(struct segment *s, uint32_t want, uint32_t limit)
@@ -113,22 +125,52 @@ struct wb {
 struct wb_op {
     struct io_op op;
     struct wb *wb;
-    uint32_t len;
+    struct segment *s;
+    const uint8_t *mem;
+    uint32_t len, pos;
+    uint32_t stuck; // writes in a row that moved less than a block
     bool busy;
 };
+
+static void wb_start(struct wb_op *w);
+
+// Short writes are completed (S7); one that ends inside a block is gone over again from that block on.
+static bool wb_goes_on(struct wb_op *w, int32_t res)
+{
+    if (res < 0 && res != -EINTR && res != -EAGAIN) {
+        w->wb->rc = w->wb->rc ? w->wb->rc : res;
+        return false;
+    }
+    uint32_t whole = res > 0 ? SL_ALIGN_DOWN((uint32_t)res, (uint32_t)IO_BLOCK) : 0;
+    SL_ASSERT(whole <= w->len);
+    w->mem += whole;
+    w->pos += whole;
+    w->len -= whole;
+    w->stuck = whole ? 0 : w->stuck + 1;
+    if (w->len && w->stuck >= WRITE_STUCK_MAX)
+        w->wb->rc = w->wb->rc ? w->wb->rc : -EIO;
+    return w->len && w->stuck < WRITE_STUCK_MAX;
+}
 
 static void wb_done(struct io_op *op, int32_t res)
 {
     struct wb_op *w = SL_CONTAINER_OF(op, struct wb_op, op);
-    // A short write to an allocated file is a device's fault here: O_DIRECT inside the size is all or an error.
-    if (res != (int32_t)w->len && !w->wb->rc)
-        w->wb->rc = res < 0 ? res : -EIO;
+    if (wb_goes_on(w, res)) {
+        wb_start(w);
+        return;
+    }
     w->busy = false;
     w->wb->in_flight--;
     fiber_wake(w->wb->f);
 }
 
-static struct wb_op *wb_slot(struct wb *wb, struct wb_op *ops)
+static void wb_start(struct wb_op *w)
+{
+    w->op = (struct io_op){.done = wb_done};
+    io_write(reactor_io(w->s->log->env->r), &w->op, w->s->file, w->mem, w->len, w->pos, 0);
+}
+
+static struct wb_op *wb_slot(struct wb_op *ops)
 {
     for (;;) {
         for (uint32_t i = 0; i < WRITES_IN_FLIGHT; i++)
@@ -140,24 +182,30 @@ static struct wb_op *wb_slot(struct wb *wb, struct wb_op *ops)
 
 static void wb_write(struct wb *wb, struct wb_op *ops, struct segment *s, const uint8_t *mem, uint32_t len, uint32_t pos)
 {
-    struct wb_op *w = wb_slot(wb, ops);
+    struct wb_op *w = wb_slot(ops);
     SL_ASSERT(pos + len <= s->allocated);
-    *w = (struct wb_op){.op = {.done = wb_done}, .wb = wb, .len = len, .busy = true};
+    *w = (struct wb_op){.wb = wb, .s = s, .mem = mem, .len = len, .pos = pos, .busy = true};
     wb->in_flight++;
-    io_write(reactor_io(s->log->env->r), &w->op, s->file, mem, len, pos, 0);
+    wb_start(w);
 }
 
-// Pieces of at most WRITE_MAX, several in flight. The extents cannot leave: s->writing holds them.
-static int write_range(struct segment *s, uint32_t from, uint32_t to)
+// [from, to), whole blocks out of extents, then `last`, a block at `to`, if there is one. Pieces of at most WRITE_MAX, several
+// in flight. The extents cannot leave: s->writing holds them.
+static int write_range(struct segment *s, uint32_t from, uint32_t to, const uint8_t *last)
 {
     struct wb wb = {.f = fiber_current()};
     struct wb_op ops[WRITES_IN_FLIGHT] = {0};
-    list_foreach(n, &s->extents) {
+    list_foreach(n, &s->extents)
+    {
         struct extent *e = list_entry(n, struct extent, node);
         uint32_t a = SL_MAX(from, e->pos), b = SL_MIN(to, e->pos + e->cap);
         for (; a < b && !wb.rc; a += SL_MIN(b - a, (uint32_t)WRITE_MAX))
             wb_write(&wb, ops, s, e->mem + (a - e->pos), SL_MIN(b - a, (uint32_t)WRITE_MAX), a);
+        if (e->pos >= to)
+            break;
     }
+    if (last && !wb.rc)
+        wb_write(&wb, ops, s, last, IO_BLOCK, to);
     while (wb.in_flight)
         fiber_park();
     return wb.rc;
@@ -165,14 +213,25 @@ static int write_range(struct segment *s, uint32_t from, uint32_t to)
 
 int segment_write(struct segment *s, uint32_t upto)
 {
+    uint32_t from = SL_ALIGN_DOWN(s->flushed, (uint32_t)IO_BLOCK), whole = SL_ALIGN_DOWN(upto, (uint32_t)IO_BLOCK);
+    uint8_t *last = NULL;
     if (upto <= s->flushed)
         return 0;
+    SL_ASSERT(upto <= s->size && from >= s->mem_start);
     int rc = segment_open(s, false);
+    if (!rc && upto != whole && !(last = aligned_alloc(IO_BLOCK, IO_BLOCK)))
+        rc = -ENOMEM;
     if (rc)
         return rc;
+    if (last) {
+        bool there = segment_peek(s, whole, last, upto - whole);
+        SL_ASSERT(there);
+        memset(last + (upto - whole), 0, IO_BLOCK - (upto - whole));
+    }
     s->writing = true;
-    rc = write_range(s, SL_ALIGN_DOWN(s->flushed, (uint32_t)IO_BLOCK), SL_ALIGN_UP(upto, (uint32_t)IO_BLOCK));
+    rc = write_range(s, from, whole, last);
     s->writing = false;
+    free(last);
     if (!rc)
         s->flushed = upto;
     return rc;
@@ -191,7 +250,7 @@ int segment_sync(struct segment *s)
 
 int segment_cut(struct segment *s)
 {
-    int rc = segment_open(s, true);
+    int rc = segment_open(s, false);
     if (!rc)
         rc = fio_ftruncate(s->file, s->size);
     if (!rc)
@@ -220,16 +279,20 @@ static int write_index_file(struct segment *s, enum segment_file which, const ui
     return rc;
 }
 
-int segment_write_indexes(struct segment *s, bool final)
+// How many entries are of batches below the durable end. A file that never has others never has any that turn out wrong.
+static void durable_entries(const struct segment *s, uint32_t *n, uint32_t *tn)
 {
-    if (s->index_from || !s->index_loaded)
-        return final ? segment_rebuild_index(s, s->log->cfg.index_interval_bytes) : 0;
-    if (final && s->max_timestamp >= 0)
-        time_index_append(&s->timeindex, s->max_timestamp, s->max_timestamp_offset, true);
-    uint32_t a = final ? 0 : s->index_written, b = s->index.count;
-    uint32_t ta = final ? 0 : s->timeindex_written, tb = s->timeindex.count;
-    if (!final && a == b && ta == tb)
-        return 0;
+    int64_t end = s->log->durable.offset;
+    *n = s->index.count;
+    *tn = s->timeindex.count;
+    while (*n && s->base_offset + s->index.e[*n - 1].relative_offset >= end)
+        --*n;
+    while (*tn && time_index_at(&s->timeindex, *tn - 1).offset >= end)
+        --*tn;
+}
+
+static int write_entries(struct segment *s, uint32_t a, uint32_t b, uint32_t ta, uint32_t tb, bool final)
+{
     size_t n = (size_t)(b - a) * OFFSET_INDEX_ENTRY_SIZE, tn = (size_t)(tb - ta) * TIME_INDEX_ENTRY_SIZE;
     uint8_t *p = malloc(n + tn + 1);
     if (!p)
@@ -245,6 +308,25 @@ int segment_write_indexes(struct segment *s, bool final)
         s->timeindex_written = tb;
     }
     return rc;
+}
+
+int segment_write_indexes(struct segment *s, bool final)
+{
+    uint32_t b, tb;
+    if (final) {
+        int rc = segment_load_index(s);
+        if (rc)
+            return rc;
+        if (s->max_timestamp >= 0)
+            time_index_append(&s->timeindex, s->max_timestamp, s->max_timestamp_offset, true);
+        return write_entries(s, 0, s->index.count, 0, s->timeindex.count, true);
+    }
+    if (!s->index_loaded)
+        return 0;
+    durable_entries(s, &b, &tb);
+    if (b <= s->index_written && tb <= s->timeindex_written)
+        return 0;
+    return write_entries(s, SL_MIN(b, s->index_written), b, SL_MIN(tb, s->timeindex_written), tb, false);
 }
 
 static int header_check(const struct segment *s, uint32_t pos, const uint8_t *head, struct batch_info *out)
@@ -300,44 +382,75 @@ int log_read_bytes(struct segment *s, uint32_t pos, uint8_t *dst, uint32_t n)
     return 0;
 }
 
-// Walks the headers of [0, upto) in large reads and makes both indexes anew. What was appended meanwhile is re-added.
-int segment_rebuild_index(struct segment *s, uint32_t interval_bytes)
-{
+// ---- loading and rebuilding indexes -----------------------------------------------------------------------------------
+struct build {
+    struct segment *s;
     struct offset_index x;
     struct time_index t;
-    struct batch_info b;
-    int64_t max_ts = -1, max_ts_offset = -1;
-    int rc = 0;
-    offset_index_init(&x, s->base_offset, s->log->cfg.segment_index_bytes);
-    time_index_init(&t, s->base_offset, s->log->cfg.segment_index_bytes);
+    int64_t max_timestamp, max_timestamp_offset;
+};
+
+static void build_init(struct build *b, struct segment *s)
+{
+    *b = (struct build){.s = s, .max_timestamp = -1, .max_timestamp_offset = -1};
+    offset_index_init(&b->x, s->base_offset, s->log->cfg.segment_index_bytes);
+    time_index_init(&b->t, s->base_offset, s->log->cfg.segment_index_bytes);
+}
+
+static void build_drop(struct build *b)
+{
+    offset_index_destroy(&b->x);
+    time_index_destroy(&b->t);
+}
+
+// Walks headers from `pos` to the end, which may move meanwhile, and adds their entries.
+static int build_walk(struct build *b, uint32_t pos)
+{
+    struct segment *s = b->s;
     struct log_scan sc = {.seg = s};
-    for (uint32_t pos = 0; pos < s->size; pos += b.size) {
-        rc = log_scan_header(&sc, pos, &b);
+    struct batch_info i;
+    int rc = 0;
+    for (; pos < s->size && !rc; pos += i.size) {
+        rc = log_scan_header(&sc, pos, &i);
         if (rc)
             break;
-        if (b.max_timestamp > max_ts) {
-            max_ts = b.max_timestamp;
-            max_ts_offset = b.base_offset + b.last_offset_delta;
+        int64_t last = i.base_offset + i.last_offset_delta;
+        if (i.max_timestamp > b->max_timestamp) {
+            b->max_timestamp = i.max_timestamp;
+            b->max_timestamp_offset = last;
         }
-        if (offset_index_on_batch(&x, interval_bytes, b.base_offset + b.last_offset_delta, pos, b.size) == 1)
-            time_index_append(&t, max_ts, max_ts_offset, false);
+        if (offset_index_on_batch(&b->x, s->log->cfg.index_interval_bytes, last, pos, i.size) == 1)
+            time_index_append(&b->t, b->max_timestamp, b->max_timestamp_offset, false);
     }
     free(sc.buf);
-    if (rc) {
-        offset_index_destroy(&x);
-        time_index_destroy(&t);
-        return rc;
-    }
+    return rc;
+}
+
+static void build_use(struct build *b)
+{
+    struct segment *s = b->s;
     offset_index_destroy(&s->index);
     time_index_destroy(&s->timeindex);
-    s->index = x;
-    s->timeindex = t;
-    s->max_timestamp = max_ts;
-    s->max_timestamp_offset = max_ts_offset;
-    s->index_from = 0;
+    s->index = b->x;
+    s->timeindex = b->t;
+    if (b->max_timestamp > s->max_timestamp) {
+        s->max_timestamp = b->max_timestamp;
+        s->max_timestamp_offset = b->max_timestamp_offset;
+    }
     s->index_loaded = true;
     s->index_written = s->timeindex_written = 0;
-    return 0;
+}
+
+int segment_rebuild_index(struct segment *s)
+{
+    struct build b;
+    build_init(&b, s);
+    int rc = build_walk(&b, 0);
+    if (rc)
+        build_drop(&b);
+    else
+        build_use(&b);
+    return rc;
 }
 
 static int load_one(struct segment *s, enum segment_file which, uint8_t **p, size_t *n)
@@ -347,38 +460,75 @@ static int load_one(struct segment *s, enum segment_file which, uint8_t **p, siz
     return fio_read_file(path, 64u << 20, p, n);
 }
 
-// A sealed segment's files, as they were synced at the seal; anything odd and they are rebuilt.
-static int load_files(struct segment *s)
+// Entries as far as they rise. Zeros, or the end of the file, are where a crash cut it.
+static void load_offsets(struct build *b, const uint8_t *p, size_t n)
+{
+    for (; n >= OFFSET_INDEX_ENTRY_SIZE; n -= OFFSET_INDEX_ENTRY_SIZE, p += OFFSET_INDEX_ENTRY_SIZE) {
+        uint32_t pos = be32_load(p + 4);
+        if (!pos || pos >= b->s->size || offset_index_append(&b->x, b->s->base_offset + (int32_t)be32_load(p), pos))
+            return;
+    }
+}
+
+static void load_times(struct build *b, const uint8_t *p, size_t n)
+{
+    for (; n >= TIME_INDEX_ENTRY_SIZE; n -= TIME_INDEX_ENTRY_SIZE, p += TIME_INDEX_ENTRY_SIZE)
+        if (time_index_append(&b->t, (int64_t)be64_load(p), b->s->base_offset + (int32_t)be32_load(p + 8), true) != 1)
+            return;
+}
+
+// The position from which the batches are to be walked: the last entry's, if it fits its batch; else nothing of the files is
+// believed and it is 0.
+static int load_start(struct build *b, uint32_t *pos)
+{
+    struct offset_position last = offset_index_last(&b->x);
+    struct batch_info i;
+    *pos = 0;
+    if (last.position) {
+        int rc = log_header_at(b->s, last.position, &i);
+        if (rc && rc != -EBADMSG)
+            return rc;
+        if (!rc && i.base_offset + i.last_offset_delta == last.offset) {
+            *pos = last.position + i.size;
+            b->x.bytes_since = i.size;
+            return 0;
+        }
+    }
+    build_drop(b);
+    build_init(b, b->s);
+    return 0;
+}
+
+static int load_files(struct build *b)
 {
     uint8_t *p = NULL, *t = NULL;
     size_t n = 0, tn = 0;
-    struct batch_info b;
-    int rc = load_one(s, SEG_INDEX, &p, &n);
-    if (!rc)
-        rc = load_one(s, SEG_TIMEINDEX, &t, &tn);
-    if (!rc)
-        rc = offset_index_load(&s->index, p, n, s->size);
-    if (!rc)
-        rc = time_index_load(&s->timeindex, t, tn);
+    uint32_t pos = 0;
+    if (load_one(b->s, SEG_INDEX, &p, &n) == 0)
+        load_offsets(b, p, n);
+    if (load_one(b->s, SEG_TIMEINDEX, &t, &tn) == 0)
+        load_times(b, t, tn);
     free(p);
     free(t);
-    if (!rc && s->index.count)
-        rc = log_header_at(s, offset_index_last(&s->index).position, &b);
-    return rc;
+    struct timestamp_offset last = time_index_last(&b->t);
+    if (b->t.count) {
+        b->max_timestamp = last.timestamp;
+        b->max_timestamp_offset = last.offset;
+    }
+    int rc = load_start(b, &pos);
+    return rc ? rc : build_walk(b, pos);
 }
 
 int segment_load_index(struct segment *s)
 {
-    if (s->index_loaded && s->index_from == 0)
+    struct build b;
+    if (s->index_loaded)
         return 0;
-    if (!s->index_loaded && load_files(s) == 0) {
-        struct timestamp_offset last = time_index_last(&s->timeindex);
-        s->index_loaded = true;
-        if (s->timeindex.count && last.timestamp > s->max_timestamp) {
-            s->max_timestamp = last.timestamp;
-            s->max_timestamp_offset = last.offset;
-        }
-        return 0;
-    }
-    return segment_rebuild_index(s, s->log->cfg.index_interval_bytes);
+    build_init(&b, s);
+    int rc = load_files(&b);
+    if (!rc && !s->index_loaded)
+        build_use(&b);
+    else
+        build_drop(&b); // or another fiber was faster, and appends may have gone on from there
+    return rc;
 }

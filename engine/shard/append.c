@@ -3,9 +3,9 @@
 // Appends of one partition keep their order: while its head waits for room (a roll, space, memory, the journal) or is
 // validated in slices, later ones are held behind it. Other partitions go on.
 //
-//   arrive ── validate_header ── room? ── walk ── sequence check ── log_append ── waiting ── durable ── answer
-//                                 │ no     │ long
-//                                 └─ held ─┘
+//   arrive ── validate_header ── walk ── room? ── sequence check ── log_append ── waiting ── durable ── answer
+//                                 │ long  │ no
+//                                 └─ held ┘
 #include "engine/shard/shard_private.h"
 
 #include "engine/base/canary.h"
@@ -122,6 +122,17 @@ void append_on_durable(void *ctx, uint64_t sequence)
     }
 }
 
+// The parts' references of what was in flight come home. Their answers were given by background_fail.
+void append_forget(struct shard *s)
+{
+    while (s->inflight_n) {
+        struct part *p = s->inflight[s->inflight_head].part;
+        s->inflight_head = (s->inflight_head + 1) % s->inflight_cap;
+        s->inflight_n--;
+        shard_part_unref(p);
+    }
+}
+
 static void append_wait(struct part *p, struct shard_append_part *ap, int64_t offset)
 {
     struct log_ends e;
@@ -173,6 +184,10 @@ static void append_store(struct part *p, struct shard_append_part *ap, struct va
         bool crc = rc == -EBADMSG;
         append_finish(s, ap, crc ? KERR_CORRUPT_MESSAGE : KERR_KAFKA_STORAGE_ERROR,
                       crc ? "the batch's CRC does not match its contents" : NULL);
+        return;
+    }
+    if (s->env.failed) { // the journal ran out of memory over this one
+        append_finish(s, ap, KERR_KAFKA_STORAGE_ERROR, NULL);
         return;
     }
     ap->base_offset = la.base_offset;
@@ -233,7 +248,9 @@ static void append_room_made(void *arg, int err)
     if (err == -ENOSPC)
         SL_LOG_EVERY(1000, SL_ERROR, "shard", "no space left in %s: produce is refused until space is freed",
                      p->s->cfg.dir);
-    if (err)
+    if (err == -EIO)
+        background_fail(p->s, "making room in a log", err);
+    else if (err)
         append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
     else
         append_resume(p);
@@ -243,10 +260,10 @@ static void append_room_made(void *arg, int err)
 static bool append_room(struct part *p, const struct validate_result *res)
 {
     struct shard *s = p->s;
-    if (!log_has_room(p->log, res->info.size, res->info.max_timestamp)) {
+    if (!log_has_room(p->log, res->info.size, res->max_timestamp)) {
         p->making_room = true;
         p->refs++;
-        log_make_room(p->log, res->info.size, res->info.max_timestamp, append_room_made, p);
+        log_make_room(p->log, res->info.size, res->max_timestamp, append_room_made, p);
         return false;
     }
     if (!journal_room(s->journal, res->info.size)) {
@@ -272,17 +289,40 @@ void append_on_room(void *ctx)
 }
 
 // ---- validation, in slices when long -----------------------------------------------------------------------------------
+// The result of the head's walk, kept while it waits.
+static void checked_keep(struct part *p, const struct validate_result *res)
+{
+    p->checked = malloc(sizeof(*p->checked));
+    if (!p->checked)
+        sl_panic("shard %u: out of memory for a validation result", p->s->cfg.shard);
+    *p->checked = *res;
+}
+
+static void checked_drop(struct part *p)
+{
+    free(p->checked);
+    p->checked = NULL;
+}
+
+// Framing and sizes. What does not fit the journal or the memory for appends at all would wait for ever.
+static bool append_header(struct shard *s, struct shard_append_part *ap, const struct validate_rules *r,
+                          struct validate_result *res)
+{
+    if (!validate_header(r, ap->records, ap->bytes > 0 ? (size_t)ap->bytes : 0, res) && res->info.size > s->max_batch) {
+        res->error = KERR_MESSAGE_TOO_LARGE;
+        res->reason = "the batch is larger than the journal or the memory for appends can take";
+    }
+    if (!res->error)
+        return true;
+    answer_invalid(s, ap, r, res);
+    return false;
+}
+
 // 0: res is complete (res->error says how). -EAGAIN: the walk goes on in slices, the partition is held.
 static int append_walk(struct part *p, struct shard_append_part *ap, const struct validate_rules *r,
                        struct validate_result *res)
 {
     struct shard *s = p->s;
-    if (p->checked) {
-        *res = *p->checked;
-        free(p->checked);
-        p->checked = NULL;
-        return 0;
-    }
     struct validator v;
     int rc = 0;
     res->error = validator_begin(&v, r, &s->ctx, ap->records + BATCH_RECORDS, res);
@@ -310,9 +350,21 @@ static void slice_begin(struct shard *s, struct part *p)
     rules_fill(s, log_get_config(p->log), ap->req, &s->slice.rules);
     s->slice.part = p;
     s->slice.out.error = validate_header(&s->slice.rules, ap->records, (size_t)ap->bytes, &s->slice.out);
-    if (!s->slice.out.error)
+    s->slice.walking = !s->slice.out.error;
+    if (s->slice.walking)
         s->slice.out.error = validator_begin(&s->slice.v, &s->slice.rules, &s->slice.ctx,
                                              ap->records + BATCH_RECORDS, &s->slice.out);
+}
+
+static void slice_end(struct shard *s)
+{
+    if (s->slice.walking)
+        validator_end(&s->slice.v);
+    s->slice.walking = false;
+    s->slice.part->slicing = false;
+    s->slice.part = NULL;
+    if (!list_empty(&s->slicing))
+        ready_push(s->r, &s->slice_work);
 }
 
 void append_run_slices(struct ready *w)
@@ -329,15 +381,8 @@ void append_run_slices(struct ready *w)
         ready_push(s->r, w);
         return;
     }
-    validator_end(&s->slice.v);
-    s->slice.part = NULL;
-    p->slicing = false;
-    p->checked = malloc(sizeof(*p->checked));
-    if (!p->checked)
-        sl_panic("shard %u: out of memory for a validation result", s->cfg.shard);
-    *p->checked = s->slice.out;
-    if (!list_empty(&s->slicing))
-        ready_push(s->r, w);
+    slice_end(s);
+    checked_keep(p, &s->slice.out);
     append_resume(p);
 }
 
@@ -358,14 +403,18 @@ static bool append_try(struct part *p, struct shard_append_part *ap)
         return true;
     }
     rules_fill(s, c, ap->req, &r);
-    if (validate_header(&r, ap->records, (size_t)ap->bytes, &res)) {
-        answer_invalid(s, ap, &r, &res);
+    if (p->checked)
+        res = *p->checked;
+    else if (!append_header(s, ap, &r, &res))
         return true;
+    else if (append_walk(p, ap, &r, &res))
+        return false;
+    if (!res.error && !append_room(p, &res)) {
+        if (!p->checked)
+            checked_keep(p, &res);
+        return false;
     }
-    if (!append_room(p, &res))
-        return false;
-    if (append_walk(p, ap, &r, &res))
-        return false;
+    checked_drop(p);
     append_checked(p, ap, &r, &res);
     return true;
 }
@@ -387,19 +436,13 @@ void append_resume(struct part *p)
 void append_fail_all(struct part *p, int16_t error)
 {
     struct list_node *n;
-    if (p->slicing) { // a walk in progress reads the head's bytes: it ends first
-        if (p->s->slice.part == p) {
-            validator_end(&p->s->slice.v);
-            p->s->slice.part = NULL;
-            if (!list_empty(&p->s->slicing))
-                ready_push(p->s->r, &p->s->slice_work);
-        } else {
-            list_remove(&p->slice_node);
-        }
+    if (p->slicing && p->s->slice.part == p) { // a walk in progress reads the head's bytes: it ends first
+        slice_end(p->s);
+    } else if (p->slicing) {
+        list_remove(&p->slice_node);
         p->slicing = false;
     }
-    free(p->checked);
-    p->checked = NULL;
+    checked_drop(p);
     while ((n = list_pop_front(&p->held)))
         append_finish(p->s, list_entry(n, struct shard_append_part, node), error, NULL);
 }

@@ -1,8 +1,10 @@
-// What a shard does beside serving: write-back by age and amount, checkpoints that free journal files, the clean stop.
+// What a shard does beside serving: write-back by age and amount, checkpoints that free journal files, forgetting of old
+// producers, the clean stop.
 //
-// Checkpoint of generation g: every log with bytes not yet synced is written back and its files synced; then each log's
-// part is serialized at its appended end; when the journal has made all of that durable the file replaces the old one
-// durably, and the journal may recycle generations <= g. (A part never runs ahead of durable_end: S6.)
+// Checkpoint of generation g: log by log, what is durable is written back and synced, sealed segments are finished, and
+// the log's part is serialized at its appended end; when the journal has made all of that durable the file replaces the
+// old one durably, and the journal may recycle generations <= g. (A part never runs ahead of durable_end: S6.) A log that is
+// created meanwhile has its entries in later generations.
 #include "engine/shard/shard_private.h"
 
 #include "engine/base/canary.h"
@@ -12,146 +14,200 @@
 #include <string.h>
 
 enum {
-    BACKGROUND_NS = 50 * 1000 * 1000, // how often write-back looks
-    FLUSHERS = 8,                     // logs written back at the same time
+    FLUSHERS = 8, // logs worked on at the same time
 };
+static const uint64_t MS = 1000 * 1000;
+static const uint64_t BACKGROUND_NS = 50 * MS;         // how often write-back looks
+static const uint64_t EXPIRY_NS = 60 * 1000 * MS;      // how often producers are forgotten
+static const uint64_t CHECKPOINT_RETRY_NS = 500 * MS;  // after ENOSPC
 
-struct flush_job {
-    struct shard *s;
-    struct part **parts;
-    uint32_t n, next;
-    bool sync;
-    bool close; // a clean stop's last write
-    int rc;
-    struct fiber_wait wait;
-};
-
-static void fail(struct shard *s, const char *what, int err)
+// ---- failure ----------------------------------------------------------------------------------------------------------
+static void fail_waiting(struct part *p)
 {
+    struct list_node *n;
+    append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
+    while ((n = list_pop_front(&p->waiting))) {
+        struct shard_append_part *ap = list_entry(n, struct shard_append_part, node);
+        append_part_done(ap, KERR_KAFKA_STORAGE_ERROR);
+        if (!ap->req->pending)
+            shard_reply(p->s, ap->req->from, SHARD_APPEND, ap->req);
+    }
+    watch_fire_part(p);
+}
+
+// The directory is offline: what waits is answered, what comes is refused. Groups in flight may still become durable when
+// it was not the journal that failed; their answers are gone by then.
+void background_fail(struct shard *s, const char *what, int err)
+{
+    struct part *p, *tmp;
+    struct list_node *n;
     if (!s->env.failed) {
         s->env.failed = err;
         sl_log(SL_ERROR, "shard",
                "shard=%u dir=%s %s failed: %s; the directory is offline until the broker is restarted on a sound disk",
                s->cfg.shard, s->cfg.dir, what, strerror(-err));
     }
-    struct part *p, *tmp;
+    while ((n = list_pop_front(&s->journal_waiters)))
+        list_entry(n, struct part, journal_node)->waiting_journal = false;
     HASH_ITER(hh, s->parts, p, tmp) {
-        struct list_node *n;
-        append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
-        while ((n = list_pop_front(&p->waiting))) {
-            struct shard_append_part *ap = list_entry(n, struct shard_append_part, node);
-            append_part_done(ap, KERR_KAFKA_STORAGE_ERROR);
-            if (!ap->req->pending)
-                shard_reply(s, ap->req->from, SHARD_APPEND, ap->req);
-        }
-        watch_fire_part(p);
+        fail_waiting(p);
     }
 }
 
-static void flush_worker(void *arg)
+void background_on_failed(void *ctx, int err)
 {
-    struct flush_job *job = arg;
-    while (job->next < job->n && !job->rc) {
-        struct part *p = job->parts[job->next++];
-        int rc = job->close ? log_close_clean(p->log) : log_write_back(p->log, job->sync);
-        if (rc && rc != -ENOSPC && !job->rc)
-            job->rc = rc;
-    }
-    fiber_wait_done(&job->wait);
+    struct shard *s = ctx;
+    background_fail(s, "the journal", err);
+    append_forget(s); // no group becomes durable any more
 }
 
-// Runs log_write_back (or log_close_clean) over every partition, several at a time. Fiber.
-static int flush_all(struct shard *s, bool sync, bool close)
+// ---- all logs, several at a time --------------------------------------------------------------------------------------------
+struct sweep {
+    struct shard *s;
+    struct part **parts;
+    uint32_t n, next;
+    int (*fn)(struct sweep *w, struct part *p);
+    struct sbuf *image;
+    int rc; // the first error
+    struct fiber_wait wait;
+};
+
+static void sweep_worker(void *arg)
 {
-    struct flush_job job = {.s = s, .sync = sync, .close = close};
-    job.parts = malloc((HASH_COUNT(s->parts) + 1) * sizeof(struct part *));
-    if (!job.parts)
+    struct sweep *w = arg;
+    while (w->next < w->n && !w->rc) {
+        struct part *p = w->parts[w->next++];
+        int rc = p->closing ? 0 : w->fn(w, p);
+        if (rc && !w->rc)
+            w->rc = rc;
+        if (reactor_turn_spent(w->s->r))
+            fiber_yield();
+    }
+    fiber_wait_done(&w->wait);
+}
+
+// Fiber. Runs fn over every partition, in FLUSHERS fibers; stops at the first error and returns it.
+static int sweep(struct shard *s, int (*fn)(struct sweep *w, struct part *p), struct sbuf *image)
+{
+    struct sweep w = {.s = s, .fn = fn, .image = image};
+    struct part *p, *tmp;
+    w.parts = malloc((HASH_COUNT(s->parts) + 1) * sizeof(struct part *));
+    if (!w.parts)
         return -ENOMEM;
-    struct part *p, *tmp;
     HASH_ITER(hh, s->parts, p, tmp) {
-        job.parts[job.n++] = p;
+        w.parts[w.n++] = p;
         p->refs++;
     }
-    uint32_t workers = SL_MIN((uint32_t)FLUSHERS, job.n);
-    fiber_wait_add(&job.wait, workers);
+    uint32_t workers = SL_MIN((uint32_t)FLUSHERS, w.n);
+    fiber_wait_add(&w.wait, workers);
     for (uint32_t i = 0; i < workers; i++)
-        if (!fiber_spawn(s->r, flush_worker, &job, 0))
+        if (!fiber_spawn(s->r, sweep_worker, &w, 0))
             sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
-    fiber_wait(&job.wait);
-    for (uint32_t i = 0; i < job.n; i++)
-        shard_part_unref(job.parts[i]);
-    free(job.parts);
-    return job.rc;
+    fiber_wait(&w.wait);
+    for (uint32_t i = 0; i < w.n; i++)
+        shard_part_unref(w.parts[i]);
+    free(w.parts);
+    return w.rc;
+}
+
+static void spawn(struct shard *s, fiber_fn fn)
+{
+    if (!fiber_spawn(s->r, fn, s, 0))
+        sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
+    s->fibers++;
 }
 
 // ---- write-back -----------------------------------------------------------------------------------------------------
-static void writeback_fiber(void *arg)
-{
-    struct shard *s = arg;
-    int rc = flush_all(s, false, false);
-    if (rc)
-        fail(s, "write-back", rc);
-    s->writing_back = false;
-    s->fibers--;
-}
-
 static bool writeback_due(struct shard *s)
 {
-    static const uint64_t ms = 1000 * 1000;
-    if (s->env.dirty_bytes == 0 || s->writing_back || s->stopping || s->env.failed)
+    if (s->env.dirty_bytes == 0 || s->env.failed)
         return false;
-    return s->env.dirty_bytes >= s->cfg.dirty_bytes || log_env_oldest_dirty(&s->env) + s->cfg.writeback_age_ms * ms <=
-                                                           reactor_now(s->r);
+    return s->env.dirty_bytes >= s->cfg.dirty_bytes ||
+           log_env_oldest_dirty(&s->env) + s->cfg.writeback_age_ms * MS <= reactor_now(s->r);
+}
+
+// Oldest first. Each log is looked at once in a run at most: one whose bytes are not durable yet has its turn in the next.
+static void writeback_worker(void *arg)
+{
+    struct shard *s = arg;
+    int rc = 0;
+    while (!rc && s->writeback_left && writeback_due(s)) {
+        s->writeback_left--;
+        rc = log_env_write_oldest(&s->env);
+        if (reactor_turn_spent(s->r))
+            fiber_yield();
+    }
+    if (rc && rc != -ENOMEM && !s->env.failed)
+        background_fail(s, "write-back", rc);
+    s->writing_back--;
+    s->fibers--;
 }
 
 static void background_tick(struct timer *t)
 {
     struct shard *s = SL_CONTAINER_OF(t, struct shard, background);
-    if (writeback_due(s)) {
-        s->writing_back = true;
-        if (!fiber_spawn(s->r, writeback_fiber, s, 0))
-            sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
-        s->fibers++;
+    if (!s->writing_back && writeback_due(s)) {
+        s->writeback_left = HASH_COUNT(s->parts);
+        s->writing_back = SL_MIN((uint32_t)FLUSHERS, s->writeback_left);
+        for (uint32_t i = 0; i < s->writing_back; i++)
+            spawn(s, writeback_worker);
     }
     // An idle shard does not tick: appends arm the timer again.
-    if (!s->stopping && s->env.dirty_bytes)
+    if (!s->stopping && s->env.dirty_bytes && !s->env.failed)
         timer_set(s->r, t, reactor_now(s->r) + BACKGROUND_NS);
 }
 
 void background_start(struct shard *s)
 {
-    if (!s->background.armed && !s->stopping)
-        timer_set(s->r, &s->background, reactor_now(s->r) + BACKGROUND_NS);
+    if (s->background.armed || s->stopping)
+        return;
+    timer_set(s->r, &s->background, reactor_now(s->r) + BACKGROUND_NS);
+    if (!s->expiry.armed)
+        timer_set(s->r, &s->expiry, reactor_now(s->r) + EXPIRY_NS);
+}
+
+// ---- producers that are gone ------------------------------------------------------------------------------------------------
+static int expire_one(struct sweep *w, struct part *p)
+{
+    producer_state_expire(log_producers(p->log), reactor_wall_ms(w->s->r), log_get_config(p->log)->producer_expiration_ms);
+    return 0;
+}
+
+static void expiry_fiber(void *arg)
+{
+    struct shard *s = arg;
+    (void)sweep(s, expire_one, NULL);
+    s->fibers--;
+}
+
+// Armed again by the next append that finds the write-back timer idle; a shard without appends gets no new producers.
+static void expiry_tick(struct timer *t)
+{
+    struct shard *s = SL_CONTAINER_OF(t, struct shard, expiry);
+    if (!s->stopping)
+        spawn(s, expiry_fiber);
 }
 
 void background_init(struct shard *s)
 {
     timer_init(&s->background, background_tick);
+    timer_init(&s->expiry, expiry_tick);
 }
 
 // ---- checkpoint ---------------------------------------------------------------------------------------------------------
-int background_checkpoint_image(struct shard *s, const struct sl_uuid *life, uint64_t first_generation,
-                                struct sbuf *out, bool yield)
+int background_first_image(struct shard *s, const struct sl_uuid *life, struct sbuf *out)
 {
-    int rc = ckpt_begin(out, life, s->cfg.shard, first_generation);
-    uint32_t n = HASH_COUNT(s->parts), at = 0;
-    struct part **parts = malloc((n + 1) * sizeof(*parts));
-    if (!parts)
-        return -ENOMEM;
+    int rc = ckpt_begin(out, life, s->cfg.shard, 1);
     struct part *p, *tmp;
     HASH_ITER(hh, s->parts, p, tmp) {
-        parts[at++] = p;
-        p->refs++;
+        rc = rc ? rc : log_describe_checkpoint(p->log, out);
     }
-    for (uint32_t i = 0; i < n; i++) {
-        if (!rc && !parts[i]->closing)
-            log_checkpoint(parts[i]->log, out, &rc);
-        shard_part_unref(parts[i]);
-        if (yield && reactor_turn_spent(s->r))
-            fiber_yield();
-    }
-    free(parts);
     return rc ? rc : ckpt_finish(out);
+}
+
+static int checkpoint_one(struct sweep *w, struct part *p)
+{
+    return log_checkpoint(p->log, w->image);
 }
 
 static int checkpoint_once(struct shard *s, uint64_t generation)
@@ -159,9 +215,11 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
     struct sbuf image;
     char path[1200];
     sbuf_init(&image);
-    int rc = SL_CANARY(RECYCLE_EARLY) ? 0 : flush_all(s, true, false);
+    int rc = ckpt_begin(&image, &s->cfg.journal.life, s->cfg.shard, generation + 1);
     if (!rc)
-        rc = background_checkpoint_image(s, &s->cfg.journal.life, generation + 1, &image, true);
+        rc = sweep(s, checkpoint_one, &image);
+    if (!rc)
+        rc = ckpt_finish(&image);
     if (!rc)
         rc = journal_drain(s->journal);
     store_checkpoint_path(s->store, s->cfg.shard, path, sizeof(path));
@@ -173,18 +231,40 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
     return rc;
 }
 
+// What waits for the journal would wait for the disk to get space: it is told, and consumers are served on (S8).
+static void checkpoint_no_space(struct shard *s, int err)
+{
+    struct list_node *n;
+    SL_LOG_EVERY(10000, SL_ERROR, "shard", "shard=%u dir=%s no checkpoint could be written (%s): produce may be refused until "
+                 "that changes", s->cfg.shard, s->cfg.dir, strerror(-err));
+    while ((n = list_pop_front(&s->journal_waiters))) {
+        struct part *p = list_entry(n, struct part, journal_node);
+        p->waiting_journal = false;
+        append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
+    }
+    fiber_sleep(CHECKPOINT_RETRY_NS);
+}
+
+static bool passes(int rc)
+{
+    return rc == -ENOSPC || rc == -ENOMEM || rc == -EDQUOT || rc == -EMFILE || rc == -ENFILE;
+}
+
 static void checkpoint_fiber(void *arg)
 {
     struct shard *s = arg;
     while (s->checkpoint_wanted && !s->env.failed && !s->stopping) {
-        uint64_t generation = s->checkpoint_wanted, t0 = reactor_now(s->r);
+        uint64_t generation = s->checkpoint_wanted;
         int rc = checkpoint_once(s, generation);
+        if (passes(rc) && !s->env.failed) {
+            checkpoint_no_space(s, rc);
+            continue;
+        }
         if (rc)
-            fail(s, "checkpoint", rc);
+            background_fail(s, "checkpoint", rc);
         if (s->checkpoint_wanted == generation)
             s->checkpoint_wanted = 0;
         reactor_count(s->r, METRIC_CHECKPOINTS, 1);
-        (void)t0;
     }
     s->checkpointing = false;
     s->fibers--;
@@ -197,29 +277,37 @@ void background_on_full(void *ctx, uint64_t generation)
     if (s->checkpointing || s->stopping)
         return;
     s->checkpointing = true;
-    if (!fiber_spawn(s->r, checkpoint_fiber, s, 0))
-        sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
-    s->fibers++;
-}
-
-void background_on_failed(void *ctx, int err)
-{
-    fail(ctx, "the journal", err);
+    spawn(s, checkpoint_fiber);
 }
 
 // ---- clean stop -----------------------------------------------------------------------------------------------------------
-static void stop_fiber(void *arg)
+static int close_one(struct sweep *w, struct part *p)
 {
-    struct shard *s = arg;
+    return log_close_clean(p->log);
+}
+
+// Requests have ended when this service is asked to stop; what is left is on its way through the journal or the disk.
+static void wait_idle(struct shard *s)
+{
     struct part *p, *tmp;
     HASH_ITER(hh, s->parts, p, tmp) {
         append_fail_all(p, KERR_NOT_LEADER_OR_FOLLOWER);
     }
-    int rc = s->journal && !s->env.failed ? journal_drain(s->journal) : s->env.failed;
     while (s->fibers)
-        fiber_sleep(1000000);
+        fiber_sleep(MS);
+    HASH_ITER(hh, s->parts, p, tmp) {
+        while (p->refs > 1 && !s->env.failed)
+            fiber_sleep(MS);
+    }
+}
+
+static void stop_fiber(void *arg)
+{
+    struct shard *s = arg;
+    wait_idle(s);
+    int rc = s->env.failed ? s->env.failed : s->journal ? journal_drain(s->journal) : 0;
     if (!rc)
-        rc = flush_all(s, true, true);
+        rc = sweep(s, close_one, NULL);
     if (s->journal)
         journal_close(s->journal);
     if (rc)
@@ -233,6 +321,7 @@ void background_stop(struct service *svc)
     struct shard *s = SL_CONTAINER_OF(svc, struct shard, svc);
     s->stopping = true;
     timer_cancel(s->r, &s->background);
+    timer_cancel(s->r, &s->expiry);
     if (!fiber_spawn(s->r, stop_fiber, s, 0))
         sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct open_run {
     struct shard *s;
@@ -18,19 +19,25 @@ static int16_t error_of(int rc)
     return rc == 0 ? KERR_NONE : KERR_KAFKA_STORAGE_ERROR;
 }
 
-static int open_one(struct shard *s, const struct shard_open *o, int32_t partition)
+// The logs that are new are made first and served when their names are durable: nothing is acknowledged before (S3, S9).
+static int open_all(struct shard *s, const struct shard_open *o, struct log **made, uint32_t *made_n)
 {
-    struct part *p = shard_find(s, &o->topic_id, partition);
-    if (p) {
-        log_set_config(p->log, &o->config);
-        return log_set_leader_epoch(p->log, o->leader_epoch);
+    int rc = 0;
+    for (uint32_t i = 0; i < o->n && !rc; i++) {
+        struct part *p = shard_find(s, &o->topic_id, o->partitions[i]);
+        if (p) {
+            log_set_config(p->log, &o->config);
+            rc = log_set_leader_epoch(p->log, o->leader_epoch);
+            continue;
+        }
+        struct log *l = log_create(&s->env, s->cfg.dir, o->topic, &o->topic_id, o->partitions[i], o->leader_epoch,
+                                   &o->config, &rc);
+        if (l)
+            made[(*made_n)++] = l;
     }
-    int err = 0;
-    struct log *l = log_create(&s->env, s->cfg.dir, o->topic, &o->topic_id, partition, o->leader_epoch, &o->config, &err);
-    if (!l)
-        return err;
-    shard_add_part(s, l);
-    return 0;
+    if (!rc && *made_n)
+        rc = fio_sync_dir(s->cfg.dir);
+    return rc;
 }
 
 static void open_fiber(void *arg)
@@ -38,14 +45,18 @@ static void open_fiber(void *arg)
     struct open_run *run = arg;
     struct shard *s = run->s;
     struct shard_open *o = run->o;
-    int rc = 0;
-    bool created = false;
-    for (uint32_t i = 0; i < o->n && !rc; i++) {
-        created |= !shard_find(s, &o->topic_id, o->partitions[i]);
-        rc = open_one(s, o, o->partitions[i]);
+    uint32_t n = 0;
+    struct log **made = malloc((o->n + 1) * sizeof(*made));
+    fiber_lock(&s->manage);
+    int rc = s->env.failed ? s->env.failed : made ? open_all(s, o, made, &n) : -ENOMEM;
+    for (uint32_t i = 0; i < n; i++) {
+        if (rc || shard_find(s, &o->topic_id, log_partition(made[i])))
+            log_destroy(made[i]); // refused, or named twice
+        else
+            shard_add_part(s, made[i]);
     }
-    if (!rc && created)
-        rc = fio_sync_dir(s->cfg.dir);
+    fiber_unlock(&s->manage);
+    free(made);
     if (rc)
         sl_log(SL_ERROR, "shard", "opening partitions of %s failed: %s", o->topic, strerror(-rc));
     o->error = error_of(rc);
@@ -113,6 +124,7 @@ static void delete_fiber(void *arg)
     struct shard *s = run->s;
     struct shard_delete *d = run->d;
     int rc = 0;
+    fiber_lock(&s->manage);
     for (uint32_t i = 0; i < d->n; i++) {
         struct part *p = shard_find(s, &d->topic_id, d->partitions[i]);
         if (!p)
@@ -120,6 +132,7 @@ static void delete_fiber(void *arg)
         int e = delete_one(s, p);
         rc = rc ? rc : e;
     }
+    fiber_unlock(&s->manage);
     if (rc)
         sl_log(SL_ERROR, "shard", "deleting partitions failed: %s", strerror(-rc));
     d->error = error_of(rc);

@@ -160,8 +160,10 @@ struct shard *shard_create(struct reactor *r, struct store *store, const struct 
     s->store = store;
     s->ready = ready;
     s->ready_arg = arg;
+    s->max_batch = SL_MIN(journal_max_bytes(&cfg->journal), cfg->tail_pool_bytes / 2);
     list_init(&s->journal_waiters);
     list_init(&s->slicing);
+    fiber_mutex_init(&s->manage);
     s->slice_work.run = append_run_slices;
     for (uint32_t i = 0; i < REACTOR_MAX; i++)
         list_init(&s->fired[i].fired);
@@ -210,7 +212,7 @@ void shard_set_life(struct shard *s, const struct sl_uuid *life)
 
 int shard_first_checkpoint(struct shard *s, const struct sl_uuid *life, struct sbuf *out)
 {
-    return background_checkpoint_image(s, life, 1, out, false);
+    return background_first_image(s, life, out);
 }
 
 int shard_stop_error(const struct shard *s)

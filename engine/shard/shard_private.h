@@ -28,7 +28,7 @@ struct part {
     struct list_node journal_node;
     struct list_node slice_node; // on shard->slicing while its head is validated in slices
     bool slicing;               // on shard->slicing, or the one that shard->slice works on
-    struct validate_result *checked; // of the held head, once its sliced walk is over
+    struct validate_result *checked; // of the held head, once its walk is over
 };
 
 // One append on its way to the disk: the log's end once group `sequence` is durable.
@@ -42,6 +42,7 @@ struct inflight {
 // The one record walk that goes on over several turns. Others of its kind queue on shard->slicing.
 struct slice {
     struct part *part; // NULL: free
+    bool walking;      // the validator was begun
     struct validator v;
     struct validate_rules rules;
     struct validate_result out;
@@ -80,6 +81,7 @@ struct shard {
     struct shard_config cfg;
     struct store *store;
     struct log_env env;
+    uint64_t max_batch; // bytes of a batch that can be appended at all
     struct journal *journal;
     void (*ready)(void *arg, int err);
     void *ready_arg;
@@ -94,8 +96,11 @@ struct shard {
     struct fired_box fired[REACTOR_MAX];
     struct slice slice;
     struct decompress_ctx ctx;
-    struct timer background;
-    bool writing_back, checkpointing, stopping;
+    struct timer background, expiry;
+    uint32_t writing_back;   // workers
+    uint32_t writeback_left; // logs that this run may still look at
+    bool checkpointing, stopping;
+    struct fiber_mutex manage; // one creation or deletion at a time
     uint64_t checkpoint_wanted; // generation
     uint32_t fibers;            // background fibers alive
     int stop_error;
@@ -116,6 +121,7 @@ void append_part_done(struct shard_append_part *ap, int16_t error);
 void append_on_durable(void *ctx, uint64_t sequence);
 void append_on_room(void *ctx);
 void append_run_slices(struct ready *w);
+void append_forget(struct shard *s); // the journal failed: nothing in flight becomes durable
 // fetch.c
 void fetch_handle(struct shard *s, uint32_t from, struct shard_fetch *f);
 void fetch_release(struct shard *s, struct shard_pins *pins);
@@ -141,7 +147,7 @@ void background_start(struct shard *s); // arms write-back: something was append
 void background_on_failed(void *ctx, int err);
 void background_on_full(void *ctx, uint64_t generation);
 void background_stop(struct service *svc);
-int background_checkpoint_image(struct shard *s, const struct sl_uuid *life, uint64_t first_generation,
-                                struct sbuf *out, bool yield);
+void background_fail(struct shard *s, const char *what, int err); // the directory goes offline
+int background_first_image(struct shard *s, const struct sl_uuid *life, struct sbuf *out);
 
 #endif

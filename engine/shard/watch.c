@@ -46,6 +46,16 @@ void watch_drop(struct shard *s, uint32_t from, uint64_t key)
         watch_free(s, w);
 }
 
+// What arrived while other parts were read from disk was not counted by anyone.
+static bool watch_missed(const struct part *p, const struct shard_fetch_part *fp)
+{
+    struct log_ends e;
+    if (!p)
+        return true;
+    log_get_ends(p->log, &e);
+    return e.high_watermark > fp->high_watermark || e.last_stable > fp->last_stable || e.leader_epoch != fp->leader_epoch;
+}
+
 // Over the limit the key fires at once: the client polls, which is slower and never wrong.
 void watch_register(struct shard *s, uint32_t from, const struct shard_fetch *f)
 {
@@ -56,9 +66,11 @@ void watch_register(struct shard *s, uint32_t from, const struct shard_fetch *f)
     w->id = (struct watch_key){.key = f->watch_key, .from = from};
     w->need = (int64_t)f->watch_bytes - (int64_t)f->total;
     list_init(&w->fired_node);
+    bool missed = false;
     for (uint32_t i = 0; i < f->n; i++) {
         struct part *p = shard_find(s, &f->parts[i].topic_id, f->parts[i].partition);
-        if (!p || f->parts[i].error)
+        missed |= watch_missed(p, &f->parts[i]);
+        if (!p)
             continue;
         struct watch_node *n = &w->nodes[w->n++];
         n->w = w;
@@ -67,7 +79,7 @@ void watch_register(struct shard *s, uint32_t from, const struct shard_fetch *f)
     }
     HASH_ADD(hh, s->watches, id, sizeof(w->id), w);
     s->watches_n++;
-    if (s->watches_n > s->cfg.max_watches)
+    if (missed || s->watches_n > s->cfg.max_watches)
         watch_fire(s, w);
 }
 
