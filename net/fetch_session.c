@@ -229,7 +229,8 @@ int16_t fetch_session_begin(struct fetch_sessions *fs, struct fetch_begin *b)
         return KERR_INVALID_FETCH_SESSION_EPOCH;
     if (s->by_id != b->by_id)
         return KERR_FETCH_SESSION_TOPIC_ID_ERROR;
-    if (!session_update(s, b)) { // over its limit: the client begins anew
+    s->epoch = next_epoch(s->epoch); // from here on, a request that still holds the session must not touch its partitions
+    if (!session_update(s, b)) {     // over its limit: the client begins anew
         session_remove(fs, s);
         return KERR_FETCH_SESSION_ID_NOT_FOUND;
     }
@@ -239,7 +240,6 @@ int16_t fetch_session_begin(struct fetch_sessions *fs, struct fetch_begin *b)
         return KERR_NONE;
     }
     session_touch(fs, s, b->now_ms);
-    s->epoch = next_epoch(s->epoch);
     s->refs++;
     b->kind = FETCH_INCREMENTAL;
     b->session = s;

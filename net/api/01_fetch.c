@@ -23,7 +23,7 @@
 enum {
     MIN_BYTES_MAX = 2 << 20,
     SHARD_SHARE_MIN = 1 << 20, // what each shard may return at least, within max_bytes
-    CREDITS_SPARE = 32,        // a credit is kept only while so many others are free
+    CREDITS_SPARE = 16,        // a credit is kept only while so many others are free
 };
 
 // ---- pins and credits --------------------------------------------------------------------------------------------------
@@ -84,10 +84,12 @@ static void group_settle(struct fetch_state *st, struct fetch_group *g, bool unw
 
 static bool credit_spare(struct net *n, uint32_t to)
 {
-    if (!reactor_credit_take(n->r, to, CREDITS_SPARE))
-        return false;
-    reactor_credit_give(n->r, to, CREDITS_SPARE);
-    return true;
+    uint32_t k = 0;
+    while (k < CREDITS_SPARE && reactor_credit_take(n->r, to, 1)) // there may be fewer in all
+        k++;
+    if (k)
+        reactor_credit_give(n->r, to, k);
+    return k == CREDITS_SPARE;
 }
 
 static void release_answer(struct req *r)

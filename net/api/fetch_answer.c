@@ -8,7 +8,7 @@ typedef struct kp_fetch_request_fetch_partition in_part;
 typedef struct kp_fetch_response_fetchable_topic_response out_topic;
 typedef struct kp_fetch_response_partition_data out_part;
 
-enum { IDS_SINCE = 13 };
+enum { LEADERS_SINCE = 12, IDS_SINCE = 13, ENDPOINTS_SINCE = 16 };
 
 static bool by_id(const struct fetch_state *st)
 {
@@ -225,8 +225,10 @@ static void part_news(const struct fetch_part *p, struct fetch_news *n)
     n->log_start = p->in->log_start;
 }
 
-static void part_leader(const struct fetch_part *p, const struct fetch_news *n, out_part *o)
+static void part_leader(const struct fetch_state *st, const struct fetch_part *p, const struct fetch_news *n, out_part *o)
 {
+    if (st->r->version < LEADERS_SINCE)
+        return;
     if (n->error != KERR_NOT_LEADER_OR_FOLLOWER && n->error != KERR_FENCED_LEADER_EPOCH)
         return;
     o->current_leader.leader_id = p->leader;
@@ -244,7 +246,7 @@ static void part_fill(struct fetch_state *st, const struct fetch_part *p, const 
     o->aborted_transactions = NULL;
     o->aborted_transactions_n = st->read_committed ? 0 : -1;
     o->records = (struct kp_records){.p = (const uint8_t *)"", .n = 0};
-    part_leader(p, n, o);
+    part_leader(st, p, n, o);
     if (n->diverging) {
         o->diverging_epoch.epoch = p->in->diverging_epoch;
         o->diverging_epoch.end_offset = p->in->diverging_end;
@@ -341,7 +343,7 @@ void fetch_answer(struct fetch_state *st)
         memset(told, true, st->parts_n);
         out.session_id = answer_session(st, news, told);
         fill_topics(st, news, told, &out);
-        if (r->version >= 16)
+        if (r->version >= ENDPOINTS_SINCE)
             fill_endpoints(st, &out);
     }
     REQ_RESPOND(r, &out, fetch_response); // encoded: the session's strings are not needed any more
