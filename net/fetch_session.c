@@ -104,7 +104,8 @@ void fetch_session_unref(struct fetch_session *s)
     if (--s->refs)
         return;
     HASH_CLEAR(hh, s->index);
-    list_foreach_safe(node, &s->parts) {
+    list_foreach_safe(node, &s->parts)
+    {
         free(list_entry(node, struct fetch_session_part, node));
     }
     free(s);
@@ -168,7 +169,8 @@ static bool make_room(struct fetch_sessions *fs, bool privileged, uint32_t parts
     struct fetch_session *least = list_entry(first, struct fetch_session, lru);
     if (now_ms - least->used_ms <= FETCH_SESSION_EVICT_MS) {
         least = NULL;
-        list_foreach(n, &fs->lru) {
+        list_foreach(n, &fs->lru)
+        {
             struct fetch_session *s = list_entry(n, struct fetch_session, lru);
             if (may_go(s, privileged, now_ms) && (!least || worth_less(s, least)))
                 least = s;
@@ -229,8 +231,9 @@ int16_t fetch_session_begin(struct fetch_sessions *fs, struct fetch_begin *b)
         return KERR_INVALID_FETCH_SESSION_EPOCH;
     if (s->by_id != b->by_id)
         return KERR_FETCH_SESSION_TOPIC_ID_ERROR;
-    s->epoch = next_epoch(s->epoch); // from here on, a request that still holds the session must not touch its partitions
-    if (!session_update(s, b)) {     // over its limit: the client begins anew
+    s->epoch = next_epoch(
+        s->epoch); // from here on, a request that still holds the session must not touch its partitions
+    if (!session_update(s, b)) { // over its limit: the client begins anew
         session_remove(fs, s);
         return KERR_FETCH_SESSION_ID_NOT_FOUND;
     }
@@ -252,8 +255,9 @@ static bool failed(const struct fetch_news *n)
     return n->error != KERR_NONE || n->diverging;
 }
 
-int32_t fetch_session_add(struct fetch_sessions *fs, bool by_id, bool privileged, const struct fetch_want *wants,
-                          const struct fetch_news *news, uint32_t n, uint64_t now_ms)
+int32_t fetch_session_add(struct fetch_sessions *fs, bool by_id, bool privileged,
+                          const struct fetch_want *wants, const struct fetch_news *news, uint32_t n,
+                          uint64_t now_ms)
 {
     if (n > FETCH_SESSION_PARTS_MAX || !make_room(fs, privileged, n, now_ms))
         return FETCH_SESSION_NONE;

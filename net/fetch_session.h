@@ -14,11 +14,12 @@
 #include "proto/codec.h"
 
 enum {
-    FETCH_SESSION_NONE = 0,       // session id: none
-    FETCH_EPOCH_INITIAL = 0,      // a full request that wants a session
-    FETCH_EPOCH_FINAL = -1,       // a full request that wants none
+    FETCH_SESSION_NONE = 0,  // session id: none
+    FETCH_EPOCH_INITIAL = 0, // a full request that wants a session
+    FETCH_EPOCH_FINAL = -1,  // a full request that wants none
     FETCH_SESSION_PARTS_MAX = 1 << 20,
-    FETCH_SESSION_EVICT_MS = 120000, // idle for so long: may go for a newcomer; a larger one may after so long a life
+    FETCH_SESSION_EVICT_MS =
+        120000, // idle for so long: may go for a newcomer; a larger one may after so long a life
 };
 
 // One partition as a fetch asks for it. `name` is given in sessions by name (Fetch up to 12), `id` in sessions by id.
@@ -41,14 +42,14 @@ struct fetch_news {
 struct fetch_session_part {
     struct list_node node; // in the session's order
     UT_hash_handle hh;
-    struct fetch_want want; // its name points behind this structure
+    struct fetch_want want;            // its name points behind this structure
     int64_t high_watermark, log_start; // as last answered; -1: to be answered again
 };
 struct fetch_session {
     int32_t id, epoch; // epoch: that the next request must carry
     bool by_id;
-    bool privileged;   // a follower's
-    uint32_t refs;     // the cache's and those of requests under way
+    bool privileged; // a follower's
+    uint32_t refs;   // the cache's and those of requests under way
     uint32_t n;
     struct list_node parts;
     struct fetch_session_part *index;
@@ -89,8 +90,9 @@ int16_t fetch_session_begin(struct fetch_sessions *fs, struct fetch_begin *b);
 void fetch_session_unref(struct fetch_session *s);
 
 // Full answers: makes a session of what was asked and answered. Its id, or FETCH_SESSION_NONE when there is no room.
-int32_t fetch_session_add(struct fetch_sessions *fs, bool by_id, bool privileged, const struct fetch_want *wants,
-                          const struct fetch_news *news, uint32_t n, uint64_t now_ms);
+int32_t fetch_session_add(struct fetch_sessions *fs, bool by_id, bool privileged,
+                          const struct fetch_want *wants, const struct fetch_news *news, uint32_t n,
+                          uint64_t now_ms);
 // Incremental answers: true if the partition belongs into the answer; remembers what was told, and moves a partition that
 // had records to the end, so that the others come first the next time.
 bool fetch_session_tell(struct fetch_session *s, struct fetch_session_part *p, const struct fetch_news *news);

@@ -17,7 +17,7 @@ struct state {
     struct kp_list_offsets_response out;
     struct shard_offsets *asks; // per shard
     out_part ***outs;           // per shard, per part: where its answer goes
-    uint32_t *counts; // per shard: parts to ask for
+    uint32_t *counts;           // per shard: parts to ask for
     struct call *calls;
     uint32_t pending;
     struct api_set seen;
@@ -59,7 +59,8 @@ static void answered(struct call *c)
         finish(c->req);
 }
 
-static void add_part(struct req *r, struct state *st, const struct meta_topic *t, const in_part *in, out_part *o)
+static void add_part(struct req *r, struct state *st, const struct meta_topic *t, const in_part *in,
+                     out_part *o)
 {
     uint32_t shard = net_shard_of(r->net, &t->id, in->partition_index);
     struct shard_offsets *a = &st->asks[shard];
@@ -75,8 +76,8 @@ static void add_part(struct req *r, struct state *st, const struct meta_topic *t
 }
 
 // A partition that is named twice is refused in both places.
-static bool note_twice(struct state *st, const struct meta_topic *t, int32_t partition, uint32_t k, out_part *o,
-                       out_part **all)
+static bool note_twice(struct state *st, const struct meta_topic *t, int32_t partition, uint32_t k,
+                       out_part *o, out_part **all)
 {
     all[k] = o;
     st->keys[k] = (struct api_part_key){.id = t->id, .partition = partition};
@@ -153,4 +154,5 @@ static void start(struct req *r)
         finish(r);
 }
 
-const struct api_handler api_list_offsets = {.key = 2, .min = 1, .max = 11, .advertise_min = 1, .start = start};
+const struct api_handler api_list_offsets = {
+    .key = 2, .min = 1, .max = 11, .advertise_min = 1, .start = start};

@@ -93,7 +93,8 @@ static int16_t missing_error(struct req *r, const struct state *st, const in_top
     if (api_topic_name_error(r, w->name))
         return KERR_INVALID_TOPIC_EXCEPTION;
     int16_t e = create_error(st, w->name);
-    return e == KERR_INVALID_TOPIC_EXCEPTION || e == KERR_INVALID_REPLICATION_FACTOR || e == KERR_INVALID_PARTITIONS
+    return e == KERR_INVALID_TOPIC_EXCEPTION || e == KERR_INVALID_REPLICATION_FACTOR ||
+                   e == KERR_INVALID_PARTITIONS
                ? e
                : KERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
@@ -202,11 +203,13 @@ static bool may_create(const struct req *r, const struct state *st)
 // Topics to be created: named, missing, valid. The rest of a longer list is created when the client asks again.
 static void collect_missing(struct req *r, struct state *st)
 {
-    st->create.topics = req_alloc_array(r, SL_MIN(st->wanted_n, (uint32_t)AUTO_CREATE_MAX), sizeof(*st->create.topics));
+    st->create.topics =
+        req_alloc_array(r, SL_MIN(st->wanted_n, (uint32_t)AUTO_CREATE_MAX), sizeof(*st->create.topics));
     st->create.auto_create = true;
     for (uint32_t i = 0; i < st->wanted_n && st->create.n < AUTO_CREATE_MAX; i++) {
         const in_topic *w = st->wanted[i];
-        if (!sl_uuid_is_zero(&w->topic_id) || find(r, w) || api_is_internal(w->name) || api_topic_name_error(r, w->name))
+        if (!sl_uuid_is_zero(&w->topic_id) || find(r, w) || api_is_internal(w->name) ||
+            api_topic_name_error(r, w->name))
             continue;
         st->create.topics[st->create.n++] = (struct meta_create_topic){
             .name = w->name.p, .name_len = w->name.n, .partitions = -1, .replication_factor = -1};

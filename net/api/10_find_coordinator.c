@@ -43,13 +43,13 @@ static void answer_list(struct req *r, const struct kp_find_coordinator_request 
     out->coordinators = req_alloc_array(r, (size_t)m->coordinator_keys_n, sizeof(*out->coordinators));
     for (int32_t i = 0; i < m->coordinator_keys_n; i++) {
         int16_t error = find(r, m->key_type, m->coordinator_keys[i]);
-        out->coordinators[i] = (struct kp_find_coordinator_response_coordinator){.key = m->coordinator_keys[i],
-                                                                                .node_id = -1,
-                                                                                .host = KP_STR_LIT(""),
-                                                                                .port = -1,
-                                                                                .error_code = error,
-                                                                                .error_message =
-                                                                                    kp_str_of(kerr_text(error))};
+        out->coordinators[i] =
+            (struct kp_find_coordinator_response_coordinator){.key = m->coordinator_keys[i],
+                                                              .node_id = -1,
+                                                              .host = KP_STR_LIT(""),
+                                                              .port = -1,
+                                                              .error_code = error,
+                                                              .error_message = kp_str_of(kerr_text(error))};
     }
 }
 
@@ -72,4 +72,5 @@ static void start(struct req *r)
     REQ_RESPOND(r, &out, find_coordinator_response);
 }
 
-const struct api_handler api_find_coordinator = {.key = 10, .min = 0, .max = 6, .advertise_min = 0, .start = start};
+const struct api_handler api_find_coordinator = {
+    .key = 10, .min = 0, .max = 6, .advertise_min = 0, .start = start};

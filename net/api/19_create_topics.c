@@ -47,7 +47,8 @@ static void topic_ask(struct req *r, struct state *st, const in_topic *in)
     size_t n = (size_t)SL_MAX(in->configs_n, 0);
     struct meta_config_entry *cfg = req_alloc_array(r, n, sizeof(*cfg));
     for (size_t i = 0; i < n; i++)
-        cfg[i] = (struct meta_config_entry){api_cstr(r, in->configs[i].name), api_cstr(r, in->configs[i].value)};
+        cfg[i] =
+            (struct meta_config_entry){api_cstr(r, in->configs[i].name), api_cstr(r, in->configs[i].value)};
     c->name = api_cstr(r, in->name);
     c->name_len = in->name.n;
     c->partitions = in->num_partitions;
@@ -93,7 +94,8 @@ static void configs_fill(struct req *r, const struct meta_create_topic *c, out_t
     o->configs_n = 0;
     for (int k = 0; k < TOPIC_KEY_COUNT; k++) {
         struct cfg_view v;
-        topic_config_view(r->net->cfg.cfg, (enum topic_key)k, override_of(c, topic_key_name((enum topic_key)k)), &v);
+        topic_config_view(r->net->cfg.cfg, (enum topic_key)k,
+                          override_of(c, topic_key_name((enum topic_key)k)), &v);
         if (v.internal)
             continue;
         o->configs[o->configs_n++] = (out_config){.name = kp_str_of(v.name),
@@ -115,7 +117,8 @@ static void created(struct call *call)
         kp_create_topics_response_creatable_topic_result_init(o);
         o->name = st->asked[i]->name;
         o->error_code = c->error;
-        o->error_message = c->error ? kp_str_of(c->message[0] ? c->message : kerr_text(c->error)) : KP_STR_NULL;
+        o->error_message =
+            c->error ? kp_str_of(c->message[0] ? c->message : kerr_text(c->error)) : KP_STR_NULL;
         if (c->error)
             continue;
         o->topic_id = c->id;
@@ -166,4 +169,5 @@ static void start(struct req *r)
         REQ_RESPOND(r, &st->out, create_topics_response);
 }
 
-const struct api_handler api_create_topics = {.key = 19, .min = 2, .max = 7, .advertise_min = 2, .start = start};
+const struct api_handler api_create_topics = {
+    .key = 19, .min = 2, .max = 7, .advertise_min = 2, .start = start};

@@ -26,7 +26,8 @@ struct state {
     struct kp_delete_topics_response out;
 };
 
-static out_topic *add(struct state *st, struct kp_str name, const struct sl_uuid *id, int16_t error, const char *why)
+static out_topic *add(struct state *st, struct kp_str name, const struct sl_uuid *id, int16_t error,
+                      const char *why)
 {
     out_topic *o = &st->out.responses[st->out.responses_n++];
     kp_delete_topics_response_deletable_topic_result_init(o);
@@ -90,9 +91,11 @@ static void asked_count(struct req *r, struct state *st)
     for (uint32_t i = 0; i < st->asked_n; i++) { // a topic that is given by name and by id
         struct asked *a = &st->asked[i];
         const struct meta_topic *t = a->name.n >= 0 ? api_topic(r, a->name) : NULL;
-        if (!t || api_set_get(&ids, t->id.b, sizeof(t->id)) == UINT32_MAX || a->times == 0 || contradiction(a))
+        if (!t || api_set_get(&ids, t->id.b, sizeof(t->id)) == UINT32_MAX || a->times == 0 ||
+            contradiction(a))
             continue;
-        add(st, a->name, &t->id, KERR_INVALID_REQUEST, "The provided topic name maps to an ID that was already supplied.");
+        add(st, a->name, &t->id, KERR_INVALID_REQUEST,
+            "The provided topic name maps to an ID that was already supplied.");
         a->times = 0;
     }
 }
@@ -158,4 +161,5 @@ static void start(struct req *r)
         REQ_RESPOND(r, &st->out, delete_topics_response);
 }
 
-const struct api_handler api_delete_topics = {.key = 20, .min = 1, .max = 6, .advertise_min = 1, .start = start};
+const struct api_handler api_delete_topics = {
+    .key = 20, .min = 1, .max = 6, .advertise_min = 1, .start = start};

@@ -34,7 +34,8 @@ static void block_arrived(struct call *c)
 {
     struct net *n = c->net;
     struct state *asker = c->req->state, *st;
-    int16_t error = asker->ask.error ? KERR_COORDINATOR_LOAD_IN_PROGRESS : KERR_NONE; // as upstream: come again
+    int16_t error =
+        asker->ask.error ? KERR_COORDINATOR_LOAD_IN_PROGRESS : KERR_NONE; // as upstream: come again
     list_remove(&asker->node); // answered last: the others' answers do not need it, it holds the call
     n->pids.asking = false;
     if (!error) {
@@ -94,4 +95,5 @@ static void start(struct req *r)
     blocks_ask(n);
 }
 
-const struct api_handler api_init_producer_id = {.key = 22, .min = 0, .max = 5, .advertise_min = 0, .start = start};
+const struct api_handler api_init_producer_id = {
+    .key = 22, .min = 0, .max = 5, .advertise_min = 0, .start = start};

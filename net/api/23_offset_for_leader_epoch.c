@@ -74,10 +74,11 @@ static void ask_topic(struct req *r, struct state *st, int32_t ti)
             st->outs[s] = req_alloc_array(r, st->counts[s], sizeof(**st->outs));
         }
         st->outs[s][a->n] = o;
-        a->parts[a->n++] = (struct shard_epoch_part){.topic_id = t->id,
-                                                     .partition = o->partition,
-                                                     .current_leader_epoch = in->partitions[i].current_leader_epoch,
-                                                     .leader_epoch = in->partitions[i].leader_epoch};
+        a->parts[a->n++] =
+            (struct shard_epoch_part){.topic_id = t->id,
+                                      .partition = o->partition,
+                                      .current_leader_epoch = in->partitions[i].current_leader_epoch,
+                                      .leader_epoch = in->partitions[i].leader_epoch};
     }
 }
 

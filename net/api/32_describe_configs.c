@@ -93,7 +93,8 @@ static void describe_topic(struct req *r, const struct kp_describe_configs_reque
     out->configs = req_alloc_array(r, TOPIC_KEY_COUNT, sizeof(*out->configs));
     for (int k = 0; k < TOPIC_KEY_COUNT; k++) {
         struct cfg_view v;
-        topic_config_view(r->net->cfg.cfg, (enum topic_key)k, override_of(t, topic_key_name((enum topic_key)k)), &v);
+        topic_config_view(r->net->cfg.cfg, (enum topic_key)k,
+                          override_of(t, topic_key_name((enum topic_key)k)), &v);
         config_add(r, m, in, &v, out);
     }
 }
@@ -107,7 +108,8 @@ static int16_t check_broker(struct req *r, const in_resource *in, bool may_be_em
     errno = 0;
     long id = strtol(name, &end, 10);
     if (end == name || *end || errno || id < INT32_MIN || id > INT32_MAX)
-        return fail(out, KERR_INVALID_REQUEST, api_text(r, "Broker id must be an integer, but it is: %s", name));
+        return fail(out, KERR_INVALID_REQUEST,
+                    api_text(r, "Broker id must be an integer, but it is: %s", name));
     if (id != own)
         return fail(out, KERR_INVALID_REQUEST,
                     api_text(r, "Unexpected broker id, expected %d%s, but received %s", own,
@@ -130,7 +132,10 @@ static void describe_broker(struct req *r, const struct kp_describe_configs_requ
 
 static const char *log_level(void)
 {
-    return sl_log_enabled(SL_DEBUG) ? "DEBUG" : sl_log_enabled(SL_INFO) ? "INFO" : sl_log_enabled(SL_WARN) ? "WARN" : "ERROR";
+    return sl_log_enabled(SL_DEBUG)  ? "DEBUG"
+           : sl_log_enabled(SL_INFO) ? "INFO"
+           : sl_log_enabled(SL_WARN) ? "WARN"
+                                     : "ERROR";
 }
 
 static void describe_logger(struct req *r, const in_resource *in, out_resource *out)
@@ -181,7 +186,8 @@ static bool known_kinds(const struct kp_describe_configs_request *m)
 {
     for (int32_t i = 0; i < m->resources_n; i++) {
         int8_t t = m->resources[i].resource_type;
-        if (t != RES_TOPIC && t != RES_BROKER && t != RES_BROKER_LOGGER && t != RES_CLIENT_METRICS && t != RES_GROUP)
+        if (t != RES_TOPIC && t != RES_BROKER && t != RES_BROKER_LOGGER && t != RES_CLIENT_METRICS &&
+            t != RES_GROUP)
             return false;
     }
     return true;
@@ -229,4 +235,5 @@ static void start(struct req *r)
     REQ_RESPOND(r, &out, describe_configs_response);
 }
 
-const struct api_handler api_describe_configs = {.key = 32, .min = 1, .max = 4, .advertise_min = 1, .start = start};
+const struct api_handler api_describe_configs = {
+    .key = 32, .min = 1, .max = 4, .advertise_min = 1, .start = start};

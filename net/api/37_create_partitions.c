@@ -18,8 +18,9 @@ struct state {
 
 static void add(struct state *st, struct kp_str name, int16_t error, const char *why)
 {
-    st->out.results[st->out.results_n++] = (struct kp_create_partitions_response_create_partitions_topic_result){
-        .name = name, .error_code = error, .error_message = kp_str_of(why)};
+    st->out.results[st->out.results_n++] =
+        (struct kp_create_partitions_response_create_partitions_topic_result){
+            .name = name, .error_code = error, .error_message = kp_str_of(why)};
 }
 
 static void grown(struct call *c)
@@ -29,7 +30,9 @@ static void grown(struct call *c)
     for (uint32_t i = 0; i < st->grow.n; i++) {
         const struct meta_grow_topic *t = &st->grow.topics[i];
         add(st, (struct kp_str){t->name, t->name_len}, t->error,
-            !t->error ? NULL : t->message[0] ? t->message : kerr_text(t->error));
+            !t->error       ? NULL
+            : t->message[0] ? t->message
+                            : kerr_text(t->error));
     }
     REQ_RESPOND(r, &st->out, create_partitions_response);
 }
@@ -85,4 +88,5 @@ static void start(struct req *r)
         REQ_RESPOND(r, &st->out, create_partitions_response);
 }
 
-const struct api_handler api_create_partitions = {.key = 37, .min = 0, .max = 3, .advertise_min = 0, .start = start};
+const struct api_handler api_create_partitions = {
+    .key = 37, .min = 0, .max = 3, .advertise_min = 0, .start = start};

@@ -36,7 +36,8 @@ static int16_t check_endpoint(struct req *r, int8_t type, struct kp_str *why)
         *why = api_text(r, "Unsupported endpoint type %d", type);
         return KERR_UNSUPPORTED_ENDPOINT_TYPE;
     }
-    *why = KP_STR_LIT("The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER");
+    *why = KP_STR_LIT(
+        "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER");
     return KERR_MISMATCHED_ENDPOINT_TYPE;
 }
 
@@ -64,4 +65,5 @@ static void start(struct req *r)
     REQ_RESPOND(r, &out, describe_cluster_response);
 }
 
-const struct api_handler api_describe_cluster = {.key = 60, .min = 0, .max = 2, .advertise_min = 0, .start = start};
+const struct api_handler api_describe_cluster = {
+    .key = 60, .min = 0, .max = 2, .advertise_min = 0, .start = start};

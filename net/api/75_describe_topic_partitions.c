@@ -119,7 +119,8 @@ static void page_fill(struct page *p)
         o->name = name;
         o->is_internal = api_is_internal(name);
         o->topic_authorized_operations = API_TOPIC_OPS;
-        o->error_code = api_topic_name_error(p->r, name) ? KERR_INVALID_TOPIC_EXCEPTION : KERR_UNKNOWN_TOPIC_OR_PARTITION;
+        o->error_code =
+            api_topic_name_error(p->r, name) ? KERR_INVALID_TOPIC_EXCEPTION : KERR_UNKNOWN_TOPIC_OR_PARTITION;
     }
 }
 
@@ -139,7 +140,8 @@ static void refuse(struct page *p)
     p->out.topics_n = SL_MAX(p->m->topics_n, 0);
     p->out.topics = req_alloc_array(p->r, (size_t)p->out.topics_n, sizeof(*p->out.topics));
     for (int32_t i = 0; i < p->out.topics_n; i++) {
-        kp_describe_topic_partitions_response_describe_topic_partitions_response_topic_init(&p->out.topics[i]);
+        kp_describe_topic_partitions_response_describe_topic_partitions_response_topic_init(
+            &p->out.topics[i]);
         p->out.topics[i].name = p->m->topics[i].name;
         p->out.topics[i].error_code = KERR_INVALID_REQUEST;
     }

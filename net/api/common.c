@@ -62,8 +62,9 @@ const char *api_topic_name_error(struct req *r, struct kp_str name)
     if ((n == 1 && name.p[0] == '.') || (n == 2 && !memcmp(name.p, "..", 2)))
         return api_text(r, "Topic name is invalid: '%.*s' is not allowed", n, name.p).p;
     if (n > TOPIC_NAME_MAX)
-        return api_text(r, "Topic name is invalid: the length of '%.*s' is longer than the max allowed length %d", n,
-                        name.p, TOPIC_NAME_MAX)
+        return api_text(
+                   r, "Topic name is invalid: the length of '%.*s' is longer than the max allowed length %d",
+                   n, name.p, TOPIC_NAME_MAX)
             .p;
     for (int i = 0; i < n; i++)
         if (!name_char(name.p[i]))
@@ -92,7 +93,8 @@ int16_t api_check_leader(const struct req *r, const struct meta_topic *t, int32_
 {
     if (!t || partition < 0 || (uint32_t)partition >= t->partitions_n)
         return KERR_UNKNOWN_TOPIC_OR_PARTITION;
-    return t->partitions[partition].leader == net_image(r->net)->node_id ? KERR_NONE : KERR_NOT_LEADER_OR_FOLLOWER;
+    return t->partitions[partition].leader == net_image(r->net)->node_id ? KERR_NONE
+                                                                         : KERR_NOT_LEADER_OR_FOLLOWER;
 }
 
 const struct meta_broker *api_live_broker(const struct req *r, int32_t id, const struct meta_endpoint **ep)

@@ -28,7 +28,8 @@ __attribute__((format(printf, 2, 3))) struct kp_str api_text(struct req *r, cons
 const char *api_topic_name_error(struct req *r, struct kp_str name);
 static inline bool api_is_internal(struct kp_str name)
 {
-    return kp_str_eq(name, KP_STR_LIT("__consumer_offsets")) || kp_str_eq(name, KP_STR_LIT("__transaction_state")) ||
+    return kp_str_eq(name, KP_STR_LIT("__consumer_offsets")) ||
+           kp_str_eq(name, KP_STR_LIT("__transaction_state")) ||
            kp_str_eq(name, KP_STR_LIT("__share_group_state"));
 }
 

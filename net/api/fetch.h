@@ -9,8 +9,8 @@
 
 // A partition, in request or session order.
 struct fetch_part {
-    struct fetch_want want; // want.id: of the topic as it is now, also when it was named
-    int16_t error;          // before any shard is asked
+    struct fetch_want want;       // want.id: of the topic as it is now, also when it was named
+    int16_t error;                // before any shard is asked
     int32_t leader, leader_epoch; // the image's, for KIP-951; -1: unknown
     uint32_t shard;
     struct shard_fetch_part *in;      // question and answer; NULL with an error

@@ -36,7 +36,8 @@ static void want_fill(struct fetch_want *w, const in_topic *t, const in_part *p)
 }
 
 // A partition that is named twice counts once, in the first place and with the last words, as upstream's map has it.
-static const void *want_key(struct req *r, const struct fetch_state *st, const struct fetch_want *w, size_t *n)
+static const void *want_key(struct req *r, const struct fetch_state *st, const struct fetch_want *w,
+                            size_t *n)
 {
     if (by_id(st)) {
         struct api_part_key *k = req_alloc(r, sizeof(*k));
@@ -53,7 +54,8 @@ static const void *want_key(struct req *r, const struct fetch_state *st, const s
     return k;
 }
 
-static struct fetch_want *wants_make(struct fetch_state *st, const struct kp_fetch_request *m, uint32_t *count)
+static struct fetch_want *wants_make(struct fetch_state *st, const struct kp_fetch_request *m,
+                                     uint32_t *count)
 {
     struct req *r = st->r;
     uint32_t max = count_wants(m), n = 0;
@@ -78,7 +80,8 @@ static struct fetch_want *wants_make(struct fetch_state *st, const struct kp_fet
     return wants;
 }
 
-static struct fetch_want *forgotten_make(struct fetch_state *st, const struct kp_fetch_request *m, uint32_t *count)
+static struct fetch_want *forgotten_make(struct fetch_state *st, const struct kp_fetch_request *m,
+                                         uint32_t *count)
 {
     uint32_t n = 0, k = 0;
     for (int32_t t = 0; t < m->forgotten_topics_data_n; t++)
@@ -123,7 +126,8 @@ static void parts_from_session(struct fetch_state *st)
 {
     struct fetch_session *s = st->begin.session;
     st->parts = req_alloc_array(st->r, s->n, sizeof(*st->parts));
-    list_foreach(node, &s->parts) {
+    list_foreach(node, &s->parts)
+    {
         struct fetch_session_part *known = list_entry(node, struct fetch_session_part, node);
         struct fetch_part *p = &st->parts[st->parts_n++];
         p->want = known->want;
@@ -145,7 +149,8 @@ static struct fetch_sessions *sessions(struct net *n)
     if (!n->sessions) {
         uint32_t slots = (uint32_t)cfg_int(n->cfg.cfg, CFG_MAX_INCREMENTAL_FETCH_SESSION_CACHE_SLOTS);
         uint32_t nets = SL_MAX(n->cfg.placement->nets, 1u);
-        struct fetch_sessions_config cfg = {.slots = (slots + nets - 1) / nets, .random = random_id, .arg = n};
+        struct fetch_sessions_config cfg = {
+            .slots = (slots + nets - 1) / nets, .random = random_id, .arg = n};
         n->sessions = fetch_sessions_create(&cfg);
     }
     return n->sessions;
@@ -225,17 +230,20 @@ static void part_news(const struct fetch_part *p, struct fetch_news *n)
     n->log_start = p->in->log_start;
 }
 
-static void part_leader(const struct fetch_state *st, const struct fetch_part *p, const struct fetch_news *n, out_part *o)
+static void part_leader(const struct fetch_state *st, const struct fetch_part *p, const struct fetch_news *n,
+                        out_part *o)
 {
     if (st->r->version < LEADERS_SINCE)
         return;
     if (n->error != KERR_NOT_LEADER_OR_FOLLOWER && n->error != KERR_FENCED_LEADER_EPOCH)
         return;
     o->current_leader.leader_id = p->leader;
-    o->current_leader.leader_epoch = p->in && p->in->leader_epoch >= 0 ? p->in->leader_epoch : p->leader_epoch;
+    o->current_leader.leader_epoch =
+        p->in && p->in->leader_epoch >= 0 ? p->in->leader_epoch : p->leader_epoch;
 }
 
-static void part_fill(struct fetch_state *st, const struct fetch_part *p, const struct fetch_news *n, out_part *o)
+static void part_fill(struct fetch_state *st, const struct fetch_part *p, const struct fetch_news *n,
+                      out_part *o)
 {
     kp_fetch_response_partition_data_init(o);
     o->partition_index = p->want.partition;
@@ -305,7 +313,8 @@ static void fill_endpoints(struct fetch_state *st, struct kp_fetch_response *out
             if (!b || k < out->node_endpoints_n)
                 continue;
             if (!out->node_endpoints)
-                out->node_endpoints = req_alloc_array(r, net_image(r->net)->brokers_n, sizeof(*out->node_endpoints));
+                out->node_endpoints =
+                    req_alloc_array(r, net_image(r->net)->brokers_n, sizeof(*out->node_endpoints));
             out->node_endpoints[out->node_endpoints_n++] = (struct kp_fetch_response_node_endpoint){
                 .node_id = id, .host = kp_str_of(ep->host), .port = ep->port, .rack = kp_str_of(b->rack)};
         }
@@ -317,7 +326,8 @@ static int32_t answer_session(struct fetch_state *st, const struct fetch_news *n
 {
     struct fetch_begin *b = &st->begin;
     if (b->kind == FETCH_FULL)
-        return fetch_session_add(sessions(st->r->net), b->by_id, st->follower, b->wants, news, b->wants_n, now_ms(st));
+        return fetch_session_add(sessions(st->r->net), b->by_id, st->follower, b->wants, news, b->wants_n,
+                                 now_ms(st));
     if (b->kind == FETCH_SESSIONLESS)
         return FETCH_SESSION_NONE;
     for (uint32_t i = 0; i < st->parts_n; i++)

@@ -128,7 +128,7 @@ static int rig_by_name(const void *a, const void *b)
 }
 
 // Adds a topic to the image and its partitions to the shards. `name` is static.
-static struct meta_topic *rig_topic(struct rig *t, const char *name, uint32_t parts)
+static inline struct meta_topic *rig_topic(struct rig *t, const char *name, uint32_t parts)
 {
     uint32_t k = t->img.topics_n;
     SL_ASSERT(k < RIG_TOPICS && parts <= RIG_PARTS);
@@ -139,9 +139,14 @@ static struct meta_topic *rig_topic(struct rig *t, const char *name, uint32_t pa
                               .partitions = t->mparts[k],
                               .partitions_n = parts};
     for (uint32_t i = 0; i < parts; i++) {
-        t->mparts[k][i] = (struct meta_partition){
-            .leader = RIG_NODE, .leader_epoch = 3, .replicas = rig_replicas, .isr = rig_replicas, .replicas_n = 1, .isr_n = 1};
-        t->parts[t->parts_n++] = (struct rig_part){.t = mt, .partition = (int32_t)i, .batch_bytes = 100, .epoch = 3};
+        t->mparts[k][i] = (struct meta_partition){.leader = RIG_NODE,
+                                                  .leader_epoch = 3,
+                                                  .replicas = rig_replicas,
+                                                  .isr = rig_replicas,
+                                                  .replicas_n = 1,
+                                                  .isr_n = 1};
+        t->parts[t->parts_n++] =
+            (struct rig_part){.t = mt, .partition = (int32_t)i, .batch_bytes = 100, .epoch = 3};
     }
     t->sorted[k] = mt;
     t->img.topics_n++;
@@ -179,18 +184,14 @@ static int rig_io_poll(struct io *io, uint64_t wait_ns)
     return 0;
 }
 
-static void rig_io_bell(struct io *from, struct io *to)
-{
-}
+static void rig_io_bell(struct io *from, struct io *to) {}
 
 static uint64_t rig_io_counter(struct io *io, uint32_t which)
 {
     return 0;
 }
 
-static void rig_io_shutdown(struct io *io, io_sock s)
-{
-}
+static void rig_io_shutdown(struct io *io, io_sock s) {}
 
 static const struct io_vtable rig_vt = {.name = "rig",
                                         .now_ns = rig_io_now,
@@ -269,8 +270,8 @@ static void rig_fetch(struct rig_shard *s, struct shard_fetch *f)
         f->pins = NULL;
     }
     if (f->watch_key && !bad && f->total < f->watch_bytes)
-        *rig_watch_of(s, f->watch_key) =
-            (struct rig_watch){.key = f->watch_key, .need = f->watch_bytes - (int64_t)f->total, .alive = true};
+        *rig_watch_of(s, f->watch_key) = (struct rig_watch){
+            .key = f->watch_key, .need = f->watch_bytes - (int64_t)f->total, .alive = true};
 }
 
 static void rig_offsets(struct rig_shard *s, struct shard_offsets *q)
@@ -328,7 +329,7 @@ static void rig_shard_msg(struct service *svc, uint32_t from, const struct spsc_
 }
 
 // `n` records more in a partition: watches of its shard fire when they have enough.
-static void rig_append(struct rig *t, const struct meta_topic *mt, int32_t partition, int64_t n)
+static inline void rig_append(struct rig *t, const struct meta_topic *mt, int32_t partition, int64_t n)
 {
     struct rig_part *x = rig_part(t, &mt->id, partition);
     struct rig_shard *s = &t->shards[net_shard_of(&t->n, &mt->id, partition)];
@@ -377,7 +378,8 @@ static void rig_create(struct rig *t, struct meta_create *q)
         c->out_partitions = c->partitions < 0 ? 1 : c->partitions;
         c->out_replication = 1;
         for (uint32_t k = 0; k < SL_ARRAY_LEN(names) && !c->error && t->img.topics_n < RIG_TOPICS; k++)
-            if ((size_t)c->name_len == strlen(names[k]) && !memcmp(names[k], c->name, (size_t)c->name_len) && !q->validate_only)
+            if ((size_t)c->name_len == strlen(names[k]) && !memcmp(names[k], c->name, (size_t)c->name_len) &&
+                !q->validate_only)
                 c->id = rig_topic(t, names[k], 1)->id;
     }
 }
@@ -399,10 +401,12 @@ static void rig_meta_msg(struct service *svc, uint32_t from, const struct spsc_m
     } else if (m->op == META_DELETE_TOPICS) {
         struct meta_delete *q = ptr;
         for (uint32_t i = 0; i < q->n; i++) {
-            const struct meta_topic *mt = q->topics[i].name
-                                              ? meta_find_topic(&t->img, q->topics[i].name, (size_t)q->topics[i].name_len)
-                                              : meta_find_topic_id(&t->img, &q->topics[i].id);
-            q->topics[i].error = mt ? 0 : q->topics[i].name ? KERR_UNKNOWN_TOPIC_OR_PARTITION : KERR_UNKNOWN_TOPIC_ID;
+            const struct meta_topic *mt =
+                q->topics[i].name ? meta_find_topic(&t->img, q->topics[i].name, (size_t)q->topics[i].name_len)
+                                  : meta_find_topic_id(&t->img, &q->topics[i].id);
+            q->topics[i].error = mt                  ? 0
+                                 : q->topics[i].name ? KERR_UNKNOWN_TOPIC_OR_PARTITION
+                                                     : KERR_UNKNOWN_TOPIC_ID;
             if (mt) {
                 snprintf(q->topics[i].out_name, sizeof(q->topics[i].out_name), "%s", mt->name);
                 q->topics[i].out_id = mt->id;
@@ -418,9 +422,7 @@ static void rig_meta_msg(struct service *svc, uint32_t from, const struct spsc_m
 }
 
 // ---- set-up ----------------------------------------------------------------------------------------------------------------
-static void rig_conn_go(struct ready *w)
-{
-}
+static void rig_conn_go(struct ready *w) {}
 
 static void rig_conn(struct rig *t, struct conn *c)
 {
@@ -439,7 +441,8 @@ static void rig_conn(struct rig *t, struct conn *c)
 static void rig_image(struct rig *t)
 {
     t->endpoint = (struct meta_endpoint){.listener = "PLAINTEXT", .host = "127.0.0.1", .port = 9092};
-    t->broker = (struct meta_broker){.id = RIG_NODE, .rack = "r1", .endpoints = &t->endpoint, .endpoints_n = 1};
+    t->broker =
+        (struct meta_broker){.id = RIG_NODE, .rack = "r1", .endpoints = &t->endpoint, .endpoints_n = 1};
     t->img = (struct meta_image){.version = 1,
                                  .cluster_id = "rig-cluster",
                                  .node_id = RIG_NODE,
@@ -481,10 +484,11 @@ static struct rig *rig_new_with(uint32_t credits, const char *const *pairs)
     reactor_add_service(t->n.r, &t->n.svc);
     snprintf(t->listener.name, sizeof(t->listener.name), "PLAINTEXT");
     for (uint32_t i = 0; i < RIG_SHARDS; i++) {
-        t->shards[i] = (struct rig_shard){.svc = {.kind = SVC_SHARD, .name = "shard", .on_msg = rig_shard_msg},
-                                          .r = reactor_group_get(t->g, i),
-                                          .rig = t,
-                                          .index = i};
+        t->shards[i] =
+            (struct rig_shard){.svc = {.kind = SVC_SHARD, .name = "shard", .on_msg = rig_shard_msg},
+                               .r = reactor_group_get(t->g, i),
+                               .rig = t,
+                               .index = i};
         reactor_add_service(t->shards[i].r, &t->shards[i].svc);
     }
     t->meta = (struct service){.kind = SVC_META, .name = "meta", .on_msg = rig_meta_msg};
@@ -496,7 +500,7 @@ static struct rig *rig_new_with(uint32_t credits, const char *const *pairs)
     return t;
 }
 
-static struct rig *rig_new(void)
+static inline struct rig *rig_new(void)
 {
     return rig_new_with(1024, NULL);
 }
@@ -511,14 +515,14 @@ static void rig_turns(struct rig *t)
     }
 }
 
-static void rig_pass(struct rig *t, uint64_t ms)
+static inline void rig_pass(struct rig *t, uint64_t ms)
 {
     t->now += ms * 1000000;
     rig_turns(t);
 }
 
 // Drops answers that nobody took, and what they hold.
-static void rig_drop(struct rig *t, struct conn *c)
+static inline void rig_drop(struct rig *t, struct conn *c)
 {
     struct list_node *n;
     while ((n = list_pop_front(&c->out)))
@@ -527,7 +531,7 @@ static void rig_drop(struct rig *t, struct conn *c)
 }
 
 // Everything is home: nothing pinned or watched, no call under way, all credits free.
-static void rig_quiet(struct rig *t, uint32_t credits)
+static inline void rig_quiet(struct rig *t, uint32_t credits)
 {
     rig_turns(t);
     SL_ASSERT(rig_pins(t) == 0 && rig_watches(t) == 0 && !t->n.calls && !t->n.watches);
@@ -554,8 +558,8 @@ static void rig_free(struct rig *t)
 
 // ---- requests and answers ----------------------------------------------------------------------------------------------
 // Starts a request from its body's bytes, which are copied.
-static void rig_start(struct rig *t, struct conn *c, const struct api_handler *api, int16_t version, const void *body,
-                      size_t len)
+static void rig_start(struct rig *t, struct conn *c, const struct api_handler *api, int16_t version,
+                      const void *body, size_t len)
 {
     struct req *r = calloc(1, sizeof(*r));
     void *copy = malloc(len + 1);
@@ -581,8 +585,8 @@ static void rig_start(struct rig *t, struct conn *c, const struct api_handler *a
     rig_turns(t);
 }
 
-static void rig_send(struct rig *t, struct conn *c, const struct api_handler *api, int16_t version, const void *m,
-                     kp_size_fn size, kp_encode_fn encode)
+static inline void rig_send(struct rig *t, struct conn *c, const struct api_handler *api, int16_t version,
+                            const void *m, kp_size_fn size, kp_encode_fn encode)
 {
     int64_t n = size(m, version);
     SL_ASSERT(n >= 0);
@@ -592,17 +596,18 @@ static void rig_send(struct rig *t, struct conn *c, const struct api_handler *ap
     rig_start(t, c, api, version, buf, w.len);
     free(buf);
 }
-#define RIG_SEND(t, c, api, version, m, message)                                                                       \
-    rig_send((t), (c), (api), (version), (m), (kp_size_fn)kp_##message##_size, (kp_encode_fn)kp_##message##_encode)
+#define RIG_SEND(t, c, api, version, m, message)                                                             \
+    rig_send((t), (c), (api), (version), (m), (kp_size_fn)kp_##message##_size,                               \
+             (kp_encode_fn)kp_##message##_encode)
 
 // True if an answer waits on the connection.
-static bool rig_answered(const struct conn *c)
+static inline bool rig_answered(const struct conn *c)
 {
     return !list_empty(&c->out);
 }
 
 // Decodes the first answer into `m`; it stays on the connection (and what it pins) until rig_drop. False: there is none.
-static bool rig_peek(struct rig *t, struct conn *c, int16_t version, void *m, kp_decode_fn decode)
+static inline bool rig_peek(struct rig *t, struct conn *c, int16_t version, void *m, kp_decode_fn decode)
 {
     if (list_empty(&c->out))
         return false;
@@ -619,10 +624,11 @@ static bool rig_peek(struct rig *t, struct conn *c, int16_t version, void *m, kp
     SL_ASSERT(be32_load(all) == n - 4 && be32_load(all + 4) == 77);
     int64_t used = decode(m, all + head, n - head, version, &t->arena);
     if (used != (int64_t)(n - head))
-        sl_panic("the answer of api %d version %d does not decode: %lld of %zu", it->req->key, version, (long long)used,
-                 n - head);
+        sl_panic("the answer of api %d version %d does not decode: %lld of %zu", it->req->key, version,
+                 (long long)used, n - head);
     return true;
 }
-#define RIG_PEEK(t, c, version, m, message) rig_peek((t), (c), (version), (m), (kp_decode_fn)kp_##message##_decode)
+#define RIG_PEEK(t, c, version, m, message)                                                                  \
+    rig_peek((t), (c), (version), (m), (kp_decode_fn)kp_##message##_decode)
 
 #endif

@@ -506,7 +506,8 @@ static void test_session_used_twice(void **state)
     a.m.topics_n = 0;
     ask_send(t, &t->conns[1], &a, 13);
     assert_false(rig_answered(&t->conns[1]));
-    struct kp_fetch_request_forgotten_topic gone = {.topic_id = mt->id, .partitions = (int32_t[]){0}, .partitions_n = 1};
+    struct kp_fetch_request_forgotten_topic gone = {
+        .topic_id = mt->id, .partitions = (int32_t[]){0}, .partitions_n = 1};
     a.m.session_epoch = 2;
     a.m.forgotten_topics_data = &gone;
     a.m.forgotten_topics_data_n = 1;

@@ -135,7 +135,8 @@ static void test_updates(void **state)
 static void test_ids_and_names_are_apart(void **state)
 {
     struct fetch_sessions *fs = cache(4);
-    struct fetch_want w[2] = {{.id = sl_uuid_make(1, 1), .partition = 3}, {.id = sl_uuid_make(2, 1), .partition = 3}};
+    struct fetch_want w[2] = {{.id = sl_uuid_make(1, 1), .partition = 3},
+                              {.id = sl_uuid_make(2, 1), .partition = 3}};
     struct fetch_news news[2] = {told(1), told(1)};
     struct fetch_begin b = {.by_id = true, .forgotten = w, .forgotten_n = 1};
     int32_t id = fetch_session_add(fs, true, false, w, news, 2, 0);
