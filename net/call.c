@@ -17,7 +17,8 @@ static void call_retry(struct ready *w)
     call_go(SL_CONTAINER_OF(w, struct call, wait));
 }
 
-void call_send(struct call *c, struct req *r, uint32_t to, uint16_t op, void *ptr, void (*done)(struct call *c))
+void call_send(struct call *c, struct req *r, uint32_t to, uint16_t op, void *ptr,
+               void (*done)(struct call *c))
 {
     c->wait = (struct ready){.run = call_retry};
     list_init(&c->wait.node);

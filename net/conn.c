@@ -1,41 +1,74 @@
-// Connections: accepting, the two ways of receiving, starting requests in order, closing.
+// Connections: the two ways of receiving, starting requests in order, ending and closing.
 //
 // CONN_MULTI: multishot receive into provided buffers, copied into the assembly buffer: idle and small connections hold no
 // buffer of their own. CONN_DIRECT: single receives straight into the assembly buffer, for connections that send large
 // frames. A connection moves to DIRECT when a frame is larger than what provided buffers are good for, and back after a
-// row of small receives.
+// row of small frames or when it is idle. A direct receive is armed only when the multishot receive before it has had its
+// last completion and its bytes are in the assembly buffer, so bytes keep their order.
+//
+//   reading ──eof, bad frame──► eof ──all answered and sent──► closing ──last operation home──► freed
+//      └────────────── error, stop, idle ──────────────────────►┘
+//
+// Nothing is freed under a caller: conn_close and conn_end only mark, and `go` does the rest in this turn or the next.
+// Whatever may allow progress ends in conn_wake or conn_read_more: an answer, bytes sent, memory given back.
 #include "net/net_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIRECT_FROM = 32 << 10, DIRECT_ROOM = 64 << 10, SMALL_RECV = 8 << 10, SMALL_STREAK = 32, MULTI_MAX = 4 << 20 };
-
-static bool may_receive(const struct conn *c)
-{
-    return !c->closing && !c->eof && !c->receiving && !c->cancelling && c->requests_n < CONN_REQUESTS_MAX &&
-           !list_linked(&c->mem_wait);
-}
+enum { DIRECT_FROM = 32 << 10, DIRECT_ROOM = 64 << 10, SMALL_FRAMES = 16 };
 
 // ---- freeing -----------------------------------------------------------------------------------------------------------
 struct close_op {
     struct io_op op;
+    struct list_node node; // on net->closes
+    struct net *net;
 };
 
 static void closed(struct io_op *op, int32_t res)
 {
+    struct close_op *c = SL_CONTAINER_OF(op, struct close_op, op);
+    struct net *n = c->net;
     (void)res;
-    free(SL_CONTAINER_OF(op, struct close_op, op));
+    list_remove(&c->node);
+    free(c);
+    net_maybe_stopped(n);
 }
 
 void conn_discard(struct net *n, io_sock sock)
 {
-    struct close_op *op = calloc(1, sizeof(*op));
-    if (!op)
-        sl_panic("out of memory");
-    op->op.done = closed;
-    io_close_sock(reactor_io(n->r), &op->op, sock);
+    struct close_op *c = calloc(1, sizeof(*c));
+    if (!c)
+        sl_panic("out of memory to close a socket");
+    c->op.done = closed;
+    c->net = n;
+    list_push_back(&n->closes, &c->node);
+    io_close_sock(reactor_io(n->r), &c->op, sock);
+}
+
+void conn_discards_destroy(struct net *n)
+{
+    struct list_node *node;
+    while ((node = list_pop_front(&n->closes)))
+        free(list_entry(node, struct close_op, node));
+}
+
+static void conn_free(struct conn *c)
+{
+    struct net *n = c->net;
+    out_drop_all(c);
+    ready_cancel(n->r, &c->go);
+    frame_drop(c);
+    SL_ASSERT(c->held_n == 0 && c->frame_bytes == 0);
+    free(c->held);
+    list_remove(&c->mem_wait);
+    list_remove(&c->node);
+    if (c->flush_queued)
+        list_remove(&c->flush_node);
+    n->conns_n--;
+    reactor_count(n->r, METRIC_NET_CONNECTIONS, UINT64_MAX); // -1
+    free(c);
 }
 
 void conn_maybe_free(struct conn *c)
@@ -44,245 +77,313 @@ void conn_maybe_free(struct conn *c)
     if (!c->closing || c->ops || c->requests_n || c->receiving)
         return;
     conn_discard(n, c->sock);
-    out_drop_all(c);
-    ready_cancel(n->r, &c->go);
-    if (c->in)
-        frame_free(n, c->in, c->in_cap);
-    list_remove(&c->mem_wait);
-    list_remove(&c->node);
-    if (c->flush_queued)
-        list_remove(&c->flush_node);
-    n->conns_n--;
-    free(c);
+    conn_free(c);
     net_maybe_stopped(n);
 }
 
-static void held_return(struct conn *c)
+void conn_destroy(struct conn *c)
 {
-    while (c->held_n)
-        io_buf_return(reactor_io(c->net->r), c->held[--c->held_n].id);
+    struct list_node *n;
+    while ((n = list_pop_front(&c->backlog)) || (n = list_pop_front(&c->requests)))
+        req_destroy(list_entry(n, struct req, node));
+    while ((n = list_pop_front(&c->out)) || (n = list_pop_front(&c->leaving))) {
+        struct out_item *it = list_entry(n, struct out_item, node);
+        it->refs = 0;
+        req_destroy(it->req);
+        it->req = NULL;
+        out_item_free(it);
+    }
+    c->held_n = 0;
+    conn_free(c);
+}
+
+static void held_pop(struct conn *c)
+{
+    io_buf_return(reactor_io(c->net->r), c->held[c->held_at++].id);
+    if (c->held_at == c->held_n)
+        c->held_at = c->held_n = 0;
 }
 
 // Requests that never started are not answered.
-static void drop_unstarted(struct conn *c)
+static void drop_backlog(struct conn *c)
 {
-    list_foreach_safe(n, &c->requests) {
-        struct req *r = list_entry(n, struct req, node);
-        if (r->started)
-            continue;
-        list_remove(n);
+    struct list_node *n;
+    while ((n = list_pop_front(&c->backlog))) {
         c->requests_n--;
-        req_free(r);
+        req_free(list_entry(n, struct req, node));
     }
+}
+
+// What was received and is not a request yet is forgotten.
+static void drop_input(struct conn *c)
+{
+    while (c->held_n)
+        held_pop(c);
+    list_remove(&c->mem_wait);
+    if (!c->receiving || c->mode == CONN_MULTI)
+        frame_drop(c); // a direct receive still writes into it
+}
+
+static void cancel_receive(struct conn *c)
+{
+    if (!c->receiving || c->cancelling)
+        return;
+    c->cancelling = true;
+    io_cancel(reactor_io(c->net->r), &c->recv_op);
+}
+
+void conn_wake(struct conn *c)
+{
+    ready_push(c->net->r, &c->go);
+}
+
+bool conn_may_take(const struct conn *c)
+{
+    return !c->closing && !list_linked(&c->mem_wait) && c->requests_n + c->out_n < CONN_REQUESTS_MAX &&
+           (c->frame_bytes < c->net->frame_share || !c->requests_n);
 }
 
 void conn_close(struct conn *c, const char *why)
 {
     if (c->closing)
         return;
-    c->closing = true;
+    c->closing = c->eof = c->muted = true;
     if (why)
         SL_LOG_EVERY(1000, SL_INFO, "net", "connection %llu closed: %s", (unsigned long long)c->id, why);
     io_shutdown(reactor_io(c->net->r), c->sock);
-    if (c->receiving)
-        io_cancel(reactor_io(c->net->r), &c->recv_op);
-    list_remove(&c->mem_wait);
-    held_return(c);
-    c->ops++; // the caller still uses it
-    drop_unstarted(c);
+    cancel_receive(c);
+    drop_input(c);
+    drop_backlog(c);
     if (c->on_close)
         c->on_close(c);
-    c->ops--;
-    ready_push(c->net->r, &c->go); // freed from there, not under the caller
+    conn_wake(c);
+}
+
+void conn_end(struct conn *c, const char *why, bool mute)
+{
+    if (c->closing)
+        return;
+    if (!c->why)
+        c->why = why;
+    c->eof = true;
+    cancel_receive(c);
+    drop_input(c);
+    if (mute) {
+        c->muted = true;
+        drop_backlog(c);
+    }
+    conn_wake(c);
 }
 
 // ---- receiving ---------------------------------------------------------------------------------------------------------
+// The peer shut its side down, or the connection broke. What was asked before an orderly end is still
+// answered, a waiting request at once.
 static void recv_ended(struct conn *c, int32_t res)
 {
-    c->eof = true;
-    if (res == 0 && !c->closing && c->requests_n) {
-        return; // the peer shut its side down: what it asked is still answered, then the connection closes
-    }
-    conn_close(c, NULL);
-}
-
-static bool room_for(struct conn *c, uint32_t n)
-{
-    if (c->in_cap - c->in_len >= n)
-        return true;
-    return frame_reserve(c, c->in_len + n) == 0;
-}
-
-// Moves held provided buffers into the assembly buffer. False: memory is still short.
-static bool held_drain(struct conn *c)
-{
-    uint32_t k = 0;
-    for (; k < c->held_n && !c->closing; k++) {
-        if (!room_for(c, c->held[k].n))
-            break;
-        memcpy(c->in + c->in_len, c->held[k].p, c->held[k].n);
-        c->in_len += c->held[k].n;
-        io_buf_return(reactor_io(c->net->r), c->held[k].id);
-    }
-    c->held_n -= k;
-    memmove(c->held, c->held + k, c->held_n * sizeof(c->held[0]));
-    return c->held_n == 0;
-}
-
-// Bytes that find no memory stay in their provided buffer, which throttles the ring, until frames are freed.
-static void take_provided(struct conn *c, struct io_op *op, uint32_t n)
-{
-    if (c->held_n == CONN_HELD_MAX) {
-        io_buf_return(reactor_io(c->net->r), op->buf_id);
-        conn_close(c, "no memory for its frames (sluice.pool.bytes)");
+    if (res < 0) {
+        conn_close(c, NULL);
         return;
     }
-    c->held[c->held_n].p = op->buf;
-    c->held[c->held_n].id = op->buf_id;
-    c->held[c->held_n++].n = n;
-    if (held_drain(c))
-        frame_take_all(c);
+    c->eof = true;
+    if (c->on_close)
+        c->on_close(c);
+    conn_wake(c);
+}
+
+static bool may_receive(const struct conn *c)
+{
+    return !c->eof && !c->receiving && conn_may_take(c);
 }
 
 static bool wants_direct(const struct conn *c)
 {
-    return c->in_cap > DIRECT_FROM;
+    return frame_need(c) > DIRECT_FROM;
+}
+
+// Moves held provided buffers into the assembly buffer, and takes the frames. False: memory is short, or it
+// has ended.
+static bool held_drain(struct conn *c)
+{
+    while (c->held_n) {
+        const struct held_buf *h = &c->held[c->held_at];
+        uint32_t have = c->in_len - c->in_at, need = frame_need(c);
+        uint32_t want = have + h->n;
+        if (need > have)
+            want = SL_MAX(want, frame_want(c, need, have));
+        if (frame_reserve(c, want))
+            return false;
+        if (!have)
+            c->frame_since = reactor_now(c->net->r);
+        memcpy(c->in + c->in_len, h->p, h->n);
+        c->in_len += h->n;
+        held_pop(c);
+        if (!frame_take_all(c))
+            return false;
+    }
+    return true;
+}
+
+// Bytes that find no memory stay in their provided buffers, which throttles everyone's receives, until frames
+// are freed.
+static void held_push(struct conn *c, const struct io_op *op, uint32_t n)
+{
+    if (c->held_n == c->held_cap) {
+        uint32_t cap = c->held_cap ? c->held_cap * 2 : 4;
+        struct held_buf *h = realloc(c->held, cap * sizeof(*h));
+        if (!h)
+            sl_panic("out of memory for received bytes");
+        c->held = h;
+        c->held_cap = cap;
+    }
+    c->held[c->held_n++] = (struct held_buf){.p = op->buf, .id = op->buf_id, .n = n};
 }
 
 static void multi_done(struct io_op *op, int32_t res)
 {
     struct conn *c = SL_CONTAINER_OF(op, struct conn, recv_op);
     struct net *n = c->net;
-    bool more = op->flags & IO_OP_MORE, has = op->flags & IO_OP_BUFFER;
+    bool more = op->flags & IO_OP_MORE, has = op->flags & IO_OP_BUFFER, ours = c->cancelling;
     if (!more)
         c->receiving = c->cancelling = false;
-    if (has && res > 0 && !c->closing) {
+    if (has && res > 0 && !c->eof) {
         reactor_count(n->r, METRIC_NET_BYTES_IN, (uint64_t)res);
         c->last_active = reactor_now(n->r);
-        take_provided(c, op, (uint32_t)res);
+        held_push(c, op, (uint32_t)res);
     } else if (has) {
         io_buf_return(reactor_io(n->r), op->buf_id);
     }
-    if (!more && !c->closing && (res == 0 || (res < 0 && res != -ENOBUFS && res != -ECANCELED && res != -EINTR)))
+    bool ended = res == 0 || (res < 0 && res != -ENOBUFS && res != -EINTR && !(res == -ECANCELED && ours));
+    c->ops++;
+    if (!more && ended && !c->eof)
         recv_ended(c, res);
-    bool stop = wants_direct(c) || c->requests_n >= CONN_REQUESTS_MAX || list_linked(&c->mem_wait);
-    if (more && stop && !c->cancelling && !c->closing) {
-        c->cancelling = true;
-        io_cancel(reactor_io(n->r), &c->recv_op);
-    }
-    if (c->closing)
-        conn_maybe_free(c);
-    else
-        conn_read_more(c);
+    conn_read_more(c); // also after an orderly end: what came before it is served
+    if (more && !c->eof && (wants_direct(c) || !conn_may_take(c)))
+        cancel_receive(c);
+    c->ops--;
+    conn_maybe_free(c);
 }
 
 static void direct_done(struct io_op *op, int32_t res)
 {
     struct conn *c = SL_CONTAINER_OF(op, struct conn, recv_op);
+    bool ours = c->cancelling;
     c->receiving = c->cancelling = false;
-    if (c->closing) {
-        conn_maybe_free(c);
-        return;
-    }
-    if (res <= 0 && res != -EINTR && res != -EAGAIN) {
-        recv_ended(c, res);
-        return;
-    }
-    if (res > 0) {
+    c->ops++;
+    if (c->eof) {
+        frame_drop(c);
+        conn_wake(c);
+    } else if (res > 0) {
         reactor_count(c->net->r, METRIC_NET_BYTES_IN, (uint64_t)res);
         c->last_active = reactor_now(c->net->r);
+        if (c->in_len == c->in_at)
+            c->frame_since = c->last_active;
         c->in_len += (uint32_t)res;
-        c->small_streak = res < SMALL_RECV ? c->small_streak + 1 : 0;
-        if (!frame_take_all(c))
-            return;
+        conn_read_more(c);
+    } else if (res == -ECANCELED && ours) { // conn_relax
+        c->mode = CONN_MULTI;
+        conn_read_more(c);
+    } else if (res == -EINTR || res == -EAGAIN) {
+        conn_read_more(c);
+    } else {
+        recv_ended(c, res);
     }
-    conn_read_more(c);
+    c->ops--;
+    conn_maybe_free(c);
 }
 
 static void choose_mode(struct conn *c)
 {
-    if (c->mode == CONN_MULTI && wants_direct(c)) {
+    bool between = c->in_len == c->in_at;
+    if (c->mode == CONN_MULTI && wants_direct(c))
         c->mode = CONN_DIRECT;
-        c->small_streak = 0;
-    } else if (c->mode == CONN_DIRECT && c->small_streak >= SMALL_STREAK && c->in_len < DIRECT_FROM) {
+    else if (c->mode == CONN_DIRECT && c->small_frames >= SMALL_FRAMES && between)
         c->mode = CONN_MULTI;
-        c->small_streak = 0;
-    }
-    if (c->mode == CONN_MULTI && c->in && c->in_len == 0) {
-        uint8_t *p = c->in;
-        c->in = NULL;
-        uint32_t cap = c->in_cap;
-        c->in_cap = 0;
-        frame_free(c->net, p, cap);
-    }
+    if (c->mode == CONN_MULTI && between)
+        frame_drop(c);
+}
+
+// To the end of the frame in assembly; between frames, as much as the last one had.
+static void arm_direct(struct conn *c)
+{
+    uint32_t have = c->in_len - c->in_at, need = frame_need(c);
+    uint32_t want = SL_MIN(SL_MAX(c->last_frame, (uint32_t)DIRECT_ROOM), (uint32_t)BUF_POOL_SLAB);
+    want = need ? frame_want(c, need, have) : SL_MAX(want, have + 4);
+    if (frame_reserve(c, want))
+        return;
+    uint32_t room = c->in_cap - c->in_at;
+    uint32_t end = need ? SL_MIN(need, room) : want;
+    SL_ASSERT(end > have);
+    c->recv_op = (struct io_op){.done = direct_done};
+    c->receiving = true;
+    io_recv(reactor_io(c->net->r), &c->recv_op, c->sock, c->in + c->in_len, end - have);
 }
 
 void conn_read_more(struct conn *c)
 {
-    struct io *io = reactor_io(c->net->r);
-    if (c->closing || (c->held_n && !held_drain(c)))
+    if (c->closing || list_linked(&c->mem_wait) || (c->receiving && c->mode == CONN_DIRECT))
         return;
-    if (c->in_len >= 4 && !frame_take_all(c))
-        return;
-    if (!may_receive(c))
-        return;
+    if (!held_drain(c) || !frame_take_all(c) || !may_receive(c))
+        return; // whatever it waits for wakes it
     choose_mode(c);
-    if (c->mode == CONN_MULTI) {
-        c->recv_op = (struct io_op){.done = multi_done};
-        c->receiving = true;
-        io_recv_multi(io, &c->recv_op, c->sock);
+    if (c->mode == CONN_DIRECT) {
+        arm_direct(c);
         return;
     }
-    if (c->in_cap == c->in_len && frame_reserve(c, SL_MAX(c->in_len * 2, (uint32_t)DIRECT_ROOM)))
-        return;
-    c->recv_op = (struct io_op){.done = direct_done};
+    c->recv_op = (struct io_op){.done = multi_done};
     c->receiving = true;
-    io_recv(io, &c->recv_op, c->sock, c->in + c->in_len, c->in_cap - c->in_len);
+    io_recv_multi(reactor_io(c->net->r), &c->recv_op, c->sock);
+}
+
+void conn_relax(struct conn *c)
+{
+    if (!c->closing && !c->eof && c->mode == CONN_DIRECT && c->receiving && c->in_len == c->in_at)
+        cancel_receive(c);
 }
 
 // ---- requests ------------------------------------------------------------------------------------------------------------
 static bool may_start(const struct conn *c, const struct req *r)
 {
-    if (c->requests.next == &r->node)
+    if (c->closing || c->out_bytes >= OUT_START_MAX)
+        return false;
+    if (list_empty(&c->requests))
         return true;
     // Behind others: only a pipelined API behind the same API.
-    const struct req *before = list_entry(r->node.prev, struct req, node);
-    return r->api->pipelined && before->started && before->api == r->api;
+    return r->api->pipelined && list_entry(c->requests.prev, struct req, node)->api == r->api;
 }
 
-void conn_start_requests(struct conn *c)
+static void start_requests(struct conn *c)
 {
-    c->ops++;
-    list_foreach_safe(n, &c->requests) {
+    struct list_node *n;
+    while ((n = list_first(&c->backlog))) {
         struct req *r = list_entry(n, struct req, node);
-        if (r->started)
-            continue;
-        if (c->closing || !may_start(c, r))
+        if (!may_start(c, r))
             break;
-        r->started = true;
+        list_remove(n);
+        list_push_back(&c->requests, n);
         r->api->start(r);
     }
-    c->ops--;
 }
 
 static void conn_go(struct ready *w)
 {
     struct conn *c = SL_CONTAINER_OF(w, struct conn, go);
-    if (!c->closing)
-        conn_start_requests(c);
-    if (!c->closing && c->eof && !c->requests_n && list_empty(&c->out))
-        conn_close(c, NULL);
-    if (c->closing)
-        conn_maybe_free(c);
-    else
-        conn_read_more(c);
+    c->ops++;
+    start_requests(c);
+    conn_read_more(c);
+    bool nothing = !c->requests_n && !list_linked(&c->mem_wait);
+    if (c->eof && !c->closing && list_empty(&c->out) && (c->muted || nothing))
+        conn_close(c, c->why);
+    c->ops--;
+    conn_maybe_free(c);
 }
 
 void conn_new(struct net *n, struct listener *l, io_sock sock)
 {
     struct conn *c = calloc(1, sizeof(*c));
-    if (!c)
-        sl_panic("out of memory for a connection");
+    if (!c) {
+        conn_discard(n, sock);
+        return;
+    }
     c->net = n;
     c->sock = sock;
     c->id = n->next_conn++;
@@ -291,10 +392,13 @@ void conn_new(struct net *n, struct listener *l, io_sock sock)
     c->go.run = conn_go;
     list_init(&c->go.node);
     list_init(&c->mem_wait);
+    list_init(&c->backlog);
     list_init(&c->requests);
     list_init(&c->out);
+    list_init(&c->leaving);
     list_init(&c->flush_node);
     list_push_back(&n->conns, &c->node);
     n->conns_n++;
+    reactor_count(n->r, METRIC_NET_CONNECTIONS, 1);
     conn_read_more(c);
 }

@@ -1,7 +1,16 @@
-// Assembly of frames: a 4-byte length, then that many bytes.
+// Assembly of frames: a 4-byte length, then that many bytes; and the memory they lie in.
 //
-// The assembly buffer starts small and grows with what has really arrived (a length prefix alone reserves at most
-// FRAME_TRUST), so that a hostile prefix costs nothing; lengths above socket.request.max.bytes close the connection.
+// A length prefix alone reserves little: room is made for four times what has really arrived, or for as much
+// as the connection has completed before, whichever is more. Frames up to 2 MiB come from the service's pool;
+// larger ones are mapped one by one, their pages touched as bytes arrive, and counted apart: one of them is
+// always admitted, so that every frame up to socket.request.max.bytes can come in, however small the pool.
+//
+// A frame that fills most of the assembly buffer takes it along; what was received behind it moves to a new
+// one. A frame that is small beside what follows it is copied out instead, so that each byte is copied once
+// or twice, not more.
+//
+// Who finds no memory waits on net->mem_waiters, first come, first served: nobody behind the first is tried
+// before it.
 #include "net/net_private.h"
 
 #include "engine/base/bytes.h"
@@ -10,40 +19,137 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { FRAME_MIN = 4096, FRAME_TRUST = 2 << 20 };
+enum { FRAME_MIN = 4096, FRAME_TRUST = 64 << 10 };
+
+// ---- memory ------------------------------------------------------------------------------------------------------------
+static uint8_t *large_alloc(struct net *n, uint64_t cap)
+{
+    if (n->large_bytes && n->large_bytes + cap > n->large_limit)
+        return NULL;
+    void *p = mmap(NULL, cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    n->large_bytes += cap;
+    return p;
+}
+
+static bool is_large(uint32_t want)
+{
+    return want > BUF_POOL_SLAB;
+}
+
+// While others wait for such memory, whoever comes now waits behind them.
+static uint8_t *frame_alloc(struct net *n, uint32_t want, uint32_t *cap)
+{
+    size_t size = buf_pool_size(SL_MAX(want, (uint32_t)FRAME_MIN));
+    *cap = (uint32_t)size;
+    if (!list_empty(&n->mem_waiters[is_large(want)]) && !n->mem_serving)
+        return NULL;
+    return is_large(want) ? large_alloc(n, size) : buf_pool_alloc(n->frames, size, NULL);
+}
 
 void frame_free(struct net *n, uint8_t *p, uint32_t cap)
 {
-    buf_pool_free(n->frames, p, cap);
-    struct list_node *w = list_pop_front(&n->mem_waiters);
-    if (w)
-        conn_read_more(list_entry(w, struct conn, mem_wait));
+    if (cap > BUF_POOL_SLAB) {
+        munmap(p, cap);
+        n->large_bytes -= cap;
+    } else {
+        buf_pool_free(n->frames, p, cap);
+    }
+    if (!list_empty(&n->mem_waiters[is_large(cap)]))
+        ready_push(n->r, &n->mem_go);
+}
+
+void frame_drop(struct conn *c)
+{
+    if (c->in)
+        frame_free(c->net, c->in, c->in_cap);
+    c->in = NULL;
+    c->in_cap = c->in_at = c->in_len = 0;
+}
+
+static int frame_wait(struct conn *c, uint32_t want)
+{
+    if (list_linked(&c->mem_wait))
+        return -ENOMEM;
+    list_push_back(&c->net->mem_waiters[is_large(want)], &c->mem_wait);
+    c->mem_since = reactor_now(c->net->r);
+    return -ENOMEM;
+}
+
+static void serve(struct net *n, struct list_node *waiters)
+{
+    struct list_node *node;
+    while ((node = list_first(waiters))) {
+        struct conn *c = list_entry(node, struct conn, mem_wait);
+        uint64_t since = c->mem_since;
+        list_remove(node);
+        conn_read_more(c);
+        conn_wake(c); // it may have been the last thing that an ended connection waited for
+        if (!list_linked(node))
+            continue;
+        list_remove(node); // still short: it keeps its place
+        list_push_front(waiters, node);
+        c->mem_since = since;
+        return;
+    }
+}
+
+void frame_serve_waiters(struct ready *w)
+{
+    struct net *n = SL_CONTAINER_OF(w, struct net, mem_go);
+    n->mem_serving = true;
+    serve(n, &n->mem_waiters[0]);
+    serve(n, &n->mem_waiters[1]);
+    n->mem_serving = false;
 }
 
 int frame_reserve(struct conn *c, uint32_t want)
 {
-    if (c->in_cap >= want)
+    uint32_t cap, have = c->in_len - c->in_at;
+    SL_ASSERT(want >= have && (!c->receiving || c->mode == CONN_MULTI));
+    if (c->in_cap - c->in_at >= want)
         return 0;
-    uint32_t cap = (uint32_t)buf_pool_size(SL_MAX(want, (uint32_t)FRAME_MIN));
-    uint8_t *p = buf_pool_alloc(c->net->frames, cap, NULL);
-    if (!p) {
-        if (!list_linked(&c->mem_wait)) {
-            list_push_back(&c->net->mem_waiters, &c->mem_wait);
-            c->mem_since = reactor_now(c->net->r);
-        }
-        return -ENOMEM;
+    if (c->in_cap >= want) {
+        memmove(c->in, c->in + c->in_at, have);
+    } else {
+        uint8_t *p = frame_alloc(c->net, want, &cap);
+        if (!p)
+            return frame_wait(c, want);
+        if (have)
+            memcpy(p, c->in + c->in_at, have);
+        frame_drop(c);
+        c->in = p;
+        c->in_cap = cap;
     }
-    if (c->in_len)
-        memcpy(p, c->in, c->in_len);
-    if (c->in)
-        buf_pool_free(c->net->frames, c->in, c->in_cap);
-    c->in = p;
-    c->in_cap = cap;
+    c->in_at = 0;
+    c->in_len = have;
     return 0;
 }
 
-static int parse_header(struct req *r, uint8_t *p, uint32_t n)
+uint32_t frame_want(const struct conn *c, uint32_t need, uint32_t have)
+{
+    uint64_t want = SL_MAX(SL_MAX((uint64_t)have * 4, (uint64_t)FRAME_TRUST), (uint64_t)c->trust);
+    return want > BUF_POOL_SLAB ? need : SL_MIN(need, (uint32_t)want);
+}
+
+// Of the frame that begins at p: a length out of range counts as its prefix alone, and is refused when its
+// turn comes.
+static uint32_t need_at(const struct conn *c, const uint8_t *p)
+{
+    uint32_t n = be32_load(p);
+    return n > c->net->frame_max ? 4 : n + 4;
+}
+
+uint32_t frame_need(const struct conn *c)
+{
+    return c->in_len - c->in_at < 4 ? 0 : need_at(c, c->in + c->in_at);
+}
+
+// ---- requests ----------------------------------------------------------------------------------------------------------
+static int parse_header(struct req *r, const uint8_t *p, uint32_t n)
 {
     struct kp_request_header h;
     if (n < 8)
@@ -71,66 +177,87 @@ static int parse_header(struct req *r, uint8_t *p, uint32_t n)
     return 0;
 }
 
-// The frame's bytes are [in + 4, in + 4 + n); the buffer goes to the request, the rest to a new one.
-static bool frame_take(struct conn *c, uint32_t n)
+// A request of the frame of `size` bytes at `at` in a buffer that becomes its own. False: the connection
+// ends.
+static bool request_make(struct conn *c, uint8_t *buf, uint32_t cap, uint32_t at, uint32_t size)
 {
-    struct net *net = c->net;
-    struct req *r = calloc(1, sizeof(*r));
-    uint32_t rest = c->in_len - 4 - n;
-    uint8_t *next = NULL;
-    uint32_t next_cap = 0;
+    struct net *n = c->net;
+    struct req *r = obj_pool_zalloc(&n->reqs);
     if (!r)
         sl_panic("out of memory for a request");
-    if (rest) {
-        next_cap = (uint32_t)buf_pool_size(SL_MAX(rest, (uint32_t)FRAME_MIN));
-        next = buf_pool_alloc(net->frames, next_cap, NULL);
-        if (!next) { // no room for what follows: this frame waits as well
-            free(r);
-            if (!list_linked(&c->mem_wait)) {
-                list_push_back(&net->mem_waiters, &c->mem_wait);
-                c->mem_since = reactor_now(net->r);
-            }
-            return true;
-        }
-        memcpy(next, c->in + 4 + n, rest);
-    }
     r->conn = c;
-    r->net = net;
-    r->frame = c->in;
-    r->frame_cap = c->in_cap;
-    r->t_received = reactor_now(net->r);
+    r->net = n;
+    r->frame = buf;
+    r->frame_cap = cap;
+    r->t_received = reactor_now(n->r);
     list_init(&r->node);
     arena_init(&r->arena, REQ_ARENA_LIMIT);
-    c->in = next;
-    c->in_cap = next_cap;
-    c->in_len = rest;
-    int rc = parse_header(r, r->frame + 4, n);
+    c->frame_bytes += cap;
+    c->last_frame = size;
+    c->trust = SL_MAX(c->trust, size);
+    c->small_frames = size <= CONN_SMALL_FRAME ? (uint8_t)SL_MIN(c->small_frames + 1, UINT8_MAX) : 0;
+    int rc = parse_header(r, buf + at + 4, size - 4);
     if (rc) {
         req_free(r);
-        conn_close(c, rc == -EPROTONOSUPPORT ? "an API or version that is not served" : "a malformed request header");
+        conn_end(
+            c, rc == -EPROTONOSUPPORT ? "an API or version that is not served" : "a malformed request header",
+            false);
         return false;
     }
-    list_push_back(&c->requests, &r->node);
+    list_push_back(&c->backlog, &r->node);
     c->requests_n++;
-    ready_push(net->r, &c->go);
+    conn_wake(c);
     return true;
+}
+
+// The first `size` bytes of the assembly are a frame. False: it waits for memory, or the connection ends.
+static bool frame_take(struct conn *c, uint32_t size)
+{
+    struct net *n = c->net;
+    uint32_t rest = c->in_len - c->in_at - size, cap, at = c->in_at;
+    bool move = size >= rest && buf_pool_size(size) * 2 > c->in_cap; // the frame takes the buffer
+    uint8_t *p = NULL;
+    if (!move || rest) {
+        uint32_t want = size;
+        if (move) {
+            uint32_t need = rest < 4 ? 0 : need_at(c, c->in + at + size);
+            want = need > rest ? frame_want(c, need, rest) : rest;
+        }
+        p = frame_alloc(n, want, &cap);
+        if (!p) {
+            frame_wait(c, want);
+            return false;
+        }
+    }
+    if (!move) {
+        memcpy(p, c->in + at, size);
+        c->in_at += size;
+        c->frame_since = reactor_now(n->r);
+        return request_make(c, p, cap, 0, size);
+    }
+    uint8_t *buf = c->in;
+    uint32_t buf_cap = c->in_cap;
+    if (rest)
+        memcpy(p, buf + at + size, rest);
+    c->in = p;
+    c->in_cap = rest ? cap : 0;
+    c->in_at = 0;
+    c->in_len = rest;
+    c->frame_since = reactor_now(n->r);
+    return request_make(c, buf, buf_cap, at, size);
 }
 
 bool frame_take_all(struct conn *c)
 {
-    int64_t max = cfg_int(c->net->cfg.cfg, CFG_SOCKET_REQUEST_MAX_BYTES);
-    while (c->in_len >= 4 && c->requests_n < CONN_REQUESTS_MAX && !list_linked(&c->mem_wait)) {
-        int32_t n = (int32_t)be32_load(c->in);
-        if (n < 0 || n > max) {
-            conn_close(c, "a frame length out of range (socket.request.max.bytes)");
+    while (c->in_len - c->in_at >= 4 && conn_may_take(c)) {
+        uint32_t n = be32_load(c->in + c->in_at);
+        if (n > c->net->frame_max) {
+            conn_end(c, "a frame length out of range (socket.request.max.bytes)", false);
             return false;
         }
-        if (c->in_len - 4 < (uint32_t)n) {
-            uint32_t want = SL_MAX(SL_MIN((uint32_t)n + 4, (uint32_t)FRAME_TRUST), SL_MIN((uint32_t)n + 4, c->in_len * 2));
-            frame_reserve(c, want);
+        if (c->in_len - c->in_at < n + 4)
             return true;
-        }
-        if (!frame_take(c, (uint32_t)n))
+        if (!frame_take(c, n + 4))
             return false;
     }
     return true;

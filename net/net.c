@@ -6,30 +6,59 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICK_NS = 1000 * 1000 * 1000, BACKLOG = 1024 };
-#define MEM_WAIT_MAX_NS (10ull * 1000 * 1000 * 1000)
+enum { BACKLOG = 1024 };
+#define MS               1000000ull
+#define TICK_NS          (1000 * MS)
+#define TICK_PRESSED_NS  (100 * MS)  // while someone waits for frame memory
+#define RELAX_NS         (1000 * MS) // an idle direct receive gives its buffer back...
+#define RELAX_PRESSED_NS (100 * MS)  // ...sooner then
+#define PRESSED_NS       (2000 * MS) // someone waits for so long: those who keep memory and do not move...
+#define HOLD_MAX_NS      (10 * 1000 * MS) // ...for so long are closed
+#define MEM_WAIT_MAX_NS  (20 * 1000 * MS)
+#define OUT_STALL_MAX_NS (600 * 1000 * MS) // a peer that reads nothing of its answers
 
 // ---- listeners -------------------------------------------------------------------------------------------------------
+static void listener_arm(struct listener *l)
+{
+    l->armed = true;
+    io_accept(reactor_io(l->net->r), &l->op, l->sock);
+}
+
+static void listener_close(struct listener *l)
+{
+    if (l->sock >= 0)
+        conn_discard(l->net, l->sock);
+    l->sock = -1;
+}
+
+static void accept_one(struct listener *l, io_sock sock)
+{
+    struct net *n = l->net;
+    int64_t max = cfg_int(n->cfg.cfg, CFG_MAX_CONNECTIONS);
+    if (!n->stopping && n->conns_n < (uint64_t)max) {
+        conn_new(n, l, sock);
+        return;
+    }
+    if (!n->stopping)
+        SL_LOG_EVERY(1000, SL_WARN, "net", "a connection was refused: max.connections=%lld", (long long)max);
+    conn_discard(n, sock);
+}
+
 static void accepted(struct io_op *op, int32_t res)
 {
     struct listener *l = SL_CONTAINER_OF(op, struct listener, op);
     struct net *n = l->net;
     l->armed = op->flags & IO_OP_MORE;
-    if (res >= 0) {
-        if (n->stopping || n->conns_n >= (uint64_t)cfg_int(n->cfg.cfg, CFG_MAX_CONNECTIONS)) {
-            io_shutdown(reactor_io(n->r), res);
-            conn_discard(n, res);
-        } else {
-            conn_new(n, l, res);
-        }
-    } else if (res != -ECANCELED) {
+    if (res >= 0)
+        accept_one(l, res);
+    else if (res != -ECANCELED && res != -ECONNABORTED)
         SL_LOG_EVERY(1000, SL_WARN, "net", "accept failed: %s%s", strerror(-res),
                      res == -EMFILE ? " (raise the limit of open files, ulimit -n)" : "");
-    }
-    if (!l->armed && !n->stopping && res != -EMFILE && res != -ENFILE) {
-        l->armed = true;
-        io_accept(reactor_io(n->r), op, l->sock);
-    }
+    // After an error the tick arms it again: at once, it might fail at once.
+    if (!l->armed && !n->stopping && res >= 0)
+        listener_arm(l);
+    if (!l->armed && n->stopping)
+        listener_close(l);
     net_maybe_stopped(n);
 }
 
@@ -43,8 +72,7 @@ static int listen_one(struct net *n, struct listener *l, const struct cfg_listen
         return l->sock;
     }
     l->op = (struct io_op){.done = accepted};
-    l->armed = true;
-    io_accept(reactor_io(n->r), &l->op, l->sock);
+    listener_arm(l);
     return 0;
 }
 
@@ -82,43 +110,74 @@ static bool net_on_flush(struct service *svc)
     return any;
 }
 
-static void rearm_accepts(struct net *n)
+// Why a connection is closed by the tick; false: it goes on.
+static bool overdue(const struct conn *c, uint64_t now, uint64_t pressed_since, const char **why)
 {
-    for (uint32_t i = 0; i < n->listeners_n; i++) {
-        struct listener *l = &n->listeners[i];
-        if (l->armed || n->stopping)
-            continue;
-        l->armed = true;
-        io_accept(reactor_io(n->r), &l->op, l->sock);
-    }
+    struct net *n = c->net;
+    int64_t idle_ms = cfg_int(n->cfg.cfg, CFG_CONNECTIONS_MAX_IDLE_MS);
+    uint64_t quiet = now - c->last_active;
+    bool idle = idle_ms > 0 && quiet > (uint64_t)idle_ms * MS;
+    *why = NULL;
+    if (idle && list_empty(&c->requests))
+        return true;
+    *why = "its peer does not read";
+    if (c->out_n && (idle || quiet > OUT_STALL_MAX_NS))
+        return true;
+    *why = "it waited too long for frame memory (sluice.pool.bytes)";
+    if (list_linked(&c->mem_wait)) // the first only: what it kept may serve the next
+        return now - c->mem_since > MEM_WAIT_MAX_NS &&
+               (c->mem_wait.prev == &n->mem_waiters[0] || c->mem_wait.prev == &n->mem_waiters[1]);
+    *why = "it kept frame memory that others need (sluice.pool.bytes)";
+    if (!pressed_since || now - pressed_since < PRESSED_NS || !list_empty(&c->requests))
+        return false;
+    bool partial = c->in_len > c->in_at;
+    return (partial && now - c->frame_since > HOLD_MAX_NS) ||
+           (!list_empty(&c->backlog) && quiet > HOLD_MAX_NS);
 }
 
-// A connection that waits for frame memory longer than this is closed, so that half-sent frames cannot hold the pool.
+// Since when the first waits for frame memory; 0: nobody does.
+static uint64_t pressed_since(const struct net *n)
+{
+    uint64_t since = 0;
+    for (uint32_t i = 0; i < SL_ARRAY_LEN(n->mem_waiters); i++) {
+        const struct list_node *w = list_first(&n->mem_waiters[i]);
+        if (w && (!since || list_entry(w, struct conn, mem_wait)->mem_since < since))
+            since = list_entry(w, struct conn, mem_wait)->mem_since;
+    }
+    return since;
+}
+
 static void net_tick(struct timer *t)
 {
     struct net *n = SL_CONTAINER_OF(t, struct net, tick);
-    uint64_t now = reactor_now(n->r);
-    int64_t idle_ms = cfg_int(n->cfg.cfg, CFG_CONNECTIONS_MAX_IDLE_MS);
-    rearm_accepts(n);
-    list_foreach_safe(node, &n->conns) {
+    uint64_t now = reactor_now(n->r), pressed = pressed_since(n);
+    for (uint32_t i = 0; i < n->listeners_n; i++)
+        if (!n->listeners[i].armed)
+            listener_arm(&n->listeners[i]);
+    list_foreach_safe(node, &n->conns)
+    {
         struct conn *c = list_entry(node, struct conn, node);
-        if (list_linked(&c->mem_wait) && now - c->mem_since > MEM_WAIT_MAX_NS)
-            conn_close(c, "it waited too long for frame memory (sluice.pool.bytes)");
-        else if (idle_ms > 0 && !c->requests_n && now - c->last_active > (uint64_t)idle_ms * 1000000)
-            conn_close(c, NULL);
+        const char *why;
+        if (c->closing)
+            continue;
+        if (overdue(c, now, pressed, &why))
+            conn_close(c, why);
+        else if (now - c->last_active > (pressed ? RELAX_PRESSED_NS : RELAX_NS))
+            conn_relax(c);
+        if (c->eof && !c->closing && c->on_close) // it waits although its peer has gone
+            c->on_close(c);
     }
-    if (!n->stopping)
-        timer_set(n->r, t, now + TICK_NS);
+    timer_set(n->r, t, now + (pressed ? TICK_PRESSED_NS : TICK_NS));
 }
 
 // ---- set-up and stop -----------------------------------------------------------------------------------------------------
 void net_maybe_stopped(struct net *n)
 {
-    bool armed = false;
-    for (uint32_t i = 0; i < n->listeners_n; i++)
-        armed |= n->listeners[i].armed;
-    if (!n->stopping || n->stopped || n->conns_n || armed)
+    if (!n->stopping || n->stopped || n->conns_n || !list_empty(&n->closes))
         return;
+    for (uint32_t i = 0; i < n->listeners_n; i++)
+        if (n->listeners[i].sock >= 0)
+            return;
     n->stopped = true;
     reactor_service_stopped(n->r, &n->svc);
 }
@@ -128,27 +187,43 @@ static void net_on_stop(struct service *svc)
     struct net *n = SL_CONTAINER_OF(svc, struct net, svc);
     n->stopping = true;
     timer_cancel(n->r, &n->tick);
-    for (uint32_t i = 0; i < n->listeners_n; i++)
+    for (uint32_t i = 0; i < n->listeners_n; i++) {
         if (n->listeners[i].armed)
             io_cancel(reactor_io(n->r), &n->listeners[i].op);
-    list_foreach_safe(node, &n->conns) {
-        conn_close(list_entry(node, struct conn, node), NULL);
+        else
+            listener_close(&n->listeners[i]);
     }
+    list_foreach(node, &n->conns) conn_close(list_entry(node, struct conn, node), NULL);
     net_maybe_stopped(n);
 }
 
 struct net *net_create(struct reactor *r, const struct net_config *cfg)
 {
     struct net *n = calloc(1, sizeof(*n));
-    struct buf_pool_config pc = {.limit = cfg->frame_pool_bytes, .max_large = 128u << 20, .keep_free = 8u << 20};
+    struct buf_pool_config pc = {
+        .limit = cfg->frame_pool_bytes, .max_large = BUF_POOL_SLAB, .keep_free = 8u << 20};
     if (!n)
         return NULL;
-    n->svc = (struct service){
-        .kind = SVC_NET, .name = "net", .on_msg = net_on_msg, .on_flush = net_on_flush, .on_stop = net_on_stop};
+    n->svc = (struct service){.kind = SVC_NET,
+                              .name = "net",
+                              .on_msg = net_on_msg,
+                              .on_flush = net_on_flush,
+                              .on_stop = net_on_stop};
     n->r = r;
     n->cfg = *cfg;
+    n->frame_max = (uint32_t)cfg_int(cfg->cfg, CFG_SOCKET_REQUEST_MAX_BYTES);
+    n->zc_min = (uint64_t)cfg_int(cfg->cfg, CFG_SLUICE_ZERO_COPY_MIN_BYTES);
+    n->large_limit = cfg->frame_pool_bytes;
+    n->frame_share = cfg->frame_pool_bytes / 2;
+    obj_pool_init(&n->reqs, sizeof(struct req), SIZE_MAX / sizeof(struct req));
+    obj_pool_init(&n->sends, out_send_op_size(), SIZE_MAX / out_send_op_size());
     list_init(&n->conns);
-    list_init(&n->mem_waiters);
+    list_init(&n->in_flight);
+    list_init(&n->closes);
+    list_init(&n->mem_waiters[0]);
+    list_init(&n->mem_waiters[1]);
+    n->mem_go.run = frame_serve_waiters;
+    list_init(&n->mem_go.node);
     list_init(&n->flush);
     list_init(&n->pids.waiting);
     timer_init(&n->tick, net_tick);
@@ -164,14 +239,23 @@ struct service *net_service(struct net *n)
     return &n->svc;
 }
 
-// A torn-down simulation frees what an orderly stop would have: connections with nothing in flight are gone already.
+// After an orderly stop there is no connection left. A torn-down simulation frees what was in flight when it
+// died.
 void net_destroy(struct net *n)
 {
     if (!n)
         return;
+    HASH_CLEAR(hh, n->calls); // whose memory goes with their requests
+    HASH_CLEAR(hh, n->watches);
+    list_foreach_safe(node, &n->conns) conn_destroy(list_entry(node, struct conn, node));
+    out_destroy(n);
+    conn_discards_destroy(n);
+    ready_cancel(n->r, &n->mem_go);
+    timer_cancel(n->r, &n->tick);
     fetch_sessions_destroy(n);
-    if (list_empty(&n->conns))
-        buf_pool_destroy(n->frames);
+    buf_pool_destroy(n->frames);
+    obj_pool_destroy(&n->reqs);
+    obj_pool_destroy(&n->sends);
     free(n->listeners);
     free(n);
 }

@@ -1,18 +1,21 @@
 // The net service's own structures: connections, requests, output. See net.h.
 //
-// A connection reads frames into one assembly buffer, makes a `struct req` of each, and starts requests in order. A request
-// starts only when every earlier one of its connection is answered, as upstream does; but a Produce behind Produces starts
-// at once (I5: sequences cannot overtake, shards take messages of a connection in order). Answers leave in request order.
+// A connection reads frames into one assembly buffer, makes a `struct req` of each, and starts requests in
+// order. A request starts only when every earlier one of its connection is answered, as upstream does; but a
+// Produce behind Produces starts at once (I5: sequences cannot overtake, shards take messages of a connection
+// in order). Answers leave in request order.
 //
-// An API's handler decodes req->body with the request's arena, may send messages to shards or the controller with credits,
-// and ends with exactly one of req_respond, req_respond_none, req_close. The request, its frame and its arena live
-// until its answer was sent. A connection that closes meanwhile is freed when its last request and operation are home
-// (I7): handlers go on as if nothing had happened; req->conn->closing tells that the answer is not wanted.
+// An API's handler decodes req->body with the request's arena, may send messages to shards or the controller
+// with credits, and ends with exactly one of req_respond, req_respond_none, req_close. The frame lives until
+// then, the request and its arena until the answer was sent. A connection that closes meanwhile is freed when
+// its last request and operation are home (I7): handlers go on as if nothing had happened; req->conn->closing
+// tells that the answer is not wanted.
 #ifndef SLUICE_NET_NET_PRIVATE_H
 #define SLUICE_NET_NET_PRIVATE_H
 
 #include "engine/base/arena.h"
 #include "engine/base/log.h"
+#include "engine/base/pool.h"
 #include "engine/base/table.h"
 #include "net/net.h"
 #include "proto/codec.h"
@@ -21,50 +24,57 @@ struct conn;
 struct req;
 
 enum {
-    CONN_REQUESTS_MAX = 64,     // requests read ahead of their answers, per connection
-    REQ_ARENA_LIMIT = 32 << 20, // decoded structures of one request
-    CONN_HELD_MAX = 16,         // provided buffers that a connection may keep while it waits for memory
+    CONN_REQUESTS_MAX = 64,      // requests read, and answers not yet sent, per connection
+    CONN_SMALL_FRAME = 8 << 10,  // a row of such frames ends direct receives
+    OUT_START_MAX = 64 << 10,    // bytes not yet sent beyond which no further request is started
+    REQ_ARENA_LIMIT = 16 << 20,  // decoded structures of one request
+    REQ_DECODED_BIG = 256 << 10, // beyond it they count against...
+    NET_DECODED_MAX = 64 << 20,  // ...what all requests of a service may decode to
 };
 
 // A piece of output: an encoded buffer with splices of record bytes, in order.
 struct out_item {
     struct list_node node;
-    struct iovec *iov;
+    struct iovec *iov; // &one, or malloc'd
+    struct iovec one;
     uint32_t iov_n, at; // at: first piece not yet wholly sent
-    uint32_t at_off;    // bytes of it already sent
-    uint32_t refs;      // send operations that still hold its bytes
+    size_t at_off;      // bytes of it already sent
+    size_t bytes;
+    uint32_t refs; // send operations that still hold its bytes
     bool sent;
-    uint8_t *buf;       // malloc'd
-    struct req *req;    // to be freed with it
+    struct req *req; // to be freed with it
+    uint8_t buf[];
 };
 
 struct req {
-    struct list_node node; // on conn->requests, in arrival order
+    struct list_node node; // on conn->backlog, then conn->requests, in arrival order
     struct conn *conn;
     struct net *net;
     const struct api_handler *api;
     int16_t key, version;
     int32_t correlation_id;
     struct kp_str client_id;
-    uint8_t *frame; // from the frame pool; NULL when given back
+    uint8_t *frame; // NULL once answered: body and client_id are gone then
     uint32_t frame_cap;
+    uint32_t decoded;
     const uint8_t *body;
     size_t body_len;
     struct arena arena;
     uint64_t t_received;
-    bool started, done;
+    bool done;
     void *state;                   // the handler's, usually from the arena
     void (*on_free)(struct req *); // called before the request is freed: releases what the answer pinned
     struct out_item *answer;       // NULL with done: no answer
+    const char *close_why;         // with done: the connection ends here
 };
 
 // ---- handlers ----------------------------------------------------------------------------------------------------------
 struct api_handler {
     int16_t key;
-    int16_t min, max;           // versions accepted
-    int16_t advertise_min;      // as ApiVersions says (Produce: 0, trap 1)
+    int16_t min, max;      // versions accepted
+    int16_t advertise_min; // as ApiVersions says (Produce: 0, trap 1)
     void (*start)(struct req *r);
-    bool pipelined;             // may start behind unanswered requests of the same API
+    bool pipelined; // may start behind unanswered requests of the same API
 };
 // One per file net/api/NN_name.c.
 extern const struct api_handler api_produce, api_fetch, api_list_offsets, api_metadata, api_find_coordinator,
@@ -74,9 +84,9 @@ extern const struct api_handler api_produce, api_fetch, api_list_offsets, api_me
 const struct api_handler *api_find(int16_t key);
 const struct api_handler *const *api_all(uint32_t *n);
 
-// Answers with message `m` (struct kp_<message>), whose size and encode functions are given: the response header of the
-// request's version, then the body. Splices' ext must point to a struct splice_bytes. A message that cannot be encoded in
-// this version closes the connection and is logged.
+// Answers with message `m` (struct kp_<message>), whose size and encode functions are given: the response
+// header of the request's version, then the body. Splices' ext must point to a struct splice_bytes. A message
+// that cannot be encoded in this version closes the connection and is logged.
 struct splice_bytes {
     const struct log_piece *pieces;
     uint32_t n;
@@ -84,23 +94,28 @@ struct splice_bytes {
 typedef int64_t (*kp_size_fn)(const void *m, int16_t version);
 typedef int (*kp_encode_fn)(const void *m, int16_t version, struct kp_writer *w);
 void req_respond(struct req *r, const void *m, kp_size_fn size, kp_encode_fn encode);
-#define REQ_RESPOND(r, m, message)                                                                                     \
+#define REQ_RESPOND(r, m, message)                                                                           \
     req_respond((r), (m), (kp_size_fn)kp_##message##_size, (kp_encode_fn)kp_##message##_encode)
 // As req_respond in another version than the request's (ApiVersions).
 void req_respond_as(struct req *r, const void *m, int16_t version, kp_size_fn size, kp_encode_fn encode);
-void req_respond_none(struct req *r);                  // acks=0
-void req_close(struct req *r, const char *why);        // bad input: the connection closes without an answer
-void *req_alloc(struct req *r, size_t n);              // zeroed, from the arena; asserts that the limit was not reached...
-void *req_alloc_array(struct req *r, size_t n, size_t size); // ...so bound n by what was decoded
+void req_respond_none(struct req *r); // acks=0
+// Bad input: the connection closes without an answer, but earlier requests are answered first. `why`: static
+// text.
+void req_close(struct req *r, const char *why);
+// Zeroed, from the arena. Not limited once the body was decoded, so bound n by a small constant times what
+// was decoded.
+void *req_alloc(struct req *r, size_t n);
+void *req_alloc_array(struct req *r, size_t n, size_t size);
 // Decodes the body or closes the connection; false: the handler returns at once.
 typedef int64_t (*kp_decode_fn)(void *m, const uint8_t *buf, size_t len, int16_t version, struct arena *a);
 bool req_decode(struct req *r, void *m, kp_decode_fn decode);
 #define REQ_DECODE(r, m, message) req_decode((r), (m), (kp_decode_fn)kp_##message##_decode)
 
 // ---- messages with credits -----------------------------------------------------------------------------------------------
-// A call to another service on behalf of a request: takes a credit towards reactor `to` (waiting in order while there is
-// none), sends `op` with `ptr` in u[0], and runs `done` when the reply with the same op and pointer comes back. The credit
-// is given back before `done`, unless keep_credit is set; then the caller gives it back with call_release.
+// A call to another service on behalf of a request: takes a credit towards reactor `to` (waiting in order
+// while there is none), sends `op` with `ptr` in u[0], and runs `done` when the reply with the same op and
+// pointer comes back. The credit is given back before `done`, unless keep_credit is set; then the caller
+// gives it back with call_release.
 struct call {
     struct ready wait;
     struct net *net;
@@ -113,7 +128,8 @@ struct call {
     UT_hash_handle hh; // by ptr, while under way
 };
 // `c` is the caller's memory (the request's arena) and lives until done ran.
-void call_send(struct call *c, struct req *r, uint32_t to, uint16_t op, void *ptr, void (*done)(struct call *c));
+void call_send(struct call *c, struct req *r, uint32_t to, uint16_t op, void *ptr,
+               void (*done)(struct call *c));
 void call_release(struct net *n, uint32_t to);
 // The reactor of the shard that a partition lives on, and of the controller.
 uint32_t net_shard_of(const struct net *n, const struct sl_uuid *topic_id, int32_t partition);
@@ -121,55 +137,74 @@ uint32_t net_shard_reactor(const struct net *n, uint32_t shard);
 uint32_t net_controller_reactor(const struct net *n);
 uint32_t net_shards(const struct net *n);
 const struct meta_image *net_image(const struct net *n); // this turn's
-// The endpoint of a broker that a client of this connection should use: the advertised listener of the connection's own.
+// The endpoint of a broker that a client of this connection should use: the advertised listener of the
+// connection's own.
 const struct meta_endpoint *conn_endpoint(const struct conn *c, const struct meta_broker *b);
 
 // ---- watches (fetch) -----------------------------------------------------------------------------------------------------
-// A waiting fetch registers under a key; `fired` runs (in the net service's turn) when a shard names the key. One key serves
-// all shards of a fetch. watch_add returns a fresh key.
+// A waiting fetch registers under a key; `fired` runs (in the net service's turn) when a shard names the key.
+// One key serves all shards of a fetch. watch_add returns a fresh key.
 struct net_watch {
     uint64_t key;
     UT_hash_handle hh;
     void (*fired)(struct net_watch *w);
 };
 void net_watch_add(struct net *n, struct net_watch *w);
-void net_watch_remove(struct net *n, struct net_watch *w); // forgets it here; shards are told with SHARD_UNWATCH
+void net_watch_remove(struct net *n,
+                      struct net_watch *w); // forgets it here; shards are told with SHARD_UNWATCH
 
 // ---- connections ---------------------------------------------------------------------------------------------------------
 enum conn_mode { CONN_MULTI, CONN_DIRECT };
+struct held_buf { // a provided buffer whose bytes found no frame memory yet
+    uint8_t *p;
+    uint32_t id, n;
+};
 struct conn {
     struct list_node node; // on net->conns
     struct net *net;
     io_sock sock;
     uint64_t id;
     const struct cfg_listener *listener;
-    uint32_t ops; // operations in flight: the connection is freed when none are left
-    bool closing, close_sent;
+    uint32_t
+        ops; // operations in flight, and callers up the stack: the connection is freed when none are left
+    bool closing; // shut down: nothing is read, started or sent any more
+    bool eof;     // nothing more is read; it closes when what was read is answered and the answers are sent
+    bool muted;   // with eof: what is not queued for sending by now is not answered either
+    const char *why; // said in the log when it closes: static text, NULL for an ordinary end
+    uint64_t last_active;
+    // receiving
     struct io_op recv_op;
     enum conn_mode mode;
-    bool receiving, cancelling, paused, eof;
-    uint8_t small_streak; // direct receives that were small
-    // assembly of the next frame: [0, in_len) of in_cap bytes
+    bool receiving, cancelling;
+    uint8_t small_frames; // in a row
+    uint32_t trust;       // largest frame that it completed: as much is reserved ahead for the next
+    uint32_t last_frame;
+    uint64_t frame_since; // when the frame in assembly began to arrive
+    // received and not yet taken: [in_at, in_len) of in_cap bytes
     uint8_t *in;
-    uint32_t in_cap, in_len;
-    struct {
-        uint8_t *p;
-        uint32_t id, n;
-    } held[CONN_HELD_MAX]; // provided buffers that found no frame memory yet
-    uint32_t held_n;
+    uint32_t in_cap, in_at, in_len;
+    struct held_buf *held; // received after them
+    uint32_t held_at, held_n, held_cap;
     struct list_node mem_wait; // on net->mem_waiters
     uint64_t mem_since;
-    struct list_node requests; // struct req, arrival order, until answered
-    uint32_t requests_n;
-    struct list_node out; // struct out_item
+    // requests
+    struct list_node backlog;  // struct req: read, not started
+    struct list_node requests; // struct req: started, not answered; answers leave in this order
+    uint32_t requests_n;       // on both
+    uint64_t frame_bytes;      // frame memory of its requests
+    struct ready go;           // starts requests, reads on, closes
+    void (*on_close)(
+        struct conn *c); // a waiting request wants to know; also called when the peer has shut its side down
+    void *close_arg;
+    // output
+    struct list_node out;     // struct out_item
+    struct list_node leaving; // those wholly sent whose bytes the kernel still holds
+    uint32_t out_n;           // on out
+    uint64_t out_bytes;
     bool sending, flush_queued;
     struct list_node flush_node; // on net->flush
     uint8_t zc_copied;           // notifications in a row that said "copied"
     bool zc_off;
-    void (*on_close)(struct conn *c); // a waiting request wants to know
-    void *close_arg;
-    struct ready go; // starts requests
-    uint64_t last_active;
 };
 
 struct listener {
@@ -190,13 +225,21 @@ struct net {
     struct service svc;
     struct reactor *r;
     struct net_config cfg;
-    struct buf_pool *frames;
-    struct list_node conns;
+    struct buf_pool *frames; // frames up to BUF_POOL_SLAB; larger ones are mapped one by one
+    uint64_t large_bytes, large_limit;
+    uint64_t frame_share; // frame memory that the requests of one connection may hold before it is read on
+    uint64_t zc_min;      // sluice.zero.copy.min.bytes
+    uint64_t decoded;     // memory of decoded requests that are large
+    struct obj_pool reqs, sends;
+    struct list_node conns, in_flight, closes; // in_flight: sends; closes: sockets whose close is under way
     uint32_t conns_n;
     uint64_t next_conn, next_watch;
     struct listener *listeners;
     uint32_t listeners_n;
-    struct list_node mem_waiters;
+    struct list_node mem_waiters[2]; // for frames from the pool, and for large ones
+    bool mem_serving;
+    uint32_t frame_max;  // socket.request.max.bytes
+    struct ready mem_go; // frame memory was given back: serves the waiters
     struct list_node flush;
     struct net_watch *watches;
     struct call *calls;
@@ -208,23 +251,39 @@ struct net {
 
 // conn.c
 void conn_new(struct net *n, struct listener *l, io_sock sock);
-void conn_close(struct conn *c, const char *why);
+void conn_close(struct conn *c, const char *why); // at once; answers that are not sent are lost
+// Reads no more, and closes when what was read is answered and sent. `mute`: what is not queued yet is not
+// answered.
+void conn_end(struct conn *c, const char *why, bool mute);
 void conn_maybe_free(struct conn *c);
-void conn_read_more(struct conn *c); // receives if it may
-void conn_start_requests(struct conn *c);
-void conn_discard(struct net *n, io_sock sock); // closes a socket that became no connection
-// frame.c: takes whole frames off the assembly buffer. False: the connection was closed.
-bool frame_take_all(struct conn *c);
-int frame_reserve(struct conn *c, uint32_t want); // 0, or -ENOMEM: waits for memory
+bool conn_may_take(const struct conn *c); // within its limits for requests and memory
+void conn_read_more(struct conn *c);      // takes frames and receives, if it may
+void conn_wake(
+    struct conn *c); // something was answered or sent: starts, reads or closes in this turn or the next
+void conn_relax(struct conn *c);                // gives the buffer of an idle direct receive back
+void conn_destroy(struct conn *c);              // tear-down without I/O
+void conn_discard(struct net *n, io_sock sock); // closes a socket
+void conn_discards_destroy(struct net *n);      // tear-down
+// frame.c
+bool frame_take_all(struct conn *c);       // takes whole frames. False: memory is short, or it ends
+uint32_t frame_need(const struct conn *c); // of the frame in assembly, with its prefix; 0: not known yet
+uint32_t frame_want(const struct conn *c, uint32_t need,
+                    uint32_t have);               // how much of it to make room for now
+int frame_reserve(struct conn *c, uint32_t want); // room from in_at on: 0, or -ENOMEM: waits for memory
+void frame_drop(struct conn *c);                  // the assembly buffer
 void frame_free(struct net *n, uint8_t *p, uint32_t cap);
+void frame_serve_waiters(struct ready *w);
 // out.c
 void out_push(struct conn *c, struct out_item *it);
 void out_flush(struct conn *c);
 void out_drop_all(struct conn *c);
-void out_item_free(struct net *n, struct out_item *it);
+void out_item_free(struct out_item *it);
+size_t out_send_op_size(void);
+void out_destroy(struct net *n); // tear-down: forgets the sends in flight
 // req.c
 void req_free(struct req *r);
 void req_finish(struct req *r);
+void req_destroy(struct req *r); // tear-down: no on_free
 // fetch_session.c
 void fetch_sessions_destroy(struct net *n);
 // call.c

@@ -432,8 +432,10 @@ static void rig_conn(struct rig *t, struct conn *c)
     c->go.run = rig_conn_go;
     list_init(&c->go.node);
     list_init(&c->mem_wait);
+    list_init(&c->backlog);
     list_init(&c->requests);
     list_init(&c->out);
+    list_init(&c->leaving);
     list_init(&c->flush_node);
     c->ops = 1; // never freed: it is the rig's
 }
@@ -478,7 +480,9 @@ static struct rig *rig_new_with(uint32_t credits, const char *const *pairs)
     t->n.r = reactor_group_get(t->g, 0);
     t->n.cfg = (struct net_config){.cfg = t->cfg, .placement = &t->pl};
     list_init(&t->n.conns);
-    list_init(&t->n.mem_waiters);
+    list_init(&t->n.mem_waiters[0]);
+    list_init(&t->n.mem_waiters[1]);
+    obj_pool_init(&t->n.reqs, sizeof(struct req), 1000000);
     list_init(&t->n.flush);
     list_init(&t->n.pids.waiting);
     reactor_add_service(t->n.r, &t->n.svc);
@@ -526,7 +530,7 @@ static inline void rig_drop(struct rig *t, struct conn *c)
 {
     struct list_node *n;
     while ((n = list_pop_front(&c->out)))
-        out_item_free(&t->n, list_entry(n, struct out_item, node));
+        out_item_free(list_entry(n, struct out_item, node));
     rig_turns(t);
 }
 
@@ -546,6 +550,7 @@ static void rig_free(struct rig *t)
     for (uint32_t i = 0; i < RIG_CONNS; i++)
         rig_drop(t, &t->conns[i]);
     fetch_sessions_destroy(&t->n);
+    obj_pool_destroy(&t->n.reqs);
     reactor_group_destroy(t->g);
     metrics_destroy(t->m);
     config_free(t->cfg);
@@ -561,7 +566,7 @@ static void rig_free(struct rig *t)
 static void rig_start(struct rig *t, struct conn *c, const struct api_handler *api, int16_t version,
                       const void *body, size_t len)
 {
-    struct req *r = calloc(1, sizeof(*r));
+    struct req *r = obj_pool_alloc(&t->n.reqs);
     void *copy = malloc(len + 1);
     SL_ASSERT(t->bodies_n < SL_ARRAY_LEN(t->bodies));
     memcpy(copy, body, len);
@@ -575,8 +580,7 @@ static void rig_start(struct rig *t, struct conn *c, const struct api_handler *a
                       .client_id = KP_STR_LIT("rig"),
                       .body = copy,
                       .body_len = len,
-                      .t_received = reactor_now(t->n.r),
-                      .started = true};
+                      .t_received = reactor_now(t->n.r)};
     arena_init(&r->arena, REQ_ARENA_LIMIT);
     list_init(&r->node);
     list_push_back(&c->requests, &r->node);
