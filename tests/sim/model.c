@@ -76,6 +76,7 @@ struct attempt *model_sent(struct model *m, struct mpart *p, struct mproducer *p
     a->part = p;
     a->producer = pr;
     a->order = ++pr->orders;
+    a->connection = pr->connection;
     a->sequence = sequence;
     a->offset = -1;
     struct attempt *twin = NULL;
@@ -276,7 +277,8 @@ void model_verify_end(struct model *m, struct verify *v, int64_t hw)
             seen[s].hole |= a->producer->idempotent && a->state != ATTEMPT_REFUSED;
             continue;
         }
-        if (seen[s].last && seen[s].last->offset >= a->offset)
+        bool ordered = seen[s].last && (a->producer->idempotent || seen[s].last->connection == a->connection);
+        if (ordered && seen[s].last->offset >= a->offset)
             run_fail(m->r, "%s-%d: batches %u and %u of one producer are at offsets %lld and %lld",
                      p->topic->name, p->n, seen[s].last->id, a->id, (long long)seen[s].last->offset,
                      (long long)a->offset);

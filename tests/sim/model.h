@@ -21,6 +21,7 @@ struct attempt {
     uint32_t bytes, records;
     struct mpart *part;
     struct mproducer *producer;
+    uint32_t connection;  // of the producer, when it was sent
     uint32_t order;   // of sending, per producer and partition
     int32_t sequence; // idempotent: base sequence
     enum attempt_state state;
@@ -70,7 +71,7 @@ struct mproducer {
     bool idempotent;
     int64_t pid;
     uint32_t orders;
-    UT_hash_handle hh_unused;
+    uint32_t connection; // plain batches keep their order per connection only
 };
 
 struct model {

@@ -99,6 +99,7 @@ static bool not_now(const struct people *p, int16_t error)
     case KERR_BROKER_NOT_AVAILABLE:
         return true;
     case KERR_KAFKA_STORAGE_ERROR:
+    case KERR_UNKNOWN_TOPIC_OR_PARTITION: // its partition could not be opened
         return !p->r->calm && (p->r->k.faults || p->r->k.tight_disk);
     default:
         return false;
@@ -303,9 +304,18 @@ static bool get_pid(struct writer *w)
     return true;
 }
 
+static bool connect_writer(struct writer *w)
+{
+    struct kconn *before = w->conn;
+    if (!connect_to(w->pp, &w->conn))
+        return false;
+    w->m.connection += w->conn != before;
+    return true;
+}
+
 static void write_once(struct writer *w)
 {
-    if (!connect_to(w->pp, &w->conn) || (w->m.idempotent && w->m.pid < 0 && !get_pid(w)))
+    if (!connect_writer(w) || (w->m.idempotent && w->m.pid < 0 && !get_pid(w)))
         return;
     struct mpart *p = pick_part(w->pp);
     if (!p)
