@@ -17,6 +17,7 @@ struct state {
     struct kp_list_offsets_response out;
     struct shard_offsets *asks; // per shard
     out_part ***outs;           // per shard, per part: where its answer goes
+    const in_part ***ins;       // per topic, per part of the answer: its question
     uint32_t *counts;           // per shard: parts to ask for
     struct call *calls;
     uint32_t pending;
@@ -75,39 +76,53 @@ static void add_part(struct req *r, struct state *st, const struct meta_topic *t
                                                   .current_leader_epoch = in->current_leader_epoch};
 }
 
-// A partition that is named twice is refused in both places.
-static bool note_twice(struct state *st, const struct meta_topic *t, int32_t partition, uint32_t k,
-                       out_part *o, out_part **all)
+// The place of an equal partition before this one, or NULL.
+static out_part *named_before(struct state *st, const struct meta_topic *t, int32_t partition, uint32_t k,
+                              out_part *o, out_part **all)
 {
     all[k] = o;
     st->keys[k] = (struct api_part_key){.id = t->id, .partition = partition};
     uint32_t first = api_set_put(&st->seen, &st->keys[k], sizeof(st->keys[k]), k);
-    if (first != k)
-        all[first]->error_code = KERR_INVALID_REQUEST;
-    return first != k;
+    return first == k ? NULL : all[first];
 }
 
+static int16_t check_part(const struct req *r, const struct meta_topic *t, const in_part *in)
+{
+    if (r->version < timestamp_since(in->timestamp))
+        return KERR_UNSUPPORTED_VERSION;
+    return api_check_leader(r, t, in->partition_index);
+}
+
+// A partition that is named twice is refused, and answered once.
 static void check_topic(struct req *r, struct state *st, int32_t ti, uint32_t *k, out_part **all)
 {
     const in_topic *in = &st->m.topics[ti];
     const struct meta_topic *t = api_topic(r, in->name);
     struct kp_list_offsets_response_list_offsets_topic_response *out = &st->out.topics[ti];
     out->name = in->name;
-    out->partitions_n = in->partitions_n;
     out->partitions = req_alloc_array(r, (size_t)in->partitions_n, sizeof(*out->partitions));
+    st->ins[ti] = req_alloc_array(r, (size_t)in->partitions_n, sizeof(**st->ins));
     for (int32_t i = 0; i < in->partitions_n; i++, (*k)++) {
-        out_part *o = &out->partitions[i];
+        out_part *o = &out->partitions[out->partitions_n];
+        const in_part *p = &in->partitions[i];
+        out_part *before = t ? named_before(st, t, p->partition_index, *k, o, all) : NULL;
+        if (before) {
+            before->error_code = KERR_INVALID_REQUEST;
+            continue;
+        }
+        st->ins[ti][out->partitions_n++] = p;
         kp_list_offsets_response_list_offsets_partition_response_init(o);
-        o->partition_index = in->partitions[i].partition_index;
-        if (t && note_twice(st, t, o->partition_index, *k, o, all))
-            o->error_code = KERR_INVALID_REQUEST;
-        else if (r->version < timestamp_since(in->partitions[i].timestamp))
-            o->error_code = KERR_UNSUPPORTED_VERSION;
-        else
-            o->error_code = api_check_leader(r, t, o->partition_index);
-        if (!o->error_code)
-            st->counts[net_shard_of(r->net, &t->id, o->partition_index)]++;
+        o->partition_index = p->partition_index;
+        o->error_code = check_part(r, t, p);
     }
+}
+
+static void count_topic(struct req *r, struct state *st, int32_t ti)
+{
+    const struct meta_topic *t = api_topic(r, st->m.topics[ti].name);
+    for (int32_t i = 0; i < st->out.topics[ti].partitions_n; i++)
+        if (!st->out.topics[ti].partitions[i].error_code)
+            st->counts[net_shard_of(r->net, &t->id, st->out.topics[ti].partitions[i].partition_index)]++;
 }
 
 static void plan(struct req *r, struct state *st)
@@ -125,13 +140,16 @@ static void plan(struct req *r, struct state *st)
     kp_list_offsets_response_init(&st->out);
     st->out.topics_n = SL_MAX(st->m.topics_n, 0);
     st->out.topics = req_alloc_array(r, (size_t)st->out.topics_n, sizeof(*st->out.topics));
+    st->ins = req_alloc_array(r, (size_t)st->out.topics_n, sizeof(*st->ins));
     for (int32_t t = 0; t < st->out.topics_n; t++)
         check_topic(r, st, t, &k, all);
+    for (int32_t t = 0; t < st->out.topics_n; t++)
+        count_topic(r, st, t);
     for (int32_t t = 0; t < st->out.topics_n; t++) {
         const struct meta_topic *mt = api_topic(r, st->m.topics[t].name);
         for (int32_t i = 0; i < st->out.topics[t].partitions_n; i++)
             if (!st->out.topics[t].partitions[i].error_code)
-                add_part(r, st, mt, &st->m.topics[t].partitions[i], &st->out.topics[t].partitions[i]);
+                add_part(r, st, mt, st->ins[t][i], &st->out.topics[t].partitions[i]);
     }
 }
 

@@ -118,7 +118,7 @@ static void add_topics(struct req *r, struct state *st, struct kp_metadata_respo
             o->topic_id = w->topic_id;
             o->is_internal = api_is_internal(w->name);
         }
-        if (st->m.include_topic_authorized_operations && !o->error_code)
+        if (st->m.include_topic_authorized_operations && o->error_code != KERR_UNKNOWN_TOPIC_ID)
             o->topic_authorized_operations = API_TOPIC_OPS;
     }
 }

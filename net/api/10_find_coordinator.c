@@ -36,6 +36,12 @@ static int16_t find(const struct req *r, int8_t type, struct kp_str key)
     return KERR_COORDINATOR_NOT_AVAILABLE;
 }
 
+// Lists carry a text only when the kind of key is unknown, which upstream finds before it looks at a key.
+static struct kp_str list_text(int8_t type, int16_t error)
+{
+    return type < KEY_GROUP || type > KEY_SHARE ? kp_str_of(kerr_text(error)) : KP_STR_LIT("");
+}
+
 static void answer_list(struct req *r, const struct kp_find_coordinator_request *m,
                         struct kp_find_coordinator_response *out)
 {
@@ -49,7 +55,7 @@ static void answer_list(struct req *r, const struct kp_find_coordinator_request 
                                                               .host = KP_STR_LIT(""),
                                                               .port = -1,
                                                               .error_code = error,
-                                                              .error_message = kp_str_of(kerr_text(error))};
+                                                              .error_message = list_text(m->key_type, error)};
     }
 }
 

@@ -6,7 +6,7 @@
 // Deviations from upstream 4.3:
 // - Dynamic broker configs are not changed by any API here and not shown.
 // - Our own keys (sluice.*, write.caching) are listed as well.
-// - There is one logger, "root"; groups as resources are refused as unsupported until there are groups.
+// - There is one logger, "root". Client metrics and groups show their defaults: neither can be configured yet.
 // - A resource that is named twice is answered once.
 #include "net/api/common.h"
 
@@ -112,8 +112,8 @@ static int16_t check_broker(struct req *r, const in_resource *in, bool may_be_em
                     api_text(r, "Broker id must be an integer, but it is: %s", name));
     if (id != own)
         return fail(out, KERR_INVALID_REQUEST,
-                    api_text(r, "Unexpected broker id, expected %d%s, but received %s", own,
-                             may_be_empty ? " or empty string" : "", name));
+                    api_text(r, "Unexpected broker id, expected %d%s but received %s", own,
+                             may_be_empty ? " or empty string," : "", name));
     return KERR_NONE;
 }
 
@@ -155,6 +155,68 @@ static void describe_logger(struct req *r, const in_resource *in, out_resource *
     out->configs->documentation = KP_STR_NULL;
 }
 
+// What configures a group or a metrics subscription: the broker's key that gives its default, or a fixed value.
+static const struct dynamic_key {
+    const char *name, *broker_key, *value;
+    enum cfg_type type;
+} GROUP_KEYS[] =
+    {
+        {"consumer.assignment.interval.ms", "group.consumer.assignment.interval.ms", "1000", CFG_INT},
+        {"consumer.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms", "5000", CFG_INT},
+        {"consumer.session.timeout.ms", "group.consumer.session.timeout.ms", "45000", CFG_INT},
+        {"share.assignment.interval.ms", "group.share.assignment.interval.ms", "1000", CFG_INT},
+        {"share.auto.offset.reset", NULL, "latest", CFG_STRING},
+        {"share.delivery.count.limit", "group.share.delivery.count.limit", "5", CFG_INT},
+        {"share.heartbeat.interval.ms", "group.share.heartbeat.interval.ms", "5000", CFG_INT},
+        {"share.isolation.level", NULL, "read_uncommitted", CFG_STRING},
+        {"share.partition.max.record.locks", "group.share.partition.max.record.locks", "2000", CFG_INT},
+        {"share.record.lock.duration.ms", "group.share.record.lock.duration.ms", "30000", CFG_INT},
+        {"share.renew.acknowledge.enable", NULL, "true", CFG_BOOLEAN},
+        {"share.session.timeout.ms", "group.share.session.timeout.ms", "45000", CFG_INT},
+        {"streams.assignment.interval.ms", "group.streams.assignment.interval.ms", "1000", CFG_INT},
+        {"streams.heartbeat.interval.ms", "group.streams.heartbeat.interval.ms", "5000", CFG_INT},
+        {"streams.initial.rebalance.delay.ms", "group.streams.initial.rebalance.delay.ms", "3000", CFG_INT},
+        {"streams.num.standby.replicas", "group.streams.num.standby.replicas", "0", CFG_INT},
+        {"streams.session.timeout.ms", "group.streams.session.timeout.ms", "45000", CFG_INT},
+},
+  METRICS_KEYS[] = {
+      {"interval.ms", NULL, "300000", CFG_INT},
+      {"match", NULL, "", CFG_LIST},
+      {"metrics", NULL, "", CFG_LIST},
+};
+
+static void dynamic_view(struct req *r, const struct dynamic_key *k, bool synonym, struct cfg_view *v)
+{
+    int key = k->broker_key ? cfg_key_find(k->broker_key) : -ENOENT;
+    if (key >= 0) {
+        config_view(r->net->cfg.cfg, (enum cfg_key)key, v);
+    } else {
+        *v = (struct cfg_view){.value = k->value, .origin = CFG_ORIGIN_DEFAULT, .synonym_count = synonym};
+        v->synonyms[0] = (struct cfg_synonym){k->name, k->value, CFG_ORIGIN_DEFAULT};
+    }
+    v->name = k->name;
+    v->type = k->type;
+    v->read_only = v->internal = v->sensitive = false;
+}
+
+static void describe_dynamic(struct req *r, const struct kp_describe_configs_request *m,
+                             const in_resource *in, bool group, out_resource *out)
+{
+    size_t n = group ? SL_ARRAY_LEN(GROUP_KEYS) : SL_ARRAY_LEN(METRICS_KEYS);
+    if (in->resource_name.n <= 0) {
+        fail(out, KERR_INVALID_REQUEST,
+             group ? KP_STR_LIT("Group name must not be empty")
+                   : KP_STR_LIT("Client metrics subscription name must not be empty"));
+        return;
+    }
+    out->configs = req_alloc_array(r, n, sizeof(*out->configs));
+    for (size_t i = 0; i < n; i++) {
+        struct cfg_view v;
+        dynamic_view(r, group ? &GROUP_KEYS[i] : &METRICS_KEYS[i], group, &v);
+        config_add(r, m, in, &v, out);
+    }
+}
+
 static void describe(struct req *r, const struct kp_describe_configs_request *m, const in_resource *in,
                      out_resource *out)
 {
@@ -171,12 +233,8 @@ static void describe(struct req *r, const struct kp_describe_configs_request *m,
     case RES_BROKER_LOGGER:
         describe_logger(r, in, out);
         break;
-    case RES_CLIENT_METRICS: // no subscription is ever made, and one that is not there has no values
-        if (in->resource_name.n <= 0)
-            fail(out, KERR_INVALID_REQUEST, KP_STR_LIT("Client metrics subscription name must not be empty"));
-        break;
     default:
-        fail(out, KERR_INVALID_REQUEST, KP_STR_LIT("Unsupported resource type: GROUP"));
+        describe_dynamic(r, m, in, in->resource_type == RES_GROUP, out);
         break;
     }
 }

@@ -30,9 +30,7 @@ static void grown(struct call *c)
     for (uint32_t i = 0; i < st->grow.n; i++) {
         const struct meta_grow_topic *t = &st->grow.topics[i];
         add(st, (struct kp_str){t->name, t->name_len}, t->error,
-            !t->error       ? NULL
-            : t->message[0] ? t->message
-                            : kerr_text(t->error));
+            t->error && t->message[0] ? t->message : NULL);
     }
     REQ_RESPOND(r, &st->out, create_partitions_response);
 }
