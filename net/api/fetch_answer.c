@@ -224,6 +224,8 @@ static void part_news(const struct fetch_part *p, struct fetch_news *n)
     if (!p->in)
         return;
     n->error = p->in->error;
+    if (n->error)
+        return;
     n->diverging = p->in->diverging;
     n->bytes = p->in->bytes;
     n->high_watermark = p->in->high_watermark;
@@ -233,7 +235,7 @@ static void part_news(const struct fetch_part *p, struct fetch_news *n)
 static void part_leader(const struct fetch_state *st, const struct fetch_part *p, const struct fetch_news *n,
                         out_part *o)
 {
-    if (st->r->version < LEADERS_SINCE)
+    if (st->r->version < LEADERS_SINCE || st->follower)
         return;
     if (n->error != KERR_NOT_LEADER_OR_FOLLOWER && n->error != KERR_FENCED_LEADER_EPOCH)
         return;
@@ -250,9 +252,9 @@ static void part_fill(struct fetch_state *st, const struct fetch_part *p, const 
     o->error_code = n->error;
     o->high_watermark = n->high_watermark;
     o->log_start_offset = n->log_start;
-    o->last_stable_offset = p->in ? p->in->last_stable : -1;
+    o->last_stable_offset = p->in && !n->error ? p->in->last_stable : -1;
     o->aborted_transactions = NULL;
-    o->aborted_transactions_n = st->read_committed ? 0 : -1;
+    o->aborted_transactions_n = st->read_committed || !p->in ? 0 : -1; // null: not asked for
     o->records = (struct kp_records){.p = (const uint8_t *)"", .n = 0};
     part_leader(st, p, n, o);
     if (n->diverging) {
