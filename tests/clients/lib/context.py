@@ -40,4 +40,4 @@ class Context:
         return b
 
     def logs(self):
-        return "\n".join(b.log_tail() for b in self.brokers)
+        return "\n".join((b.findings() or "") + "\n" + b.log_tail(25) for b in self.brokers)
