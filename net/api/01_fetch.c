@@ -161,7 +161,7 @@ static void round_start(struct fetch_state *st, bool last)
 
 static bool worth_answering(const struct fetch_state *st)
 {
-    if (st->last || st->groups_n == 0 || st->expired || st->total >= st->min_bytes)
+    if (st->last || st->groups_n == 0 || st->expired || st->r->conn->eof || st->total >= st->min_bytes)
         return true;
     for (uint32_t i = 0; i < st->groups_n; i++)
         for (uint32_t k = 0; k < st->groups[i].f.n; k++)
@@ -213,10 +213,14 @@ static void deadline_passed(struct timer *t)
         round_start(st, true);
 }
 
+// The connection is gone, or only its peer's side: then the answer leaves now, with what a last round brings.
 static void closed_go(struct ready *w)
 {
     struct fetch_state *st = SL_CONTAINER_OF(w, struct fetch_state, go);
-    fetch_finish(st);
+    if (st->r->conn->closing)
+        fetch_finish(st);
+    else
+        round_start(st, true);
 }
 
 static void conn_closed(struct conn *c)

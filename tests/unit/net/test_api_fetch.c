@@ -180,6 +180,32 @@ static void test_closing_cancels(void **state)
     rig_free(t);
 }
 
+// The peer has shut its side down, as one that asks once and reads to the end does: it is answered at once.
+static void test_half_closed(void **state)
+{
+    struct rig *t = rig_new();
+    struct meta_topic *mt = rig_topic(t, "a", 1);
+    struct conn *c = &t->conns[0];
+    struct ask a;
+    ask_init(&a, mt);
+    ask_part(&a, 0, 0);
+    a.m.min_bytes = 1000;
+    rig_append(t, mt, 0, 3);
+    ask_send(t, c, &a, 12);
+    assert_false(rig_answered(c));
+    assert_int_equal(rig_pins(t), 0);
+    c->eof = true;
+    c->on_close(c);
+    rig_turns(t);
+    assert_int_equal(peek(t, c, 12).responses[0].partitions[0].records.n, 300);
+    rig_drop(t, c);
+    ask_send(t, c, &a, 12); // one that was still in line
+    assert_true(rig_answered(c));
+    rig_drop(t, c);
+    rig_quiet(t, 1024);
+    rig_free(t);
+}
+
 // ---- several shards --------------------------------------------------------------------------------------------------------
 // Partitions of `mt` on each of the two shards.
 static void two_parts(struct rig *t, const struct meta_topic *mt, int32_t *x, int32_t *y)
@@ -530,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_no_wait),
         cmocka_unit_test(test_closing_cancels),
+        cmocka_unit_test(test_half_closed),
         cmocka_unit_test(test_order_is_the_requests),
         cmocka_unit_test(test_first_batch_whole),
         cmocka_unit_test(test_min_bytes_over_shards),
