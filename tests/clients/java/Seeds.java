@@ -1,7 +1,8 @@
 // Valid requests of every API and version that the broker's clients may send, filled at random from the
 // schemas inside kafka-clients: the seeds of the hostile client (hostile_client.c).
 //
-// "served" in the command maps API keys to the version range that the broker advertises.
+// "served" in the command maps API keys to the version range that the broker advertises. One seed of each
+// API that is not served follows at the end, all under the key -1.
 // File: for each seed u16 API key, u16 version, u32 length, then that many bytes: a request with its header
 // and without the length that precedes it on the wire. All integers big-endian.
 import com.fasterxml.jackson.databind.JsonNode;
@@ -32,6 +33,7 @@ import org.apache.kafka.common.record.internal.MemoryRecords;
 import org.apache.kafka.common.record.internal.SimpleRecord;
 
 final class Seeds {
+    private static final short NOT_SERVED = -1;
     private static final int LIMIT = 16 * 1024;
     private static final int[] NUMBERS = {0, 1, 2, 3, 5, 7, 100, 1000, -1, -2, 65536, Integer.MAX_VALUE};
 
@@ -51,25 +53,32 @@ final class Seeds {
                 new BufferedOutputStream(Files.newOutputStream(Path.of(cmd.get("out").asText()))))) {
             for (ApiKeys key : ApiKeys.values()) {
                 JsonNode range = cmd.get("served").get(String.valueOf(key.id));
-                // Of an API that is not served, the newest version alone.
-                int low = range == null ? key.latestVersion(true) : Math.max(range.get(0).asInt(), key.oldestVersion());
-                int high = range == null ? low : Math.min(range.get(1).asInt(), key.latestVersion(true));
-                if (low < 0) {
-                    continue; // an API that upstream removed
+                if (range == null || !key.hasValidVersion()) {
+                    continue;
                 }
-                for (short v = (short) low; v <= high; v++) {
+                int high = Math.min(range.get(1).asInt(), key.latestVersion(true));
+                for (int v = Math.max(range.get(0).asInt(), key.oldestVersion()); v <= high; v++) {
                     for (int i = 0; i < cmd.get("per").asInt(); i++) {
-                        byte[] request = seeds.request(key, v);
-                        out.writeShort(key.id);
-                        out.writeShort(v);
-                        out.writeInt(request.length);
-                        out.write(request);
+                        write(out, key.id, (short) v, seeds.request(key, (short) v));
                         count++;
                     }
                 }
             }
+            for (ApiKeys key : ApiKeys.values()) {
+                if (!cmd.get("served").has(String.valueOf(key.id)) && key.hasValidVersion()) {
+                    write(out, NOT_SERVED, (short) 0, seeds.request(key, key.latestVersion(true)));
+                    count++;
+                }
+            }
         }
         reply.put("count", count);
+    }
+
+    private static void write(DataOutputStream out, short key, short version, byte[] request) throws IOException {
+        out.writeShort(key);
+        out.writeShort(version);
+        out.writeInt(request.length);
+        out.write(request);
     }
 
     private byte[] request(ApiKeys key, short version) {
