@@ -1,8 +1,11 @@
-// The service on every reactor: the agent holds the reactor's current image; on one reactor it is the controller too,
+// The service on every reactor: the agent holds the reactor's current image; on one reactor it is the
+// controller too,
 // which runs requests one after another in a fiber.
 //
-// A new image becomes current as soon as its message is taken, and is acknowledged a whole turn later: what had read the
-// old image in the same turn may go on with it, and the old one is freed only after every reactor's acknowledgement.
+// A new image becomes current as soon as its message is taken, and is acknowledged a whole turn later: what
+// had read the
+// old image in the same turn may go on with it, and the old one is freed only after every reactor's
+// acknowledgement.
 #include "engine/meta/meta_private.h"
 
 #include <errno.h>
@@ -14,7 +17,7 @@ const struct meta_image *meta_image_get(struct reactor *r)
     return s ? SL_CONTAINER_OF(s, struct meta_agent, svc)->current : NULL;
 }
 
-// ---- the agent ---------------------------------------------------------------------------------------------------------------
+// ---- the agent --------------------------------------------------------------------------------------------
 static void agent_switch(struct meta_agent *a, uint32_t from, const struct spsc_msg *msg)
 {
     SL_ASSERT(!a->switched); // one publication at a time
@@ -35,7 +38,7 @@ static bool agent_flush(struct service *svc)
     return true;
 }
 
-// ---- publishing ----------------------------------------------------------------------------------------------------------------
+// ---- publishing -------------------------------------------------------------------------------------------
 void meta_publish_begin(struct meta *m)
 {
     SL_ASSERT(!m->next_image);
@@ -67,7 +70,7 @@ void meta_publish(struct meta *m)
     meta_publish_end(m);
 }
 
-// ---- the controller's queue --------------------------------------------------------------------------------------------------
+// ---- the controller's queue -------------------------------------------------------------------------------
 static void run_job(struct meta *m, struct meta_job *j)
 {
     switch (j->op) {
@@ -161,7 +164,7 @@ static void agent_on_msg(struct service *svc, uint32_t from, const struct spsc_m
     }
 }
 
-// ---- start and stop --------------------------------------------------------------------------------------------------------------
+// ---- start and stop ---------------------------------------------------------------------------------------
 static void stop_fiber(void *arg)
 {
     struct meta *m = arg;

@@ -32,7 +32,7 @@ static int broken(const struct apply *x, const char *what)
                      (long long)x->offset, what);
 }
 
-// ---- topics ------------------------------------------------------------------------------------------------------------
+// ---- topics -----------------------------------------------------------------------------------------------
 static int on_topic(struct apply *x, const void *msg)
 {
     const struct kp_topic_record *r = msg;
@@ -168,7 +168,7 @@ static int on_config(struct apply *x, const void *msg)
     return state_set_broker_config(x->m, cluster, r->name, r->value);
 }
 
-// ---- brokers -----------------------------------------------------------------------------------------------------------
+// ---- brokers ----------------------------------------------------------------------------------------------
 static const char *dup_str(struct arena *a, struct kp_str s)
 {
     return arena_strndup(a, s.n > 0 ? s.p : "", (size_t)SL_MAX(s.n, 0));
@@ -231,7 +231,7 @@ static int on_registration_change(struct apply *x, const void *msg)
     return set_fenced(x, r->broker_id, r->fenced > 0);
 }
 
-// ---- the rest ----------------------------------------------------------------------------------------------------------
+// ---- the rest ---------------------------------------------------------------------------------------------
 // What 4.3 knows and serves, and what we serve of it.
 const struct meta_supported meta_supported[] = {
     {"eligible.leader.replicas.version", 0, 0, 1, false},
@@ -310,7 +310,7 @@ static int apply_one(struct apply *x, uint32_t type, uint32_t version, const uin
     return fn(x, msg);
 }
 
-// ---- transactions --------------------------------------------------------------------------------------------------------
+// ---- transactions -----------------------------------------------------------------------------------------
 static int end_txn(struct apply *x, bool commit)
 {
     struct meta *m = x->m;

@@ -3,7 +3,8 @@
 //   new log:     LeaderChange, KRaftVersion, KRaftVoters (one control batch)
 //                BeginTransaction "Bootstrap records", FeatureLevel.., EndTransaction (one batch)
 //   other log:   LeaderChange at the new epoch; AbortTransaction if the last life left one open
-//   every start: RegisterController, RegisterBroker (its offset is the broker epoch), BrokerRegistrationChange (unfence), a
+//   every start: RegisterController, RegisterBroker (its offset is the broker epoch),
+// BrokerRegistrationChange (unfence), a
 //                PartitionChange for every partition that this broker leads, which raises its leader epoch
 //   clean stop:  BrokerRegistrationChange (fence)
 #include "engine/meta/meta_private.h"
@@ -24,7 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// ---- the control batch -------------------------------------------------------------------------------------------------------
+// ---- the control batch ------------------------------------------------------------------------------------
 struct controller_endpoint {
     const char *name, *host;
     uint16_t port;
@@ -101,7 +102,7 @@ static int write_quorum_state(struct meta *m)
     return rc;
 }
 
-// ---- bootstrap records ---------------------------------------------------------------------------------------------------------
+// ---- bootstrap records ------------------------------------------------------------------------------------
 static void add_own_features(struct recs *rs)
 {
     for (uint32_t i = 0; i < meta_supported_n; i++) {
@@ -175,7 +176,7 @@ static int append_abort(struct meta *m)
     return rc;
 }
 
-// ---- registration --------------------------------------------------------------------------------------------------------------
+// ---- registration -----------------------------------------------------------------------------------------
 // What this broker says it supports: what it serves, and what a directory that it opened had finalized.
 static int16_t supported_max(const struct meta *m, const struct meta_supported *s)
 {
@@ -270,7 +271,7 @@ int meta_append_fence(struct meta *m)
     return rc;
 }
 
-// ---- leading -----------------------------------------------------------------------------------------------------------------
+// ---- leading ----------------------------------------------------------------------------------------------
 static bool has(const int32_t *ids, uint32_t n, int32_t id)
 {
     for (uint32_t i = 0; i < n; i++)
@@ -279,7 +280,8 @@ static bool has(const int32_t *ids, uint32_t n, int32_t id)
     return false;
 }
 
-// Ours to lead: led already, or without a leader while nobody else can have more. (A clean stop of upstream's leaves the
+// Ours to lead: led already, or without a leader while nobody else can have more. (A clean stop of upstream's
+// leaves the
 // only replica of a partition as an eligible leader outside the ISR.)
 static bool may_lead(const struct meta *m, const struct meta_partition *p)
 {

@@ -59,8 +59,9 @@ int16_t meta_error_of(int rc)
     return rc == 0 ? KERR_NONE : rc == -ENOMEM ? KERR_UNKNOWN_SERVER_ERROR : KERR_KAFKA_STORAGE_ERROR;
 }
 
-// ---- appends -------------------------------------------------------------------------------------------------------------
-// One batch to the metadata log; returns when it is durable. The offsets are known beforehand: nobody else appends there.
+// ---- appends ----------------------------------------------------------------------------------------------
+// One batch to the metadata log; returns when it is durable. The offsets are known beforehand: nobody else
+// appends there.
 int meta_append_batch(struct meta *m, const uint8_t *batch, size_t n, uint32_t count)
 {
     struct meta_wait w = {0};
@@ -151,18 +152,13 @@ int meta_append(struct meta *m, struct recs *rs, bool atomic)
     return rc;
 }
 
-// ---- partitions --------------------------------------------------------------------------------------------------------------
+// ---- partitions -------------------------------------------------------------------------------------------
 // One topic's partitions in one shard, with one leader epoch.
 struct open_req {
     struct shard_open o;
     struct open_req *next;
+    int16_t *error; // where a failure goes; the first one stays
     int32_t *ids;
-};
-struct open_run {
-    struct meta *m;
-    struct meta_wait w;
-    struct open_req *all;
-    int16_t error;
 };
 
 static bool lives_here(const struct meta *m, const struct meta_partition *p)
@@ -173,19 +169,20 @@ static bool lives_here(const struct meta *m, const struct meta_partition *p)
     return false;
 }
 
-static void open_reap(struct open_run *run)
+void meta_open_wait(struct meta_open *run)
 {
     struct open_req *q;
+    call_wait(&run->w, 0);
     while ((q = run->all)) {
         run->all = q->next;
-        if (q->o.error && !run->error)
-            run->error = q->o.error;
+        if (q->o.error && !*q->error)
+            *q->error = q->o.error;
         free(q);
     }
 }
 
-static void open_send(struct open_run *run, const struct meta_topic *t, uint32_t shard, const int32_t *ids,
-                      uint32_t n, int32_t epoch)
+static void open_send(struct meta_open *run, const struct meta_topic *t, uint32_t shard, const int32_t *ids,
+                      uint32_t n, int32_t epoch, int16_t *error)
 {
     struct open_req *q = malloc(sizeof(*q) + n * sizeof(int32_t));
     if (!q)
@@ -199,23 +196,21 @@ static void open_send(struct open_run *run, const struct meta_topic *t, uint32_t
                                .leader_epoch = epoch,
                                .owner = &run->w};
     meta_log_config(run->m->cfg, t, &q->o.config);
+    q->error = error;
     q->next = run->all;
     run->all = q;
     call_shard(run->m, shard, SHARD_OPEN, &q->o, &run->w);
 }
 
 // Groups a topic's partitions by shard and epoch; usually one request a shard.
-static int open_topic(struct open_run *run, const struct meta_topic *t, uint32_t from)
+void meta_open_topic(struct meta_open *run, const struct meta_topic *t, uint32_t from, int16_t *error)
 {
     struct meta *m = run->m;
     uint32_t n = t->partitions_n, shards = m->placement.shards;
     int32_t *ids = malloc((n + 1) * sizeof(*ids));
     bool *done = calloc(n + 1, sizeof(*done));
-    if (!ids || !done) {
-        free(ids);
-        free(done);
-        return -ENOMEM;
-    }
+    if (!ids || !done)
+        sl_panic("meta: out of memory for opening partitions");
     for (uint32_t i = from; i < n; i++) {
         if (done[i] || !lives_here(m, &t->partitions[i]))
             continue;
@@ -226,59 +221,60 @@ static int open_topic(struct open_run *run, const struct meta_topic *t, uint32_t
                 ids[k++] = (int32_t)p;
                 done[p] = true;
             }
-        open_send(run, t, shard_of(&t->id, (int32_t)i, shards), ids, k, epoch);
+        open_send(run, t, shard_of(&t->id, (int32_t)i, shards), ids, k, epoch, error);
         call_wait(&run->w, OPEN_WINDOW);
     }
     free(ids);
     free(done);
-    return 0;
-}
-
-int16_t meta_open_topic(struct meta *m, const struct meta_topic *t, uint32_t from)
-{
-    struct open_run run = {.m = m};
-    int rc = open_topic(&run, t, from);
-    call_wait(&run.w, 0);
-    open_reap(&run);
-    return rc ? meta_error_of(rc) : run.error;
 }
 
 int16_t meta_open_all(struct meta *m)
 {
-    struct open_run run = {.m = m};
-    int rc = 0;
-    for (uint32_t i = 0; i < m->sorted_n && !rc && !run.error; i++) {
-        rc = open_topic(&run, m->sorted[i], 0);
-        if (i % 256 == 255) {
-            call_wait(&run.w, 0);
-            open_reap(&run);
-        }
+    struct meta_open run = {.m = m};
+    int16_t error = 0;
+    for (uint32_t i = 0; i < m->sorted_n && !error; i++) {
+        meta_open_topic(&run, m->sorted[i], 0, &error);
+        if (i % 256 == 255)
+            meta_open_wait(&run);
     }
-    call_wait(&run.w, 0);
-    open_reap(&run);
-    return rc ? meta_error_of(rc) : run.error;
+    meta_open_wait(&run);
+    return error;
 }
 
-int16_t meta_delete_parts(struct meta *m, const struct sl_uuid *id, uint32_t n)
+// One topic's partitions in one shard.
+struct drop_req {
+    struct shard_delete d;
+    struct drop_req *next;
+    int16_t *error;
+    int32_t ids[];
+};
+
+void meta_drop_topic(struct meta_drop *run, const struct sl_uuid *id, uint32_t n, int16_t *error)
 {
-    struct meta_wait w = {0};
-    uint32_t shards = m->placement.shards, k = 0;
-    int32_t *ids = malloc((n + 1) * sizeof(*ids));
-    struct shard_delete *d = calloc(SL_MIN(shards, n) + 1, sizeof(*d));
-    if (!ids || !d)
-        sl_panic("meta: out of memory for deleting partitions");
-    int16_t error = 0;
+    uint32_t shards = run->m->placement.shards;
     for (uint32_t i = 0; i < SL_MIN(shards, n); i++) {
-        d[i] = (struct shard_delete){.topic_id = *id, .partitions = &ids[k], .owner = &w};
+        struct drop_req *q = malloc(sizeof(*q) + (n / shards + 1) * sizeof(int32_t));
+        if (!q)
+            sl_panic("meta: out of memory for deleting partitions");
+        q->d = (struct shard_delete){.topic_id = *id, .partitions = q->ids, .owner = &run->w};
         for (uint32_t p = i; p < n; p += shards)
-            ids[k + d[i].n++] = (int32_t)p;
-        k += d[i].n;
-        call_shard(m, shard_of(id, (int32_t)i, shards), SHARD_DELETE, &d[i], &w);
+            q->ids[q->d.n++] = (int32_t)p;
+        q->error = error;
+        q->next = run->all;
+        run->all = q;
+        call_shard(run->m, shard_of(id, (int32_t)i, shards), SHARD_DELETE, &q->d, &run->w);
+        call_wait(&run->w, OPEN_WINDOW);
     }
-    call_wait(&w, 0);
-    for (uint32_t i = 0; i < SL_MIN(shards, n); i++)
-        error = error ? error : d[i].error;
-    free(ids);
-    free(d);
-    return error;
+}
+
+void meta_drop_wait(struct meta_drop *run)
+{
+    struct drop_req *q;
+    call_wait(&run->w, 0);
+    while ((q = run->all)) {
+        run->all = q->next;
+        if (q->d.error && !*q->error)
+            *q->error = q->d.error;
+        free(q);
+    }
 }

@@ -14,7 +14,7 @@ bool meta_topic_is_internal(const char *name, size_t len)
     return false;
 }
 
-// ---- one topic, in one allocation -------------------------------------------------------------------------------------------
+// ---- one topic, in one allocation -------------------------------------------------------------------------
 struct cursor {
     char *p;
 };
@@ -89,7 +89,7 @@ static struct meta_topic *freeze_topic(const struct meta *m, const struct topic_
     return f;
 }
 
-// ---- the sorted list -------------------------------------------------------------------------------------------------------
+// ---- the sorted list --------------------------------------------------------------------------------------
 static int by_name_cmp(const void *a, const void *b)
 {
     const struct meta_topic *x = *(const struct meta_topic *const *)a,
@@ -213,7 +213,7 @@ static int freeze_changed(struct meta *m)
     return 0;
 }
 
-// ---- images ------------------------------------------------------------------------------------------------------------------
+// ---- images -----------------------------------------------------------------------------------------------
 static int copy_table(struct arena *a, const struct topic_table *from, struct topic_table *to)
 {
     *to = *from;
@@ -367,7 +367,7 @@ void image_free_topics(struct meta *m)
     free(m->ids.slots);
 }
 
-// ---- looking up ----------------------------------------------------------------------------------------------------------------
+// ---- looking up -------------------------------------------------------------------------------------------
 const struct meta_topic *meta_find_topic(const struct meta_image *img, const char *name, size_t len)
 {
     return table_find_name(&((const struct image *)img->index)->names, name, len);

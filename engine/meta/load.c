@@ -21,7 +21,8 @@ int meta_fail(char *err, size_t cap, int rc, const char *fmt, ...)
     return rc;
 }
 
-// Version 4, variant 2, as Java's UUID.randomUUID, which is never one of Kafka's reserved ids; and none whose text starts
+// Version 4, variant 2, as Java's UUID.randomUUID, which is never one of Kafka's reserved ids; and none whose
+// text starts
 // with a dash, which upstream avoids for command lines' sake.
 static void random_id(struct io *io, struct sl_uuid *out)
 {
@@ -59,7 +60,7 @@ int meta_format(struct store *st, const struct config *cfg, struct meta_identity
     return 0;
 }
 
-// ---- the directory -----------------------------------------------------------------------------------------------------------
+// ---- the directory ----------------------------------------------------------------------------------------
 struct survey {
     int64_t snapshot_offset; // of the newest snapshot; -1: none
     int32_t snapshot_epoch;
@@ -128,7 +129,7 @@ static int open_log(struct meta *m, struct log_env *env, bool *fresh, char *err,
     return rc;
 }
 
-// ---- quorum-state ----------------------------------------------------------------------------------------------------------
+// ---- quorum-state -----------------------------------------------------------------------------------------
 static int load_quorum(struct meta *m, char *err, size_t cap)
 {
     char path[1200];
@@ -153,7 +154,7 @@ static int load_quorum(struct meta *m, char *err, size_t cap)
     return 0;
 }
 
-// ---- loading ---------------------------------------------------------------------------------------------------------------
+// ---- loading ----------------------------------------------------------------------------------------------
 static int load_snapshot(struct meta *m, int64_t end, int64_t *from, char *err, size_t cap)
 {
     struct survey s = {.snapshot_offset = -1};

@@ -1,12 +1,17 @@
 // Cluster metadata: the image every reactor reads, and the controller that changes it.
 //
-// Metadata is a log of KRaft records in __cluster_metadata-0 (no record types of our own). The controller runs on the
-// reactor of that partition's shard, appends records through the shard, and when they are durable applies them to a new
-// immutable image, tells shards to open or delete partitions, and publishes the image to every reactor by message. A
-// request to the controller is answered only when its records are durable, the partitions' directory entries are
+// Metadata is a log of KRaft records in __cluster_metadata-0 (no record types of our own). The controller
+// runs on the
+// reactor of that partition's shard, appends records through the shard, and when they are durable applies
+// them to a new
+// immutable image, tells shards to open or delete partitions, and publishes the image to every reactor by
+// message. A
+// request to the controller is answered only when its records are durable, the partitions' directory entries
+// are
 // durable, and every reactor has acknowledged the image: what one client created, every connection sees.
 //
-// I6: no pointer into an image survives a turn. A reactor reads its current image with meta_image_get during a turn;
+// I6: no pointer into an image survives a turn. A reactor reads its current image with meta_image_get during
+// a turn;
 // an old image is freed when every reactor has moved on. Images share topics.
 #ifndef SLUICE_ENGINE_META_META_H
 #define SLUICE_ENGINE_META_META_H
@@ -81,8 +86,10 @@ const struct meta_topic *meta_find_topic(const struct meta_image *img, const cha
 const struct meta_topic *meta_find_topic_id(const struct meta_image *img, const struct sl_uuid *id);
 const struct meta_broker *meta_find_broker(const struct meta_image *img, int32_t id);
 
-// Requests to the controller: a pointer to a struct that the sender lends until the reply (same op, same pointer; sent with
-// reactor_request, answered with reactor_reply(.., m->flags & MSG_ASKER)), one credit each. Strings are borrowed for that time.
+// Requests to the controller: a pointer to a struct that the sender lends until the reply (same op, same
+// pointer; sent with
+// reactor_request, answered with reactor_reply(.., m->flags & MSG_ASKER)), one credit each. Strings are
+// borrowed for that time.
 enum meta_op {
     META_IMAGE = MSG_OP(SVC_META, 1), // controller -> agent: u[0] image; answered with META_IMAGE_ACK
     META_IMAGE_ACK = MSG_OP(SVC_META, 2),
@@ -158,17 +165,19 @@ struct meta_pids { // one block of 1,000 producer ids, never reused (ProducerIds
     uint32_t from;
 };
 
-// ---- set-up (composition root; fibers on reactor 0 before the reactors run) ------------------------------------------------
+// ---- set-up (composition root; fibers on reactor 0 before the reactors run) -------------------------------
 struct meta;
 struct meta_identity {
     int32_t node_id;
     char cluster_id[64];
     struct sl_uuid directory_id;
 };
-// Formats an empty directory as upstream's storage tool would: meta.properties (store_write_identity), a cluster id and
+// Formats an empty directory as upstream's storage tool would: meta.properties (store_write_identity), a
+// cluster id and
 // directory id from io_random, and later the metadata log's first records.
 int meta_format(struct store *st, const struct config *cfg, struct meta_identity *out, char *err, size_t cap);
-// Opens or creates and recovers the metadata log and replays it into the first image. The log comes back to be adopted by
+// Opens or creates and recovers the metadata log and replays it into the first image. The log comes back to
+// be adopted by
 // the shard that owns it (shard_of(&meta_topic_uuid, 0, shards)).
 int meta_load(struct reactor *r, struct log_env *env, struct store *st, const struct config *cfg,
               const struct meta_identity *id, struct meta **out, struct log **log, char *err, size_t cap);
@@ -178,11 +187,15 @@ const struct meta_image *meta_boot_image(const struct meta *m);
 void meta_log_config(const struct config *cfg, const struct meta_topic *t, struct log_config *out);
 // Puts the controller on the reactor that owns the metadata partition and an agent on every reactor.
 int meta_start(struct meta *m, struct reactor_group *g, const struct placement *pl);
-// Fiber on the controller's reactor, once shards serve: appends what a start appends (LeaderChange at a higher epoch, RegisterController,
-// RegisterBroker, unfence, a PartitionChangeRecord raising the leader epoch of each led partition; and before them, on a new
-// log, KRaftVersion, KRaftVoters, BeginTransaction, FeatureLevels, EndTransaction), waits for durability, publishes.
+// Fiber on the controller's reactor, once shards serve: appends what a start appends (LeaderChange at a
+// higher epoch, RegisterController,
+// RegisterBroker, unfence, a PartitionChangeRecord raising the leader epoch of each led partition; and before
+// them, on a new
+// log, KRaftVersion, KRaftVoters, BeginTransaction, FeatureLevels, EndTransaction), waits for durability,
+// publishes.
 int meta_begin(struct meta *m, char *err, size_t cap);
-// The agent and controller stop as services (SVC_META): the controller appends the fencing BrokerRegistrationChange.
+// The agent and controller stop as services (SVC_META): the controller appends the fencing
+// BrokerRegistrationChange.
 // Afterwards: this broker's epoch, for .kafka_cleanshutdown.
 int64_t meta_broker_epoch(const struct meta *m);
 void meta_destroy(struct meta *m);

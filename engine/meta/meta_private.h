@@ -1,8 +1,11 @@
 // The controller's own structures; see meta.h.
 //
-// A topic is two things here: its state (struct topic_state, the controller's, found by name and by id) and its frozen
-// form (struct meta_topic, immutable, in images). Records change a draft of the state; meta_freeze turns every draft into
-// a new frozen topic. A frozen topic that was replaced or removed is freed together with the last image that holds it.
+// A topic is two things here: its state (struct topic_state, the controller's, found by name and by id) and
+// its frozen
+// form (struct meta_topic, immutable, in images). Records change a draft of the state; meta_freeze turns
+// every draft into
+// a new frozen topic. A frozen topic that was replaced or removed is freed together with the last image that
+// holds it.
 #ifndef SLUICE_ENGINE_META_META_PRIVATE_H
 #define SLUICE_ENGINE_META_META_PRIVATE_H
 
@@ -70,7 +73,8 @@ struct topic_state {
     struct list_node changed;        // on meta->changed
 };
 
-// Open addressing with linear probing over frozen topics; the mutable master is the controller's, images hold copies.
+// Open addressing with linear probing over frozen topics; the mutable master is the controller's, images hold
+// copies.
 struct topic_table {
     const struct meta_topic **slots;
     uint32_t mask, n;
@@ -184,19 +188,20 @@ struct meta {
 
 int meta_fail(char *err, size_t cap, int rc, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-// ---- table.c -----------------------------------------------------------------------------------------------------------
+// ---- table.c ----------------------------------------------------------------------------------------------
 int table_put(struct topic_table *t, const struct meta_topic *x); // replaces one of the same key
 void table_del(struct topic_table *t, const struct meta_topic *x);
 const struct meta_topic *table_find_name(const struct topic_table *t, const char *name, size_t len);
 const struct meta_topic *table_find_id(const struct topic_table *t, const struct sl_uuid *id);
 
-// ---- image.c -----------------------------------------------------------------------------------------------------------
-// Turns drafts into frozen topics and makes the next image of the state; meta->image stays as it is. NULL: no memory.
+// ---- image.c ----------------------------------------------------------------------------------------------
+// Turns drafts into frozen topics and makes the next image of the state; meta->image stays as it is. NULL: no
+// memory.
 struct image *meta_freeze(struct meta *m);
 void image_free(struct image *img);
 void image_free_topics(struct meta *m); // all of them, at the end
 
-// ---- state.c -----------------------------------------------------------------------------------------------------------
+// ---- state.c ----------------------------------------------------------------------------------------------
 struct topic_state *state_find_name(struct meta *m, const char *name, size_t len);
 struct topic_state *state_find_id(struct meta *m, const struct sl_uuid *id);
 struct topic_state *state_add_topic(struct meta *m, const char *name, size_t len, const struct sl_uuid *id);
@@ -213,36 +218,57 @@ int state_set_broker_config(struct meta *m, bool cluster, struct kp_str key, str
 void state_destroy(struct meta *m);
 void draft_free(struct draft *d);
 
-// ---- apply.c -----------------------------------------------------------------------------------------------------------
-// Applies one record's value, which was read at `offset`. -EPROTONOSUPPORT: unknown type, version or feature level.
+// ---- apply.c ----------------------------------------------------------------------------------------------
+// Applies one record's value, which was read at `offset`. -EPROTONOSUPPORT: unknown type, version or feature
+// level.
 int meta_apply(struct meta *m, int64_t offset, const uint8_t *p, size_t n, char *err, size_t cap);
 
-// ---- recs.c ------------------------------------------------------------------------------------------------------------
+// ---- recs.c -----------------------------------------------------------------------------------------------
 void recs_init(struct recs *rs);
 void recs_free(struct recs *rs);
 void recs_add(struct recs *rs, enum meta_record type, int16_t version, const void *msg);
 int recs_add_raw(struct recs *rs, const uint8_t *p, size_t n);
 
-// ---- call.c: fibers of the controller's reactor --------------------------------------------------------------------------
+// ---- call.c: fibers of the controller's reactor -----------------------------------------------------------
 // Sends `req` (whose owner field the caller set to `w`) to a shard and counts it in w->pending.
 void call_shard(struct meta *m, uint32_t shard, uint16_t op, void *req, struct meta_wait *w);
 void call_wait(struct meta_wait *w, uint32_t most); // until at most `most` are pending
 void call_done(struct meta_wait *w);
 // Takes a credit towards a reactor, waiting for it.
 void call_credit(struct meta *m, uint32_t to);
-// Appends records in batches of at most meta->batch_limit bytes, waits until they are durable and applies them. `atomic`:
+// Appends records in batches of at most meta->batch_limit bytes, waits until they are durable and applies
+// them. `atomic`:
 // more than one batch become a metadata transaction. 0 or -errno; after a failure nothing more is appended.
 int meta_append(struct meta *m, struct recs *rs, bool atomic);
 int meta_append_batch(struct meta *m, const uint8_t *batch, size_t n, uint32_t count);
 int16_t meta_error_of(int rc);
-// Opens partitions [from, n) of a topic where they belong; raises epochs of those that are open. A Kafka error.
-int16_t meta_open_topic(struct meta *m, const struct meta_topic *t, uint32_t from);
+// Opens partitions [from, n) of a topic where they belong, and raises the epochs of those that are open
+// already: several
+// topics at a time, between a zeroed meta_open with its `m` set and meta_open_wait. *error: a Kafka error,
+// set by then.
+struct open_req;
+struct meta_open {
+    struct meta *m;
+    struct meta_wait w;
+    struct open_req *all;
+};
+void meta_open_topic(struct meta_open *run, const struct meta_topic *t, uint32_t from, int16_t *error);
+void meta_open_wait(struct meta_open *run);
 // All topics of the present image, several at a time.
 int16_t meta_open_all(struct meta *m);
-int16_t meta_delete_parts(struct meta *m, const struct sl_uuid *id, uint32_t n);
+// Deletes the n partitions of a topic, likewise.
+struct drop_req;
+struct meta_drop {
+    struct meta *m;
+    struct meta_wait w;
+    struct drop_req *all;
+};
+void meta_drop_topic(struct meta_drop *run, const struct sl_uuid *id, uint32_t n, int16_t *error);
+void meta_drop_wait(struct meta_drop *run);
 // Freezes the state and makes the image current on every reactor; returns when all have acknowledged it.
 void meta_publish(struct meta *m);
-// The same in two steps, for work that needs the new image's topics and must be done before anybody sees them.
+// The same in two steps, for work that needs the new image's topics and must be done before anybody sees
+// them.
 void meta_publish_begin(struct meta *m);
 void meta_publish_end(struct meta *m);
 
@@ -251,13 +277,13 @@ void meta_work(struct meta *m);
 // begin.c: the record of a clean stop.
 int meta_append_fence(struct meta *m);
 
-// ---- load.c, replay.c ----------------------------------------------------------------------------------------------------
+// ---- load.c, replay.c -------------------------------------------------------------------------------------
 // Applies the batches of the log's segment files from `from` up to `end`.
 int replay_log(struct meta *m, int64_t from, int64_t end, char *err, size_t cap);
 // Applies a snapshot file, or collects its records (`into` not NULL).
 int replay_snapshot(struct meta *m, const char *path, struct recs *into, char *err, size_t cap);
 
-// ---- operations: fibers, one at a time -------------------------------------------------------------------------------------
+// ---- operations: fibers, one at a time --------------------------------------------------------------------
 void op_create_topics(struct meta *m, struct meta_create *c);
 void op_delete_topics(struct meta *m, struct meta_delete *d);
 void op_create_partitions(struct meta *m, struct meta_grow *g);
@@ -273,7 +299,8 @@ int16_t version_partition(const struct meta *m);
 int16_t version_register_broker(const struct meta *m);
 void recs_add_partition(struct meta *m, struct recs *rs, const struct sl_uuid *topic, int32_t partition,
                         const int32_t *replicas, int32_t n);
-// A topic's configuration: broker defaults, the cluster's dynamic ones, its own. Unknown or bad values are left out.
+// A topic's configuration: broker defaults, the cluster's dynamic ones, its own. Unknown or bad values are
+// left out.
 void meta_resolve_config(const struct meta *m, const struct meta_config_entry *own, uint32_t n,
                          const char *topic, struct topic_config *out);
 void meta_random_id(struct meta *m, struct sl_uuid *out);

@@ -1,4 +1,5 @@
-// Upstream's rules for topic names, replicas and assignments, with its words (they reach users through every client).
+// Upstream's rules for topic names, replicas and assignments, with its words (they reach users through every
+// client).
 #include "engine/meta/meta_private.h"
 
 #include "proto/gen/partition_record.h"
@@ -138,7 +139,7 @@ int16_t assignment_check(struct meta *m, const int32_t *ids, int32_t n, int32_t 
     return msg[0] ? KERR_INVALID_REPLICA_ASSIGNMENT : KERR_NONE;
 }
 
-// ---- records ---------------------------------------------------------------------------------------------------------------
+// ---- records ----------------------------------------------------------------------------------------------
 int16_t version_partition(const struct meta *m)
 {
     int16_t level = state_feature(m, "metadata.version");

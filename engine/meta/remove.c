@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-// ---- deletion ----------------------------------------------------------------------------------------------------------------
+// ---- deletion ---------------------------------------------------------------------------------------------
 static void refuse(struct meta_delete_topic *t, int16_t error, const char *text)
 {
     t->error = error;
@@ -63,10 +63,25 @@ static void check(struct meta *m, struct meta_delete *d)
             mark_twice(&d->topics[i], &d->topics[k]);
 }
 
+// The removals are in the log: the shards forget the partitions, and then everybody.
+static void drop_deleted(struct meta *m, struct meta_delete *d, const uint32_t *parts)
+{
+    struct meta_drop run = {.m = m};
+    for (uint32_t i = 0; i < d->n; i++)
+        if (parts[i])
+            meta_drop_topic(&run, &d->topics[i].out_id, parts[i], &d->topics[i].error);
+    meta_drop_wait(&run);
+    for (uint32_t i = 0; i < d->n; i++)
+        if (parts[i] && d->topics[i].error)
+            refuse(&d->topics[i], d->topics[i].error,
+                   "The topic was deleted, but some of its files could not be removed.");
+    meta_publish(m);
+}
+
 void op_delete_topics(struct meta *m, struct meta_delete *d)
 {
     struct recs rs;
-    uint32_t *parts = calloc(d->n + 1, sizeof(*parts));
+    uint32_t *parts = calloc(d->n + 1, sizeof(*parts)); // of those that are deleted
     if (!parts)
         sl_panic("meta: out of memory for a deletion");
     recs_init(&rs);
@@ -78,24 +93,17 @@ void op_delete_topics(struct meta *m, struct meta_delete *d)
         parts[i] = state_find_id(m, &r.topic_id)->frozen->partitions_n;
         recs_add(&rs, REC_REMOVE_TOPIC, 0, &r);
     }
-    bool any = rs.n || rs.rc;
     int rc = meta_append(m, &rs, true);
-    for (uint32_t i = 0; i < d->n; i++) {
-        struct meta_delete_topic *t = &d->topics[i];
-        if (t->error)
-            continue;
-        if (rc)
-            refuse(t, meta_error_of(rc), "The metadata log could not be written.");
-        else if ((t->error = meta_delete_parts(m, &t->out_id, parts[i])))
-            refuse(t, t->error, "The topic was deleted, but some of its files could not be removed.");
-    }
-    if (any && !rc)
-        meta_publish(m);
+    for (uint32_t i = 0; i < d->n && rc; i++)
+        if (!d->topics[i].error)
+            refuse(&d->topics[i], meta_error_of(rc), "The metadata log could not be written.");
+    if (rs.n && !rc)
+        drop_deleted(m, d, parts);
     recs_free(&rs);
     free(parts);
 }
 
-// ---- more partitions -------------------------------------------------------------------------------------------------------------
+// ---- more partitions --------------------------------------------------------------------------------------
 static void refuse_grow(struct meta_grow_topic *t, int16_t error, const char *text)
 {
     t->error = error;
@@ -154,16 +162,19 @@ static void grow_one(struct meta *m, struct meta_grow_topic *t, bool validate_on
 
 static void open_grown(struct meta *m, struct meta_grow *g, const uint32_t *had)
 {
+    struct meta_open run = {.m = m};
     meta_publish_begin(m);
     for (uint32_t i = 0; i < g->n; i++) {
         struct meta_grow_topic *t = &g->topics[i];
-        if (t->error)
-            continue;
-        struct topic_state *s = state_find_name(m, t->name, (size_t)t->name_len);
-        t->error = meta_open_topic(m, s->frozen, had[i]);
-        if (t->error)
-            refuse_grow(t, t->error, "The partitions were created, but could not be opened.");
+        if (!t->error)
+            meta_open_topic(&run, state_find_name(m, t->name, (size_t)t->name_len)->frozen, had[i],
+                            &t->error);
     }
+    meta_open_wait(&run);
+    for (uint32_t i = 0; i < g->n; i++)
+        if (g->topics[i].error && !g->topics[i].message[0] && g->topics[i].count > (int32_t)had[i] && had[i])
+            refuse_grow(&g->topics[i], g->topics[i].error,
+                        "The partitions were created, but could not be opened.");
     meta_publish_end(m);
 }
 

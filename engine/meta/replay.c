@@ -1,5 +1,7 @@
-// Reading the metadata log at boot: segment files and snapshots, batch by batch. The log was recovered before, so that
-// its files hold every accepted byte; the shard that will own it does not run yet, which is why the files are read here.
+// Reading the metadata log at boot: segment files and snapshots, batch by batch. The log was recovered
+// before, so that
+// its files hold every accepted byte; the shard that will own it does not run yet, which is why the files are
+// read here.
 #include "engine/meta/meta_private.h"
 
 #include "engine/log/record.h"
@@ -79,7 +81,7 @@ static int reader_close(struct reader *rd, int rc)
     return rc ? rc : e;
 }
 
-// ---- records of a batch ----------------------------------------------------------------------------------------------------
+// ---- records of a batch -----------------------------------------------------------------------------------
 struct sink {
     struct meta *m;
     struct recs *into; // collect instead of applying
@@ -167,7 +169,7 @@ int replay_snapshot(struct meta *m, const char *path, struct recs *into, char *e
     return reader_close(&rd, rc);
 }
 
-// ---- the log's segments ----------------------------------------------------------------------------------------------------
+// ---- the log's segments -----------------------------------------------------------------------------------
 struct bases {
     int64_t *v;
     uint32_t n, cap;

@@ -16,7 +16,7 @@ static int grow_array(void **p, uint32_t n, uint32_t *cap, size_t size)
     return 0;
 }
 
-// ---- topics ------------------------------------------------------------------------------------------------------------
+// ---- topics -----------------------------------------------------------------------------------------------
 struct topic_state *state_find_name(struct meta *m, const char *name, size_t len)
 {
     struct topic_state *t = NULL;
@@ -144,7 +144,7 @@ int state_set_config(struct meta *m, struct topic_state *t, struct kp_str key, s
     return 0;
 }
 
-// ---- brokers -----------------------------------------------------------------------------------------------------------
+// ---- brokers ----------------------------------------------------------------------------------------------
 static void broker_clear(struct broker_state *s)
 {
     for (uint32_t i = 0; i < s->b.endpoints_n; i++) {
@@ -210,7 +210,7 @@ void state_drop_broker(struct meta *m, int32_t id)
     m->brokers_n--;
 }
 
-// ---- features and dynamic broker configs -----------------------------------------------------------------------------------
+// ---- features and dynamic broker configs ------------------------------------------------------------------
 int state_set_feature(struct meta *m, struct kp_str name, int16_t level)
 {
     struct named_level f = {.level = level};

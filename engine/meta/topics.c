@@ -1,4 +1,5 @@
-// Creating topics, as upstream's ControllerApis and ReplicationControlManager do it: the same order of checks, the same
+// Creating topics, as upstream's ControllerApis and ReplicationControlManager do it: the same order of
+// checks, the same
 // errors, the same words.
 #include "engine/meta/meta_private.h"
 
@@ -46,7 +47,7 @@ static bool too_many(const struct meta *m, const struct meta_create *c)
     return total > MAX_RECORDS_PER_OP;
 }
 
-// ---- one topic -------------------------------------------------------------------------------------------------------------
+// ---- one topic --------------------------------------------------------------------------------------------
 static int16_t check_name(struct meta *m, struct meta_create_topic *t)
 {
     int16_t e = topic_name_check(m, t->name, t->name_len, t->message, sizeof(t->message));
@@ -167,7 +168,7 @@ static void add_records(struct meta *m, struct meta_create_topic *t, struct recs
     }
 }
 
-// ---- internal topics ---------------------------------------------------------------------------------------------------------
+// ---- internal topics --------------------------------------------------------------------------------------
 struct internal_defaults {
     struct meta_config_entry configs[6];
     char segment[24], min_isr[24];
@@ -203,7 +204,7 @@ static void fill_internal(const struct meta *m, struct meta_create_topic *t, str
                                                          : CFG_TRANSACTION_STATE_LOG_REPLICATION_FACTOR);
 }
 
-// ---- the request -------------------------------------------------------------------------------------------------------------
+// ---- the request ------------------------------------------------------------------------------------------
 static void create_one(struct meta *m, const struct meta_create *c, struct meta_create_topic *t,
                        struct recs *rs)
 {
@@ -227,17 +228,23 @@ static void create_one(struct meta *m, const struct meta_create *c, struct meta_
 // The topics are in the log: opens their partitions. The frozen topics exist only once the image does.
 static void open_created(struct meta *m, struct meta_create *c)
 {
+    struct meta_open run = {.m = m};
+    bool *fresh = calloc(c->n + 1, sizeof(*fresh));
+    if (!fresh)
+        sl_panic("meta: out of memory for opening partitions");
     meta_publish_begin(m);
     for (uint32_t i = 0; i < c->n; i++) {
-        struct meta_create_topic *t = &c->topics[i];
-        if (t->error)
-            continue;
-        struct topic_state *s = state_find_id(m, &t->id);
-        SL_ASSERT(s && s->frozen);
-        t->error = meta_open_topic(m, s->frozen, 0);
-        if (t->error)
-            refuse(t, t->error, "The topic was created, but its partitions could not be opened.");
+        struct topic_state *s = c->topics[i].error ? NULL : state_find_id(m, &c->topics[i].id);
+        fresh[i] = s != NULL;
+        if (s)
+            meta_open_topic(&run, s->frozen, 0, &c->topics[i].error);
     }
+    meta_open_wait(&run);
+    for (uint32_t i = 0; i < c->n; i++)
+        if (fresh[i] && c->topics[i].error)
+            refuse(&c->topics[i], c->topics[i].error,
+                   "The topic was created, but its partitions could not be opened.");
+    free(fresh);
     meta_publish_end(m);
 }
 
@@ -275,7 +282,7 @@ void op_create_topics(struct meta *m, struct meta_create *c)
     recs_free(&rs);
 }
 
-// ---- producer ids --------------------------------------------------------------------------------------------------------------
+// ---- producer ids -----------------------------------------------------------------------------------------
 void op_alloc_pids(struct meta *m, struct meta_pids *p)
 {
     struct kp_producer_ids_record r = {.broker_id = m->id.node_id, .broker_epoch = m->broker_epoch};

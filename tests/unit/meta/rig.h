@@ -1,4 +1,5 @@
-// A storage-and-controller broker without a network, in the simulated world: the order of its boot and stop is that of
+// A storage-and-controller broker without a network, in the simulated world: the order of its boot and stop
+// is that of
 // the composition root (tools/broker). One client, a service on reactor 0, asks the controller from fibers.
 #ifndef SLUICE_TESTS_UNIT_META_RIG_H
 #define SLUICE_TESTS_UNIT_META_RIG_H
@@ -66,7 +67,7 @@ static inline void rig_config(struct rig *r)
         fail_msg("%s", err);
 }
 
-// ---- the client -----------------------------------------------------------------------------------------------------------
+// ---- the client -------------------------------------------------------------------------------------------
 static inline void rig_on_msg(struct service *s, uint32_t from, const struct spsc_msg *m)
 {
     struct rig *r = SL_CONTAINER_OF(s, struct rig, client);
@@ -98,7 +99,7 @@ static inline void rig_ask(struct rig *r, uint16_t op, void *req)
     rig_ask_at(r, rig_controller(r), op, req);
 }
 
-// ---- boot -----------------------------------------------------------------------------------------------------------------
+// ---- boot -------------------------------------------------------------------------------------------------
 static inline struct journal_config rig_journal(void)
 {
     return (struct journal_config){.file_bytes = 256 << 10,
@@ -287,7 +288,7 @@ static inline int rig_start(struct rig *r)
     return r->rc;
 }
 
-// ---- the end of a life ----------------------------------------------------------------------------------------------------
+// ---- the end of a life ------------------------------------------------------------------------------------
 static inline void rig_free_life(struct rig *r)
 {
     sim_detach(r->p);
@@ -385,7 +386,7 @@ static inline void rig_end(struct rig *r)
     config_free(r->cfg);
 }
 
-// ---- requests -------------------------------------------------------------------------------------------------------------
+// ---- requests ---------------------------------------------------------------------------------------------
 static inline int16_t rig_create(struct rig *r, const char *name, int32_t partitions,
                                  struct meta_create_topic *out)
 {

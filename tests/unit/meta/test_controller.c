@@ -1,7 +1,7 @@
 // The controller with real shards in the simulated world: requests, and lives one after another.
 #include "rig.h"
 
-// ---- creating, adding, deleting ------------------------------------------------------------------------------------------
+// ---- creating, adding, deleting ---------------------------------------------------------------------------
 static void script_topics(struct rig *r, void *arg)
 {
     struct meta_create_topic t;
@@ -46,7 +46,7 @@ static void test_topics(void **state)
     rig_end(&r);
 }
 
-// ---- lives ---------------------------------------------------------------------------------------------------------------
+// ---- lives ------------------------------------------------------------------------------------------------
 struct seen {
     struct sl_uuid id;
     int32_t epoch;
@@ -112,7 +112,7 @@ static void test_lives(void **state)
     rig_end(&r);
 }
 
-// ---- many partitions ---------------------------------------------------------------------------------------------------------
+// ---- many partitions --------------------------------------------------------------------------------------
 static void script_many(struct rig *r, void *arg)
 {
     assert_int_equal(rig_create(r, "many", 2000, NULL),

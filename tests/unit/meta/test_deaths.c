@@ -10,7 +10,7 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
-// ---- deaths in the middle of requests ---------------------------------------------------------------------------------------
+// ---- deaths in the middle of requests ---------------------------------------------------------------------
 enum { NAMES = 6 };
 enum fate { ABSENT, PRESENT, UNKNOWN };
 struct model {
@@ -126,7 +126,7 @@ static void script_first(struct rig *r, void *arg)
     assert_int_equal(rig_create(r, "first", 3, NULL), KERR_NONE);
 }
 
-// ---- deaths while starting ---------------------------------------------------------------------------------------------------
+// ---- deaths while starting --------------------------------------------------------------------------------
 static void test_deaths_at_start(void **state)
 {
     for (uint64_t seed = 1; seed <= 40; seed++) {

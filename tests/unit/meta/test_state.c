@@ -116,7 +116,7 @@ static int topic_setting(const char *topic, const char *key, const char *value)
     return apply_rec(REC_CONFIG, 0, &r);
 }
 
-// ---- topics --------------------------------------------------------------------------------------------------------------
+// ---- topics -----------------------------------------------------------------------------------------------
 static void test_topic(void **state)
 {
     assert_int_equal(feature("metadata.version", 30), 0);
@@ -223,7 +223,7 @@ static void test_many_topics(void **state)
     }
 }
 
-// ---- transactions, unknown things ------------------------------------------------------------------------------------------
+// ---- transactions, unknown things -------------------------------------------------------------------------
 static void test_transactions(void **state)
 {
     struct kp_begin_transaction_record begin = {.name = KP_STR_NULL};
@@ -292,7 +292,7 @@ static void test_damage(void **state)
     publish();
 }
 
-// ---- brokers, producer ids ---------------------------------------------------------------------------------------------------
+// ---- brokers, producer ids --------------------------------------------------------------------------------
 static void test_brokers(void **state)
 {
     struct kp_register_broker_record r;
@@ -350,7 +350,7 @@ static void test_dynamic_configs(void **state)
     assert_int_equal(m->image->pub.broker_configs_n, 1);
 }
 
-// ---- names -----------------------------------------------------------------------------------------------------------------
+// ---- names ------------------------------------------------------------------------------------------------
 static int16_t check_name(const char *name, char *msg)
 {
     return topic_name_check(m, name, (int32_t)strlen(name), msg, META_MESSAGE_MAX);
