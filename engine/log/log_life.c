@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static const uint64_t FENCE_WAIT_NS = 5000ull * 1000 * 1000;
+
 int log_write_small(struct log *l, const char *name, const struct sbuf *b)
 {
     char path[1500];
@@ -206,13 +208,22 @@ static int remove_tree(struct log *l, const char *dir)
     return rc ? rc : fio_unlink(dir, true);
 }
 
-// From here on a crash finds the fence, and the log is void whatever its files hold.
+// From here on a crash finds the fence, and the log is void whatever its files hold. On a full disk the journal may have no
+// place for it, and deletion is what makes space: the topic's deletion record is durable already, and makes the entries of an
+// unknown topic void as well.
 static int fence_wait(struct log *l)
 {
     struct journal *j = l->env->journal;
+    uint64_t until = reactor_now(l->env->r) + FENCE_WAIT_NS;
     fence(l);
-    while (!SL_CANARY(FENCE_LATE) && journal_durable_sequence(j) < l->last_sequence && !l->env->failed)
+    while (!SL_CANARY(FENCE_LATE) && journal_durable_sequence(j) < l->last_sequence && !l->env->failed) {
+        if (reactor_now(l->env->r) >= until) {
+            sl_log(SL_WARN, "log", "%s-%d is deleted before its fence is durable: the journal has no room", l->topic,
+                   l->partition);
+            break;
+        }
         fiber_sleep(200 * 1000);
+    }
     return l->env->failed;
 }
 

@@ -191,6 +191,37 @@ static int drop_segments_behind(struct log *l, uint32_t keep)
     return rc;
 }
 
+// Cut, synced, with indexes made anew: what was only readable is durable from here on.
+static int settle_segment(struct segment *s)
+{
+    int rc = segment_cut(s);
+    if (!rc)
+        rc = segment_rebuild_index(s);
+    return rc ? rc : segment_write_indexes(s, true);
+}
+
+// Snapshots of offsets that the log does not reach would be taken for true once it does.
+static int drop_snapshots_behind(struct scan *sc)
+{
+    char path[1500];
+    int rc = 0;
+    for (uint32_t i = 0; i < sc->dir->snapshots_n && !rc; i++) {
+        if (sc->dir->snapshots[i] <= sc->end)
+            continue;
+        snprintf(path, sizeof(path), "%s/%020lld.snapshot", sc->l->dir, (long long)sc->dir->snapshots[i]);
+        rc = fio_unlink(path, false);
+    }
+    return rc;
+}
+
+// True if segment `i` was scanned and belongs to the log. One that overlaps what is before it does not; nor does an empty one
+// that does not continue it: a roll, ahead of batches that are not there.
+static bool belongs(const struct scan *sc, uint32_t i, uint32_t first, bool overlaps)
+{
+    const struct segment *s = sc->l->segments[i];
+    return i == first || (!overlaps && (s->size || s->base_offset == sc->end));
+}
+
 static int check_from(struct scan *sc, uint32_t first)
 {
     struct log *l = sc->l;
@@ -201,25 +232,25 @@ static int check_from(struct scan *sc, uint32_t first)
     sc->end = base;
     for (uint32_t i = first; i < l->segments_n && !rc; i++) {
         struct segment *s = l->segments[i];
-        if (s->base_offset < sc->end)
-            whole = false;
-        else
+        bool overlaps = s->base_offset < sc->end;
+        int64_t end = sc->end;
+        if (!overlaps)
             rc = scan_segment(sc, s, 0, from, &whole);
+        if (!rc && !belongs(sc, i, first, overlaps)) {
+            sc->end = end;
+            rc = drop_segments_behind(l, i);
+            break;
+        }
         if (!rc && !whole) {
             sl_log(SL_WARN, "log", "%s-%d: cut at position %u of segment %lld, offset %lld", l->topic, l->partition,
                    s->size, (long long)s->base_offset, (long long)sc->end);
             rc = drop_segments_behind(l, i + 1);
         }
         if (!rc)
-            rc = segment_cut(s);
-        s->index_loaded = s->size == 0;
-        offset_index_truncate(&s->index, s->base_offset);
-        time_index_truncate(&s->timeindex, s->base_offset);
-        if (!rc)
-            rc = segment_rebuild_index(s);
-        if (!rc)
-            rc = segment_write_indexes(s, true);
+            rc = settle_segment(s);
     }
+    if (!rc)
+        rc = drop_snapshots_behind(sc);
     epoch_cache_truncate_end(&l->epochs, sc->end);
     return rc ? rc : fio_sync_dir(l->dir);
 }

@@ -268,6 +268,8 @@ static bool append_room(struct part *p, const struct validate_result *res)
     }
     if (!journal_room(s->journal, res->info.size)) {
         p->waiting_journal = true;
+        if (list_empty(&s->journal_waiters))
+            s->journal_waits_since = reactor_now(s->r);
         list_push_back(&s->journal_waiters, &p->journal_node);
         return false;
     }

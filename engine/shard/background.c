@@ -20,6 +20,7 @@ static const uint64_t MS = 1000 * 1000;
 static const uint64_t BACKGROUND_NS = 50 * MS;         // how often write-back looks
 static const uint64_t EXPIRY_NS = 60 * 1000 * MS;      // how often producers are forgotten
 static const uint64_t CHECKPOINT_RETRY_NS = 500 * MS;  // after ENOSPC
+static const uint64_t JOURNAL_WAIT_NS = 10000 * MS;    // how long an append waits for the journal
 
 // ---- failure ----------------------------------------------------------------------------------------------------------
 static void fail_waiting(struct part *p)
@@ -143,9 +144,25 @@ static void writeback_worker(void *arg)
     s->fibers--;
 }
 
+// What waits for the journal for that long waits for the disk to get space: it is told, and consumers are served on (S8).
+static void journal_wait_check(struct shard *s)
+{
+    struct list_node *n;
+    if (list_empty(&s->journal_waiters) || reactor_now(s->r) < s->journal_waits_since + JOURNAL_WAIT_NS)
+        return;
+    SL_LOG_EVERY(10000, SL_ERROR, "shard", "shard=%u dir=%s the journal has had no room for %llu s: produce is refused",
+                 s->cfg.shard, s->cfg.dir, (unsigned long long)(JOURNAL_WAIT_NS / (1000 * MS)));
+    while ((n = list_pop_front(&s->journal_waiters))) {
+        struct part *p = list_entry(n, struct part, journal_node);
+        p->waiting_journal = false;
+        append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
+    }
+}
+
 static void background_tick(struct timer *t)
 {
     struct shard *s = SL_CONTAINER_OF(t, struct shard, background);
+    journal_wait_check(s);
     if (!s->writing_back && writeback_due(s)) {
         s->writeback_left = HASH_COUNT(s->parts);
         s->writing_back = SL_MIN((uint32_t)FLUSHERS, s->writeback_left);
@@ -153,7 +170,7 @@ static void background_tick(struct timer *t)
             spawn(s, writeback_worker);
     }
     // An idle shard does not tick: appends arm the timer again.
-    if (!s->stopping && s->env.dirty_bytes && !s->env.failed)
+    if (!s->stopping && !s->env.failed && (s->env.dirty_bytes || !list_empty(&s->journal_waiters)))
         timer_set(s->r, t, reactor_now(s->r) + BACKGROUND_NS);
 }
 
@@ -231,20 +248,6 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
     return rc;
 }
 
-// What waits for the journal would wait for the disk to get space: it is told, and consumers are served on (S8).
-static void checkpoint_no_space(struct shard *s, int err)
-{
-    struct list_node *n;
-    SL_LOG_EVERY(10000, SL_ERROR, "shard", "shard=%u dir=%s no checkpoint could be written (%s): produce may be refused until "
-                 "that changes", s->cfg.shard, s->cfg.dir, strerror(-err));
-    while ((n = list_pop_front(&s->journal_waiters))) {
-        struct part *p = list_entry(n, struct part, journal_node);
-        p->waiting_journal = false;
-        append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
-    }
-    fiber_sleep(CHECKPOINT_RETRY_NS);
-}
-
 static bool passes(int rc)
 {
     return rc == -ENOSPC || rc == -ENOMEM || rc == -EDQUOT || rc == -EMFILE || rc == -ENFILE;
@@ -257,7 +260,9 @@ static void checkpoint_fiber(void *arg)
         uint64_t generation = s->checkpoint_wanted;
         int rc = checkpoint_once(s, generation);
         if (passes(rc) && !s->env.failed) {
-            checkpoint_no_space(s, rc);
+            SL_LOG_EVERY(10000, SL_ERROR, "shard", "shard=%u dir=%s no checkpoint could be written (%s): produce may be "
+                         "refused until that changes", s->cfg.shard, s->cfg.dir, strerror(-rc));
+            fiber_sleep(CHECKPOINT_RETRY_NS);
             continue;
         }
         if (rc)

@@ -89,6 +89,7 @@ struct shard {
     struct inflight *inflight; // ring
     uint32_t inflight_head, inflight_n, inflight_cap;
     struct list_node journal_waiters; // parts
+    uint64_t journal_waits_since;
     struct list_node slicing;         // parts
     struct ready slice_work;
     struct watch *watches; // hash
