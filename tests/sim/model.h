@@ -21,9 +21,9 @@ struct attempt {
     uint32_t bytes, records;
     struct mpart *part;
     struct mproducer *producer;
-    uint32_t connection;  // of the producer, when it was sent
-    uint32_t order;   // of sending, per producer and partition
-    int32_t sequence; // idempotent: base sequence
+    uint32_t connection; // of the producer, when it was sent
+    uint32_t order;      // of sending, per producer and partition
+    int32_t sequence;    // idempotent: base sequence
     enum attempt_state state;
     int64_t offset;     // where it was acknowledged or seen; -1
     uint64_t last_seen; // verification that saw it

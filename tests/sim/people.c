@@ -422,9 +422,12 @@ static void check_error(struct people *p, struct mpart *part, int64_t offset, in
 {
     struct run *r = p->r;
     bool unknown = g->error == KERR_UNKNOWN_TOPIC_ID || g->error == KERR_UNKNOWN_TOPIC_OR_PARTITION;
-    if (g->error == KERR_OFFSET_OUT_OF_RANGE ? offset > known
-        : unknown                            ? part->topic->state != TOPIC_SERVING
-                                             : !g->error || not_now(p, g->error))
+    bool fine = !g->error || not_now(p, g->error);
+    if (g->error == KERR_OFFSET_OUT_OF_RANGE)
+        fine = offset > known;
+    else if (unknown && part->topic->state != TOPIC_SERVING)
+        fine = true;
+    if (fine)
         return;
     run_fail(r, "%s-%d: a fetch at offset %lld (%lld known) failed: %s", part->topic->name, part->n,
              (long long)offset, (long long)known, kerr_name(g->error));

@@ -217,7 +217,8 @@ static void io_orphan(struct sim_io *io)
 static void sim_destroy(struct io *base)
 {
     struct sim_io *io = sim_io_of(base);
-    list_foreach(n, &io->ops) {
+    list_foreach(n, &io->ops)
+    {
         struct sim_op *o = list_entry(n, struct sim_op, io_node);
         if (o->disk)
             sim_fail(io->w, "an io was destroyed with operation %d on file %llu in flight", (int)o->kind,

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-enum { SIM_MAX_REACTORS = 256 };
+enum { SIM_MAX_REACTORS = 256, CQE_NS = 500 };
 
 // One reactor in a round.
 struct runner {
@@ -55,7 +55,9 @@ static bool turn(struct sim_world *w, struct runner *x)
 {
     x->io->idle = false;
     x->io->wake_at = UINT64_MAX;
+    uint64_t before = x->io->counters[IO_CTR_CQES];
     bool did = reactor_turn(x->r, UINT64_MAX / 4);
+    w->now += (x->io->counters[IO_CTR_CQES] - before) * CQE_NS;
     if (did) {
         w->now += sl_rand_range(&w->rng, w->cfg.turn_min_ns, SL_MAX(w->cfg.turn_min_ns, w->cfg.turn_max_ns));
         if (sim_chance(w, w->cfg.faults.stall))
