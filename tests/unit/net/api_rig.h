@@ -453,7 +453,7 @@ static void rig_image(struct rig *t)
                                  .brokers_n = 1};
 }
 
-static struct rig *rig_new_with(uint32_t credits, const char *const *pairs)
+static inline struct rig *rig_new_with(uint32_t credits, const char *const *pairs)
 {
     char err[512];
     struct io *ios[RIG_SHARDS];
@@ -545,7 +545,7 @@ static inline void rig_quiet(struct rig *t, uint32_t credits)
     }
 }
 
-static void rig_free(struct rig *t)
+static inline void rig_free(struct rig *t)
 {
     for (uint32_t i = 0; i < RIG_CONNS; i++)
         rig_drop(t, &t->conns[i]);
