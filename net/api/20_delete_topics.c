@@ -91,12 +91,13 @@ static void asked_count(struct req *r, struct state *st)
     for (uint32_t i = 0; i < st->asked_n; i++) { // a topic that is given by name and by id
         struct asked *a = &st->asked[i];
         const struct meta_topic *t = a->name.n >= 0 ? api_topic(r, a->name) : NULL;
-        if (!t || api_set_get(&ids, t->id.b, sizeof(t->id)) == UINT32_MAX || a->times == 0 ||
-            contradiction(a))
+        uint32_t by_id = t ? api_set_get(&ids, t->id.b, sizeof(t->id)) : UINT32_MAX;
+        if (by_id == UINT32_MAX || a->times == 0 || contradiction(a))
             continue;
         add(st, a->name, &t->id, KERR_INVALID_REQUEST,
             "The provided topic name maps to an ID that was already supplied.");
         a->times = 0;
+        st->asked[by_id].times = 0; // neither is carried out: the topic stays
     }
 }
 

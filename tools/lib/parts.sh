@@ -4,7 +4,7 @@
 
 # In the order in which they run: the cheap ones first. This array is the list; a part that is not in it is not run.
 # shellcheck disable=SC2034
-PARTS=(lint unit tsan fuzz proto)
+PARTS=(lint unit tsan fuzz proto sim clients hostile kill9 interop)
 
 long() { [ "${SLUICE_LONG:-0}" = 1 ]; }
 
@@ -85,4 +85,11 @@ part_kill9() {
     long || return 0
     build release sluiced
     counted tests/clients/restart2g "$BUILD"
+}
+
+# One directory, ours and upstream's in turn; the metadata log and the controller's answers beside upstream's.
+part_interop() {
+    need build clients
+    build release sluiced
+    counted tests/clients/metacheck/run "$BUILD"
 }
