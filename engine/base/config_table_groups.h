@@ -16,13 +16,13 @@
     X(OFFSETS_LOAD_BUFFER_SIZE, "offsets.load.buffer.size", INT, "5242880", AT_LEAST(1), HIGH, \
       READ_ONLY, ACCEPTED, 0, "Upstream's read size when a coordinator loads.") \
     X(OFFSETS_COMMIT_TIMEOUT_MS, "offsets.commit.timeout.ms", INT, "5000", AT_LEAST(1), HIGH, \
-      READ_ONLY, USED, 0, "How long an offset commit may wait to be durable.") \
+      READ_ONLY, ACCEPTED, 0, "How long an offset commit may wait to be durable.") \
     X(OFFSETS_RETENTION_MINUTES, "offsets.retention.minutes", INT, "10080", AT_LEAST(1), HIGH, \
-      READ_ONLY, USED, 0, "How long an empty group's offsets are kept.") \
+      READ_ONLY, ACCEPTED, 0, "How long an empty group's offsets are kept.") \
     X(OFFSETS_RETENTION_CHECK_INTERVAL_MS, "offsets.retention.check.interval.ms", LONG, "600000", \
-      AT_LEAST(1), HIGH, READ_ONLY, USED, 0, "Interval at which expired offsets are looked for.") \
+      AT_LEAST(1), HIGH, READ_ONLY, ACCEPTED, 0, "Interval at which expired offsets are looked for.") \
     X(OFFSET_METADATA_MAX_BYTES, "offset.metadata.max.bytes", INT, "4096", ANY, HIGH, READ_ONLY, \
-      USED, 0, "Largest metadata string of a committed offset.") \
+      ACCEPTED, 0, "Largest metadata string of a committed offset.") \
     X(GROUP_COORDINATOR_APPEND_LINGER_MS, "group.coordinator.append.linger.ms", INT, "-1", \
       AT_LEAST(-1), MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "How long upstream collects coordinator writes; the journal groups them here.") \
@@ -33,26 +33,26 @@
       "1048588", AT_LEAST(524288), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
       "Largest buffer an upstream coordinator keeps.") \
     X(GROUP_COORDINATOR_REBALANCE_PROTOCOLS, "group.coordinator.rebalance.protocols", LIST, \
-      "classic,consumer", SOME_ITEMS("consumer|classic|share|streams"), MEDIUM, READ_ONLY, USED, 0, \
+      "classic,consumer", SOME_ITEMS("consumer|classic|share|streams"), MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "Group protocols that are served.") \
     X(GROUP_COORDINATOR_THREADS, "group.coordinator.threads", INT, "4", AT_LEAST(1), HIGH, \
       READ_ONLY, ACCEPTED, 0, \
       "Upstream's coordinator threads. Coordinators run on the reactor of their partition here.") \
     X(GROUP_INITIAL_REBALANCE_DELAY_MS, "group.initial.rebalance.delay.ms", INT, "3000", ANY, \
-      MEDIUM, READ_ONLY, USED, 0, "How long a new classic group waits for more members.") \
+      MEDIUM, READ_ONLY, ACCEPTED, 0, "How long a new classic group waits for more members.") \
     X(GROUP_MAX_SESSION_TIMEOUT_MS, "group.max.session.timeout.ms", INT, "1800000", ANY, MEDIUM, \
-      READ_ONLY, USED, 0, "Largest session timeout of a classic member.") \
+      READ_ONLY, ACCEPTED, 0, "Largest session timeout of a classic member.") \
     X(GROUP_MIN_SESSION_TIMEOUT_MS, "group.min.session.timeout.ms", INT, "6000", ANY, MEDIUM, \
-      READ_ONLY, USED, 0, "Smallest session timeout of a classic member.") \
-    X(GROUP_MAX_SIZE, "group.max.size", INT, "2147483647", AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, \
+      READ_ONLY, ACCEPTED, 0, "Smallest session timeout of a classic member.") \
+    X(GROUP_MAX_SIZE, "group.max.size", INT, "2147483647", AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "Most members of a classic group.") \
     X(GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS, "group.consumer.assignment.interval.ms", INT, "1000", \
       AT_LEAST(0), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
       "Smallest time between two assignments of a consumer group.") \
     X(GROUP_CONSUMER_ASSIGNORS, "group.consumer.assignors", LIST, "uniform,range", SOME, MEDIUM, \
-      READ_ONLY, USED, 0, "Assignors of the consumer protocol; the first is the default.") \
+      READ_ONLY, ACCEPTED, 0, "Assignors of the consumer protocol; the first is the default.") \
     X(GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS, "group.consumer.heartbeat.interval.ms", INT, "5000", \
-      AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, "Heartbeat interval told to members of consumer groups.") \
+      AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Heartbeat interval told to members of consumer groups.") \
     X(GROUP_CONSUMER_MAX_ASSIGNMENT_INTERVAL_MS, "group.consumer.max.assignment.interval.ms", INT, \
       "15000", AT_LEAST(0), MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "Upper bound of a group's own assignment interval.") \
@@ -60,20 +60,20 @@
       "0", AT_LEAST(0), MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "Lower bound of a group's own assignment interval.") \
     X(GROUP_CONSUMER_MAX_HEARTBEAT_INTERVAL_MS, "group.consumer.max.heartbeat.interval.ms", INT, \
-      "15000", AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, \
+      "15000", AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "Upper bound of a group's own heartbeat interval.") \
     X(GROUP_CONSUMER_MIN_HEARTBEAT_INTERVAL_MS, "group.consumer.min.heartbeat.interval.ms", INT, \
-      "5000", AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, "Lower bound of a group's own heartbeat interval.") \
+      "5000", AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Lower bound of a group's own heartbeat interval.") \
     X(GROUP_CONSUMER_MAX_SESSION_TIMEOUT_MS, "group.consumer.max.session.timeout.ms", INT, "60000", \
-      AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, "Upper bound of a group's own session timeout.") \
+      AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Upper bound of a group's own session timeout.") \
     X(GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS, "group.consumer.min.session.timeout.ms", INT, "45000", \
-      AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, "Lower bound of a group's own session timeout.") \
+      AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Lower bound of a group's own session timeout.") \
     X(GROUP_CONSUMER_SESSION_TIMEOUT_MS, "group.consumer.session.timeout.ms", INT, "45000", \
-      AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, "Session timeout of members of consumer groups.") \
+      AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Session timeout of members of consumer groups.") \
     X(GROUP_CONSUMER_MAX_SIZE, "group.consumer.max.size", INT, "2147483647", AT_LEAST(1), MEDIUM, \
-      READ_ONLY, USED, 0, "Most members of a consumer group.") \
+      READ_ONLY, ACCEPTED, 0, "Most members of a consumer group.") \
     X(GROUP_CONSUMER_MIGRATION_POLICY, "group.consumer.migration.policy", STRING, "bidirectional", \
-      NOCASE("disabled|downgrade|upgrade|bidirectional"), MEDIUM, READ_ONLY, USED, 0, \
+      NOCASE("disabled|downgrade|upgrade|bidirectional"), MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "Whether groups may change between the classic and the consumer protocol.") \
     X(GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS, "group.consumer.regex.refresh.interval.ms", INT, \
       "600000", AT_LEAST(10000), MEDIUM, READ_ONLY, ACCEPTED, INTERNAL, \
@@ -222,12 +222,12 @@
       "transaction.remove.expired.transaction.cleanup.interval.ms", INT, "3600000", AT_LEAST(1), \
       LOW, READ_ONLY, USED, 0, "Interval at which forgotten transactional ids are removed.") \
     X(TRANSACTION_PARTITION_VERIFICATION_ENABLE, "transaction.partition.verification.enable", \
-      BOOLEAN, "true", ANY, LOW, CLUSTER_WIDE, USED, 0, \
+      BOOLEAN, "true", ANY, LOW, CLUSTER_WIDE, ACCEPTED, 0, \
       "Whether a produce of a transaction is checked against the coordinator first.") \
     X(TRANSACTION_TWO_PHASE_COMMIT_ENABLE, "transaction.two.phase.commit.enable", BOOLEAN, "false", \
       ANY, LOW, READ_ONLY, ACCEPTED, 0, "Whether transactions may be prepared by an outer coordinator.") \
     X(TRANSACTIONAL_ID_EXPIRATION_MS, "transactional.id.expiration.ms", INT, "604800000", \
-      AT_LEAST(1), HIGH, READ_ONLY, USED, 0, "How long an idle transactional id is remembered.") \
+      AT_LEAST(1), HIGH, READ_ONLY, ACCEPTED, 0, "How long an idle transactional id is remembered.") \
     X(ADD_PARTITIONS_TO_TXN_RETRY_BACKOFF_MS, "add.partitions.to.txn.retry.backoff.ms", INT, "20", \
       AT_LEAST(1), HIGH, READ_ONLY, ACCEPTED, 0, \
       "First pause before a partition is added to a transaction again.") \

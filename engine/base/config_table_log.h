@@ -30,14 +30,14 @@
     X(ALTER_CONFIG_POLICY_CLASS_NAME, "alter.config.policy.class.name", CLASS, NULL, ANY, LOW, \
       READ_ONLY, ACCEPTED, 0, "Java class that judges configuration changes; there is no JVM here.") \
     X(COMPRESSION_TYPE, "compression.type", STRING, "producer", \
-      ONE_OF("uncompressed|zstd|lz4|snappy|gzip|producer"), HIGH, CLUSTER_WIDE, USED, 0, \
+      ONE_OF("uncompressed|zstd|lz4|snappy|gzip|producer"), HIGH, CLUSTER_WIDE, ACCEPTED, 0, \
       "Codec in which batches are stored; producer keeps what was sent.") \
     X(COMPRESSION_GZIP_LEVEL, "compression.gzip.level", INT, "-1", GZIP_LEVEL, MEDIUM, CLUSTER_WIDE, \
       USED, 0, "Level when compression.type is gzip; -1 is the library's default.") \
     X(COMPRESSION_LZ4_LEVEL, "compression.lz4.level", INT, "9", RANGE(1, 17), MEDIUM, CLUSTER_WIDE, \
-      USED, 0, "Level when compression.type is lz4.") \
+      ACCEPTED, 0, "Level when compression.type is lz4.") \
     X(COMPRESSION_ZSTD_LEVEL, "compression.zstd.level", INT, "3", RANGE(-131072, 22), MEDIUM, \
-      CLUSTER_WIDE, USED, 0, "Level when compression.type is zstd.") \
+      CLUSTER_WIDE, ACCEPTED, 0, "Level when compression.type is zstd.") \
     X(MESSAGE_MAX_BYTES, "message.max.bytes", INT, "1048588", AT_LEAST(0), HIGH, CLUSTER_WIDE, USED, \
       0, "Largest batch accepted, after compression; topics override it as max.message.bytes.") \
     X(REPLICA_LAG_TIME_MAX_MS, "replica.lag.time.max.ms", LONG, "30000", ANY, HIGH, READ_ONLY, \
@@ -98,10 +98,10 @@
       "Age at which the active segment is closed. Null: log.roll.hours.") \
     X(LOG_ROLL_HOURS, "log.roll.hours", INT, "168", AT_LEAST(1), HIGH, READ_ONLY, USED, 0, \
       "The same in hours.") \
-    X(LOG_ROLL_JITTER_MS, "log.roll.jitter.ms", LONG, NULL, ANY, HIGH, CLUSTER_WIDE, USED, 0, \
+    X(LOG_ROLL_JITTER_MS, "log.roll.jitter.ms", LONG, NULL, ANY, HIGH, CLUSTER_WIDE, ACCEPTED, 0, \
       "Most to take off the age, at random, so that segments do not all roll at once. Null: " \
       "log.roll.jitter.hours.") \
-    X(LOG_ROLL_JITTER_HOURS, "log.roll.jitter.hours", INT, "0", AT_LEAST(0), HIGH, READ_ONLY, USED, \
+    X(LOG_ROLL_JITTER_HOURS, "log.roll.jitter.hours", INT, "0", AT_LEAST(0), HIGH, READ_ONLY, ACCEPTED, \
       0, "The same in hours.") \
     X(LOG_INDEX_INTERVAL_BYTES, "log.index.interval.bytes", INT, "4096", AT_LEAST(0), MEDIUM, \
       CLUSTER_WIDE, USED, 0, "Bytes of records between two index entries.") \
@@ -110,18 +110,18 @@
     X(LOG_PREALLOCATE, "log.preallocate", BOOLEAN, "false", ANY, MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
       "Whether upstream allocates a segment when it is created; here space is always allocated " \
       "ahead of the writer.") \
-    X(LOG_RETENTION_MS, "log.retention.ms", LONG, NULL, ANY, HIGH, CLUSTER_WIDE, USED, 0, \
+    X(LOG_RETENTION_MS, "log.retention.ms", LONG, NULL, ANY, HIGH, CLUSTER_WIDE, ACCEPTED, 0, \
       "How long records are kept; -1 for ever. Null: log.retention.minutes.") \
-    X(LOG_RETENTION_MINUTES, "log.retention.minutes", INT, NULL, ANY, HIGH, READ_ONLY, USED, 0, \
+    X(LOG_RETENTION_MINUTES, "log.retention.minutes", INT, NULL, ANY, HIGH, READ_ONLY, ACCEPTED, 0, \
       "The same in minutes. Null: log.retention.hours.") \
-    X(LOG_RETENTION_HOURS, "log.retention.hours", INT, "168", ANY, HIGH, READ_ONLY, USED, 0, \
+    X(LOG_RETENTION_HOURS, "log.retention.hours", INT, "168", ANY, HIGH, READ_ONLY, ACCEPTED, 0, \
       "The same in hours.") \
-    X(LOG_RETENTION_BYTES, "log.retention.bytes", LONG, "-1", ANY, HIGH, CLUSTER_WIDE, USED, 0, \
+    X(LOG_RETENTION_BYTES, "log.retention.bytes", LONG, "-1", ANY, HIGH, CLUSTER_WIDE, ACCEPTED, 0, \
       "Bytes kept per partition; -1 without limit.") \
     X(LOG_RETENTION_CHECK_INTERVAL_MS, "log.retention.check.interval.ms", LONG, "300000", \
-      AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, "Interval at which old segments are looked for.") \
+      AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Interval at which old segments are looked for.") \
     X(LOG_SEGMENT_DELETE_DELAY_MS, "log.segment.delete.delay.ms", LONG, "60000", AT_LEAST(0), HIGH, \
-      CLUSTER_WIDE, USED, 0, "Time between a segment's removal from the log and its unlink.") \
+      CLUSTER_WIDE, ACCEPTED, 0, "Time between a segment's removal from the log and its unlink.") \
     X(LOG_CLEANUP_POLICY, "log.cleanup.policy", LIST, "delete", ITEMS("compact|delete"), MEDIUM, \
       CLUSTER_WIDE, USED, 0, \
       "What happens to old segments: delete, compact, or both; empty keeps everything.") \

@@ -52,11 +52,11 @@
     X(SOCKET_REQUEST_MAX_BYTES, "socket.request.max.bytes", INT, "104857600", AT_LEAST(1), HIGH, \
       READ_ONLY, USED, 0, "Largest request that is accepted; a longer one closes its connection.") \
     X(SOCKET_SEND_BUFFER_BYTES, "socket.send.buffer.bytes", INT, "102400", ANY, HIGH, READ_ONLY, \
-      USED, 0, "SO_SNDBUF of client connections; -1 leaves the system's default.") \
+      ACCEPTED, 0, "SO_SNDBUF of client connections; -1 leaves the system's default.") \
     X(SOCKET_RECEIVE_BUFFER_BYTES, "socket.receive.buffer.bytes", INT, "102400", ANY, HIGH, \
-      READ_ONLY, USED, 0, "SO_RCVBUF of client connections; -1 leaves the system's default.") \
+      READ_ONLY, ACCEPTED, 0, "SO_RCVBUF of client connections; -1 leaves the system's default.") \
     X(SOCKET_LISTEN_BACKLOG_SIZE, "socket.listen.backlog.size", INT, "50", AT_LEAST(1), MEDIUM, \
-      READ_ONLY, USED, 0, "Connections that may wait to be accepted.") \
+      READ_ONLY, ACCEPTED, 0, "Connections that may wait to be accepted.") \
     X(SOCKET_CONNECTION_SETUP_TIMEOUT_MS, "socket.connection.setup.timeout.ms", LONG, "10000", ANY, \
       MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "How long a connection to another node may take to open; no such connections are made yet.") \
@@ -73,12 +73,12 @@
     X(MAX_CONNECTIONS, "max.connections", INT, "2147483647", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, \
       USED, 0, "Most client connections at a time.") \
     X(MAX_CONNECTIONS_PER_IP, "max.connections.per.ip", INT, "2147483647", AT_LEAST(0), MEDIUM, \
-      CLUSTER_WIDE, USED, 0, "Most client connections from one address.") \
+      CLUSTER_WIDE, ACCEPTED, 0, "Most client connections from one address.") \
     X(MAX_CONNECTIONS_PER_IP_OVERRIDES, "max.connections.per.ip.overrides", STRING, "", ANY, MEDIUM, \
-      CLUSTER_WIDE, USED, 0, "Exceptions to max.connections.per.ip, as host:count,host:count.") \
+      CLUSTER_WIDE, ACCEPTED, 0, "Exceptions to max.connections.per.ip, as host:count,host:count.") \
     X(MAX_CONNECTION_CREATION_RATE, "max.connection.creation.rate", INT, "2147483647", AT_LEAST(0), \
-      MEDIUM, CLUSTER_WIDE, USED, 0, "Most connections accepted in a second.") \
-    X(REQUEST_TIMEOUT_MS, "request.timeout.ms", INT, "30000", ANY, HIGH, READ_ONLY, USED, 0, \
+      MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, "Most connections accepted in a second.") \
+    X(REQUEST_TIMEOUT_MS, "request.timeout.ms", INT, "30000", ANY, HIGH, READ_ONLY, ACCEPTED, 0, \
       "How long a request that waits for others may take when it does not say so itself.") \
     X(MAX_REQUEST_PARTITION_SIZE_LIMIT, "max.request.partition.size.limit", INT, "2000", \
       AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, \
@@ -181,7 +181,7 @@
       "metadata.log.max.record.bytes.between.snapshots", LONG, "20971520", AT_LEAST(1), HIGH, \
       READ_ONLY, USED, 0, "Bytes of metadata records after which a snapshot is written.") \
     X(METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS, "metadata.log.max.snapshot.interval.ms", LONG, \
-      "3600000", AT_LEAST(0), HIGH, READ_ONLY, USED, 0, "Time after which a snapshot is written.") \
+      "3600000", AT_LEAST(0), HIGH, READ_ONLY, ACCEPTED, 0, "Time after which a snapshot is written.") \
     X(METADATA_LOG_SEGMENT_BYTES, "metadata.log.segment.bytes", INT, "1073741824", \
       AT_LEAST(8388608), HIGH, READ_ONLY, USED, 0, "Segment size of the metadata log.") \
     X(METADATA_LOG_SEGMENT_MS, "metadata.log.segment.ms", LONG, "604800000", ANY, HIGH, READ_ONLY, \
@@ -189,9 +189,9 @@
     X(METADATA_MAX_IDLE_INTERVAL_MS, "metadata.max.idle.interval.ms", INT, "500", AT_LEAST(0), LOW, \
       READ_ONLY, ACCEPTED, 0, "Interval of no-op records on an idle metadata log; none are written here.") \
     X(METADATA_MAX_RETENTION_BYTES, "metadata.max.retention.bytes", LONG, "104857600", ANY, HIGH, \
-      READ_ONLY, USED, 0, "Bytes of metadata log and snapshots kept.") \
+      READ_ONLY, ACCEPTED, 0, "Bytes of metadata log and snapshots kept.") \
     X(METADATA_MAX_RETENTION_MS, "metadata.max.retention.ms", LONG, "604800000", ANY, HIGH, \
-      READ_ONLY, USED, 0, "How long metadata log and snapshots are kept.") \
+      READ_ONLY, ACCEPTED, 0, "How long metadata log and snapshots are kept.") \
     X(INTERNAL_METADATA_DELETE_DELAY_MILLIS, "internal.metadata.delete.delay.millis", LONG, "60000", \
       ANY, LOW, READ_ONLY, ACCEPTED, INTERNAL, "Delay before metadata segments are unlinked.") \
     X(INTERNAL_METADATA_LOG_SEGMENT_BYTES, "internal.metadata.log.segment.bytes", INT, NULL, ANY, \

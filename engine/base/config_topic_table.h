@@ -17,17 +17,17 @@
     X(COMPRESSION_GZIP_LEVEL, "compression.gzip.level", INT, "-1", GZIP_LEVEL, USED, 0, \
       NUMBER(gzip_level), SYNONYM(COMPRESSION_GZIP_LEVEL), \
       "Level when compression.type is gzip; -1 is the library's default.") \
-    X(COMPRESSION_LZ4_LEVEL, "compression.lz4.level", INT, "9", RANGE(1, 17), USED, 0, \
+    X(COMPRESSION_LZ4_LEVEL, "compression.lz4.level", INT, "9", RANGE(1, 17), ACCEPTED, 0, \
       NUMBER(lz4_level), SYNONYM(COMPRESSION_LZ4_LEVEL), "Level when compression.type is lz4.") \
     X(COMPRESSION_TYPE, "compression.type", STRING, "producer", \
-      ONE_OF("uncompressed|zstd|lz4|snappy|gzip|producer"), USED, 0, CODEC(compression_type), \
+      ONE_OF("uncompressed|zstd|lz4|snappy|gzip|producer"), ACCEPTED, 0, CODEC(compression_type), \
       SYNONYM(COMPRESSION_TYPE), "Codec in which batches are stored; producer keeps what was sent.") \
-    X(COMPRESSION_ZSTD_LEVEL, "compression.zstd.level", INT, "3", RANGE(-131072, 22), USED, 0, \
+    X(COMPRESSION_ZSTD_LEVEL, "compression.zstd.level", INT, "3", RANGE(-131072, 22), ACCEPTED, 0, \
       NUMBER(zstd_level), SYNONYM(COMPRESSION_ZSTD_LEVEL), "Level when compression.type is zstd.") \
     X(DELETE_RETENTION_MS, "delete.retention.ms", LONG, "86400000", AT_LEAST(0), ACCEPTED, 0, \
       NUMBER(delete_retention_ms), SYNONYM(LOG_CLEANER_DELETE_RETENTION_MS), \
       "How long tombstones stay in a compacted log.") \
-    X(FILE_DELETE_DELAY_MS, "file.delete.delay.ms", LONG, "60000", AT_LEAST(0), USED, 0, \
+    X(FILE_DELETE_DELAY_MS, "file.delete.delay.ms", LONG, "60000", AT_LEAST(0), ACCEPTED, 0, \
       NUMBER(file_delete_delay_ms), SYNONYM(LOG_SEGMENT_DELETE_DELAY_MS), \
       "Time between a segment's removal from the log and its unlink.") \
     X(FLUSH_MESSAGES, "flush.messages", LONG, "9223372036854775807", AT_LEAST(1), ACCEPTED, 0, \
@@ -42,7 +42,7 @@
     X(INDEX_INTERVAL_BYTES, "index.interval.bytes", INT, "4096", AT_LEAST(0), USED, 0, \
       NUMBER(index_interval_bytes), SYNONYM(LOG_INDEX_INTERVAL_BYTES), \
       "Bytes of records between two index entries.") \
-    X(INTERNAL_SEGMENT_BYTES, "internal.segment.bytes", INT, NULL, ANY, USED, INTERNAL, \
+    X(INTERNAL_SEGMENT_BYTES, "internal.segment.bytes", INT, NULL, ANY, ACCEPTED, INTERNAL, \
       NUMBER(internal_segment_bytes), NO_SYNONYM, \
       "Segment size without the lower bound of segment.bytes, for tests.") \
     X(LEADER_REPLICATION_THROTTLED_REPLICAS, "leader.replication.throttled.replicas", LIST, "", \
@@ -93,9 +93,9 @@
       "Whether tiered data is deleted when tiering ends; there is no tiered storage.") \
     X(REMOTE_STORAGE_ENABLE, "remote.storage.enable", BOOLEAN, "false", ANY, ACCEPTED, 0, \
       FLAG(remote_storage_enable), NO_SYNONYM, "Whether the topic is tiered; it cannot be.") \
-    X(RETENTION_BYTES, "retention.bytes", LONG, "-1", ANY, USED, 0, NUMBER(retention_bytes), \
+    X(RETENTION_BYTES, "retention.bytes", LONG, "-1", ANY, ACCEPTED, 0, NUMBER(retention_bytes), \
       SYNONYM(LOG_RETENTION_BYTES), "Bytes kept per partition; -1 without limit.") \
-    X(RETENTION_MS, "retention.ms", LONG, "604800000", AT_LEAST(-1), USED, 0, NUMBER(retention_ms), \
+    X(RETENTION_MS, "retention.ms", LONG, "604800000", AT_LEAST(-1), ACCEPTED, 0, NUMBER(retention_ms), \
       SYNONYMS({CFG_LOG_RETENTION_MS, 1}, {CFG_LOG_RETENTION_MINUTES, 60000}, {CFG_LOG_RETENTION_HOURS, 3600000}), \
       "How long records are kept; -1 for ever.") \
     X(SEGMENT_BYTES, "segment.bytes", INT, "1073741824", AT_LEAST(1048576), USED, 0, \
@@ -104,7 +104,7 @@
     X(SEGMENT_INDEX_BYTES, "segment.index.bytes", INT, "10485760", AT_LEAST(4), USED, 0, \
       NUMBER(segment_index_bytes), SYNONYM(LOG_INDEX_SIZE_MAX_BYTES), \
       "Largest offset or time index of a segment.") \
-    X(SEGMENT_JITTER_MS, "segment.jitter.ms", LONG, "0", AT_LEAST(0), USED, 0, \
+    X(SEGMENT_JITTER_MS, "segment.jitter.ms", LONG, "0", AT_LEAST(0), ACCEPTED, 0, \
       NUMBER(segment_jitter_ms), \
       SYNONYMS({CFG_LOG_ROLL_JITTER_MS, 1}, {CFG_LOG_ROLL_JITTER_HOURS, 3600000}), \
       "Most to take off segment.ms, at random, so that segments do not all roll at once.") \

@@ -28,7 +28,8 @@ static struct journal_config journal_settings(const struct config *c)
                                .late_us = 2000,
                                .large_group = 256 << 10};
     // A small first file keeps the start short; the others are zero-filled in the background. It must hold a largest batch.
-    uint64_t first = SL_ALIGN_UP((uint64_t)cfg_int(c, CFG_MESSAGE_MAX_BYTES) * 2 + (4u << 20), (uint64_t)4096);
+    uint64_t first =
+        SL_ALIGN_UP((uint64_t)cfg_int(c, CFG_MESSAGE_MAX_BYTES) * 2 + (4u << 20), (uint64_t)4096);
     j.first_file_bytes = SL_MIN(first, j.file_bytes);
     return j;
 }
@@ -41,7 +42,8 @@ static int check_sizes(struct broker *b)
         return boot_fail(b, -EINVAL,
                          "message.max.bytes=%lld: a batch has to fit into a journal file: at most %llu with "
                          "sluice.journal.file.bytes=%llu",
-                         (long long)max, (unsigned long long)journal_max_bytes(&jc), (unsigned long long)jc.file_bytes);
+                         (long long)max, (unsigned long long)journal_max_bytes(&jc),
+                         (unsigned long long)jc.file_bytes);
     return 0;
 }
 
@@ -84,8 +86,8 @@ static int identify(struct broker *b, struct meta_identity *id)
         return boot_fail(b, -EINVAL, "%s: meta.properties is missing or unreadable", b->dir);
     int64_t node = cfg_int(b->cfg, CFG_NODE_ID);
     if (si.node_id != node)
-        return boot_fail(b, -EINVAL, "node.id=%lld: %s/meta.properties was written by node.id=%d", (long long)node,
-                         b->dir, si.node_id);
+        return boot_fail(b, -EINVAL, "node.id=%lld: %s/meta.properties was written by node.id=%d",
+                         (long long)node, b->dir, si.node_id);
     id->node_id = si.node_id;
     id->directory_id = si.directory_id;
     snprintf(id->cluster_id, sizeof(id->cluster_id), "%s", si.cluster_id);
@@ -121,7 +123,8 @@ static int begin_life(struct broker *b)
     for (uint32_t i = 0; i < n; i++) {
         sbuf_init(&images[i]);
         rc = rc ? rc : shard_first_checkpoint(b->shards[i], &life.life, &images[i]);
-        begin[i] = (struct store_shard_begin){.checkpoint = (const uint8_t *)images[i].data, .checkpoint_len = images[i].len};
+        begin[i] = (struct store_shard_begin){.checkpoint = (const uint8_t *)images[i].data,
+                                              .checkpoint_len = images[i].len};
     }
     if (!rc)
         rc = store_begin_life(b->store, &jc, n, begin, &life, err, sizeof(err));
@@ -183,7 +186,8 @@ static void listen_fiber(void *arg)
         sl_log(SL_ERROR, "broker", "%s", err);
         reactor_group_stop(b->group);
     } else if (!b->failed && ++b->listening == b->placement.nets) {
-        sl_log(SL_INFO, "broker", "serving dir=%s reactors=%u shards=%u", b->dir, b->reactors, b->placement.shards);
+        sl_log(SL_INFO, "broker", "serving dir=%s reactors=%u shards=%u", b->dir, b->reactors,
+               b->placement.shards);
     }
     free(run);
 }
@@ -193,7 +197,8 @@ static int place_services(struct broker *b)
     uint32_t controller = b->placement.shard_reactor[shard_of(&meta_topic_uuid, 0, b->placement.shards)];
     uint64_t frames = (uint64_t)cfg_int(b->cfg, CFG_SLUICE_POOL_BYTES) / 4 / b->placement.nets;
     for (uint32_t i = 0; i < b->placement.shards; i++) {
-        reactor_add_service(reactor_group_get(b->group, b->placement.shard_reactor[i]), shard_service(b->shards[i]));
+        reactor_add_service(reactor_group_get(b->group, b->placement.shard_reactor[i]),
+                            shard_service(b->shards[i]));
         if (shard_start(b->shards[i]))
             return boot_fail(b, -ENOMEM, "out of memory for a fiber");
     }
@@ -232,8 +237,8 @@ static int boot(struct broker *b)
     if (rc)
         return boot_fail(b, rc, "%s: %s", b->dir, strerror(-rc));
     uint32_t owner = shard_of(&meta_topic_uuid, 0, b->placement.shards);
-    rc = meta_load(reactor_group_get(b->group, 0), shard_env(b->shards[owner]), b->store, b->cfg, &id, &b->meta,
-                   &b->meta_log, err, sizeof(err));
+    rc = meta_load(reactor_group_get(b->group, 0), shard_env(b->shards[owner]), b->store, b->cfg, &id,
+                   &b->meta, &b->meta_log, err, sizeof(err));
     if (rc)
         return boot_fail(b, rc, "%s", err);
     rc = shard_adopt(b->shards[owner], b->meta_log);

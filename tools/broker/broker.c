@@ -5,7 +5,8 @@
 
 enum { CREDITS = 1024 };
 
-struct broker *broker_create(const struct config *cfg, uint32_t n, struct io *const *ios, struct metrics *metrics)
+struct broker *broker_create(const struct config *cfg, uint32_t n, struct io *const *ios,
+                             struct metrics *metrics)
 {
     struct broker *b = calloc(1, sizeof(*b));
     if (!b)

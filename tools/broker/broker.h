@@ -12,7 +12,8 @@
 struct broker;
 
 // `cfg` (finished) and ios[0..n) outlive the broker; n: 1..REACTOR_MAX. NULL on lack of memory.
-struct broker *broker_create(const struct config *cfg, uint32_t n, struct io *const *ios, struct metrics *metrics);
+struct broker *broker_create(const struct config *cfg, uint32_t n, struct io *const *ios,
+                             struct metrics *metrics);
 struct reactor_group *broker_group(struct broker *b);
 struct metrics *broker_metrics(struct broker *b);
 

@@ -21,7 +21,9 @@ static int gather_log(void *arg, struct log *l)
     if (sl_uuid_eq(log_topic_id(l), &meta_topic_uuid))
         return 0; // the metadata log keeps no checkpoints, as upstream's does not
     log_get_ends(l, &e);
-    int64_t offset = g->which == ENDS ? e.appended_end : g->which == HIGH_WATERMARKS ? e.high_watermark : e.log_start;
+    int64_t offset = g->which == ENDS              ? e.appended_end
+                     : g->which == HIGH_WATERMARKS ? e.high_watermark
+                                                   : e.log_start;
     if (g->which == LOG_STARTS && offset == 0)
         return 0;
     g->n++;

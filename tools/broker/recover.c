@@ -60,12 +60,14 @@ static int recover_one(struct run *run, const struct job *j)
         rc = rc ? rc : -ENOENT;
     }
     if (rc == -ENOENT) { // its record is durable, its directory is not: the crash came between
-        l = log_create(env, b->dir, t->name, &t->id, j->partition, t->partitions[j->partition].leader_epoch, &lc, &rc);
+        l = log_create(env, b->dir, t->name, &t->id, j->partition, t->partitions[j->partition].leader_epoch,
+                       &lc, &rc);
         if (l)
             rc = fio_sync_dir(b->dir);
     }
     if (rc)
-        return boot_fail(b, rc, "recovery of %s-%d failed: %s", t->name, j->partition, err[0] ? err : strerror(-rc));
+        return boot_fail(b, rc, "recovery of %s-%d failed: %s", t->name, j->partition,
+                         err[0] ? err : strerror(-rc));
     return shard_adopt(b->shards[shard], l);
 }
 
@@ -145,7 +147,8 @@ int recover_partitions(struct broker *b)
             sl_panic("out of memory for a fiber");
     fiber_wait(&run.wait);
     uint64_t t1 = io_now_ns(reactor_io(reactor_group_get(b->group, 0)));
-    sl_log(SL_INFO, "broker", "recovered partitions=%u ms=%llu", run.n, (unsigned long long)((t1 - t0) / 1000000));
+    sl_log(SL_INFO, "broker", "recovered partitions=%u ms=%llu", run.n,
+           (unsigned long long)((t1 - t0) / 1000000));
     free(run.points);
     free(run.jobs);
     return run.rc;

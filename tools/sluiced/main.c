@@ -191,7 +191,8 @@ static void print_metrics(struct io **ios, struct metrics *metrics, uint32_t n)
 int main(int argc, char **argv)
 {
     struct args a = {.cfg = config_new()};
-    const struct argp argp = {OPTIONS, parse, "[server.properties]", "A Kafka broker on io_uring.", NULL, NULL, NULL};
+    const struct argp argp = {OPTIONS, parse, "[server.properties]", "A Kafka broker on io_uring.", NULL,
+                              NULL,    NULL};
     argp_parse(&argp, argc, argv, 0, NULL, &a);
     if (config_finish(a.cfg, a.err, sizeof(a.err))) {
         fprintf(stderr, "sluiced: %s\n", a.err);
