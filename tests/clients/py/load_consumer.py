@@ -39,6 +39,9 @@ def main():
             "reconnect.backoff.ms": 10,
             "reconnect.backoff.max.ms": 100,
             "fetch.error.backoff.ms": 20,
+            "retry.backoff.ms": 20,
+            "retry.backoff.max.ms": 100,
+            "enable.sparse.connections": False,
             "queued.max.messages.kbytes": 16384,
         }
     )

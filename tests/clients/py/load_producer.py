@@ -39,6 +39,7 @@ class Load:
                 "reconnect.backoff.max.ms": 100,
                 "retry.backoff.ms": 20,
                 "retry.backoff.max.ms": 100,
+                "enable.sparse.connections": False,
                 "retries": 2_000_000_000,
                 "message.max.bytes": 1_048_588,
                 "linger.ms": 2,
