@@ -20,6 +20,7 @@ struct broker *broker_create(const struct config *cfg, uint32_t n, struct io *co
         free(b);
         return NULL;
     }
+    reactor_group_set_stall(b->group, (uint32_t)cfg_int(cfg, CFG_SLUICE_STALL_WARN_MS));
     return b;
 }
 
