@@ -1,0 +1,314 @@
+// Offsets by time and the special timestamps, epochs' ends, watches, fetch rules, creation and deletion.
+#include "shard_test.h"
+
+// ---- ListOffsets ----------------------------------------------------------------------------------------------------------
+static struct shard_offset_part list(struct broker *b, int64_t timestamp)
+{
+    struct t_call call;
+    struct shard_offset_part o = {.topic_id = b->topics[0].id, .timestamp = timestamp, .current_leader_epoch = -1};
+    struct shard_offsets q = {.parts = &o, .n = 1, .owner = &call};
+    t_ask(b, SHARD_LIST_OFFSETS, &q, &call);
+    return o;
+}
+
+// The record times, by offset; every batch has rising ones, batches overlap.
+static int64_t times[4000];
+static int64_t times_n;
+
+static void fill_times(struct broker *b, int batches)
+{
+    static const uint8_t codecs[] = {BATCH_CODEC_NONE, BATCH_CODEC_GZIP, BATCH_CODEC_SNAPPY, BATCH_CODEC_LZ4, BATCH_CODEC_ZSTD};
+    for (int i = 0; i < batches; i++) {
+        struct t_spec s = {.records = 1 + (uint32_t)sl_rand_below(&b->rand, 12),
+                           .value = (uint32_t)sl_rand_below(&b->rand, 3000),
+                           .codec = codecs[i % 5],
+                           .flat = true,
+                           .timestamp = 1000 + times_n + (int64_t)sl_rand_below(&b->rand, 40)};
+        int64_t offset;
+        assert_int_equal(t_produce(b, 0, 0, &s, &offset), 0);
+        assert_int_equal(offset, times_n);
+        for (uint32_t k = 0; k < s.records; k++)
+            times[times_n++] = s.timestamp + k;
+    }
+}
+
+static int64_t model_first_at(int64_t ts)
+{
+    for (int64_t i = 0; i < times_n; i++)
+        if (times[i] >= ts)
+            return i;
+    return -1;
+}
+
+static void check_times(struct broker *b)
+{
+    int64_t max = 0, first_max = 0;
+    for (int64_t i = 0; i < times_n; i++)
+        if (times[i] > max) {
+            max = times[i];
+            first_max = i;
+        }
+    for (int k = 0; k < 60; k++) {
+        int64_t ts = k < 2 ? 0 : 990 + (int64_t)sl_rand_below(&b->rand, (uint64_t)times_n + 60), want = model_first_at(ts);
+        struct shard_offset_part o = list(b, ts);
+        assert_int_equal(o.error, 0);
+        assert_int_equal(o.offset, want);
+        assert_int_equal(o.found_timestamp, want < 0 ? -1 : times[want]);
+    }
+    assert_int_equal(list(b, max + 1).offset, -1);
+    struct shard_offset_part o = list(b, -3);
+    assert_int_equal(o.offset, first_max);
+    assert_int_equal(o.found_timestamp, max);
+    assert_int_equal(list(b, -1).offset, times_n);
+    assert_int_equal(list(b, -2).offset, 0);
+    assert_int_equal(list(b, -4).offset, 0);
+    assert_int_equal(list(b, -5).offset, -1);
+    assert_int_equal(list(b, -99).error, KERR_INVALID_REQUEST);
+}
+
+static void times_live(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    c.segment_bytes = 64 << 10;
+    c.index_interval_bytes = 512;
+    times_n = 0;
+    assert_int_equal(t_open(b, 0, "times", 1, &c), 0);
+    struct shard_offset_part o = list(b, -3);
+    assert_int_equal(o.offset, -1); // nothing there
+    assert_int_equal(list(b, 5).offset, -1);
+    fill_times(b, 100);
+    check_times(b);
+    t_cool(b, 0, 0);
+    check_times(b);
+    fill_times(b, 50);
+    check_times(b);
+}
+
+static void times_again(struct broker *b)
+{
+    check_times(b);
+    fill_times(b, 30);
+    check_times(b);
+    t_verify_all(b, false);
+}
+
+static void offsets_by_time(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, times_live);
+    assert_int_equal(t_stop(b), 0);
+    t_boot_ok(b); // indexes from files
+    t_run(b, times_again);
+    t_crash(b, true);
+    t_boot_ok(b); // from what is left of them, and the journal
+    t_run(b, times_again);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(offsets_by_time, 21)
+
+// ---- epochs ---------------------------------------------------------------------------------------------------------------
+static struct shard_epoch_part epoch_end(struct broker *b, int32_t epoch)
+{
+    struct t_call call;
+    struct shard_epoch_part o = {.topic_id = b->topics[0].id, .leader_epoch = epoch, .current_leader_epoch = -1};
+    struct shard_epochs q = {.parts = &o, .n = 1, .owner = &call};
+    t_ask(b, SHARD_EPOCH_END, &q, &call);
+    assert_int_equal(o.error, 0);
+    return o;
+}
+
+static void three_batches(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct t_spec s = {.records = 1, .value = 10, .timestamp = 1};
+    assert_int_equal(t_open(b, 0, "epochs", 1, &c), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+}
+
+static void epoch_checks(struct broker *b)
+{
+    three_batches(b); // the third life's: epochs 0, 1 and 2 have three offsets each
+    for (int32_t e = 0; e < 3; e++) {
+        struct shard_epoch_part o = epoch_end(b, e);
+        assert_int_equal(o.end_epoch, e);
+        assert_int_equal(o.end_offset, 3 * (e + 1));
+    }
+    assert_int_equal(epoch_end(b, 9).end_epoch, -1);
+    struct t_call call;
+    struct shard_fetch_part fp = {.topic_id = b->topics[0].id, .fetch_offset = 7, .max_bytes = 1000, .current_leader_epoch = 1, .last_fetched_epoch = -1};
+    struct shard_fetch f = {.parts = &fp, .n = 1, .max_bytes = 1000, .owner = &call};
+    t_ask(b, SHARD_FETCH, &f, &call);
+    assert_int_equal(fp.error, KERR_FENCED_LEADER_EPOCH);
+    fp.current_leader_epoch = 3;
+    t_ask(b, SHARD_FETCH, &f, &call);
+    assert_int_equal(fp.error, KERR_UNKNOWN_LEADER_EPOCH);
+    fp.current_leader_epoch = 2;
+    fp.last_fetched_epoch = 1; // which ended at 6
+    t_ask(b, SHARD_FETCH, &f, &call);
+    assert_int_equal(fp.error, 0);
+    assert_true(fp.diverging);
+    assert_int_equal(fp.diverging_epoch, 1);
+    assert_int_equal(fp.diverging_end, 6);
+}
+
+static void epochs(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, three_batches);
+    assert_int_equal(t_stop(b), 0);
+    t_boot_ok(b);
+    t_run(b, three_batches);
+    t_crash(b, false);
+    t_boot_ok(b);
+    t_run(b, epoch_checks);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(epochs, 22)
+
+// ---- watches and fetch rules -----------------------------------------------------------------------------------------------
+static void fetch_checks(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct t_spec s = {.records = 1, .value = 1000, .timestamp = 1};
+    struct shard_fetch_part fp;
+    assert_int_equal(t_open(b, 0, "watched", 2, &c), 0);
+    free(t_fetch(b, 0, 0, 0, 100000, 4711, &fp)); // nothing there: a watch
+    assert_int_equal(fp.bytes, 0);
+    fiber_sleep(20 * 1000000);
+    assert_int_equal(b->fired, 0);
+    assert_int_equal(t_produce(b, 0, 1, &s, NULL), 0); // another partition
+    fiber_sleep(5 * 1000000);
+    assert_int_equal(b->fired, 0);
+    assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    while (!b->fired)
+        fiber_yield();
+    assert_int_equal(b->fired_key, 4711);
+    free(t_fetch(b, 0, 0, 0, 100000, 4712, &fp)); // enough: no watch
+    assert_true(fp.bytes > 1000);
+    free(t_fetch(b, 0, 0, 1, 100000, 4713, &fp));
+    while (!reactor_credit_take(b->r, 0, 1))
+        fiber_yield();
+    reactor_send(b->r, 0, SHARD_UNWATCH)->u[0] = 4713;
+    reactor_credit_give(b->r, 0, 1);
+    assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    fiber_sleep(20 * 1000000);
+    assert_int_equal(b->fired, 1);
+    // KIP-74: a first batch is whole whatever the limit; behind it what does not fit is left out.
+    free(t_fetch(b, 0, 0, 0, 1, 0, &fp));
+    assert_true(fp.bytes > 1000 && fp.bytes < 1200);
+    free(t_fetch(b, 0, 0, 3, 100, 0, &fp));
+    assert_int_equal(fp.error, KERR_OFFSET_OUT_OF_RANGE);
+    free(t_fetch(b, 0, 0, -1, 100, 0, &fp));
+    assert_int_equal(fp.error, KERR_OFFSET_OUT_OF_RANGE);
+    free(t_fetch(b, 0, 7, 0, 100, 0, &fp));
+    assert_int_equal(fp.error, KERR_UNKNOWN_TOPIC_OR_PARTITION);
+    // A deletion wakes who waits.
+    free(t_fetch(b, 0, 1, 1, 100000, 99, &fp));
+    assert_int_equal(t_delete(b, 0), 0);
+    while (b->fired < 2)
+        fiber_yield();
+    assert_int_equal(b->fired_key, 99);
+}
+
+static void fetch_rules(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, fetch_checks);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(fetch_rules, 23)
+
+// ---- creation and deletion ---------------------------------------------------------------------------------------------------
+static void deletion_checks(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    char name[250];
+    struct t_append x[30];
+    c.segment_bytes = 64 << 10;
+    memset(name, 'n', 249); // the longest that Kafka allows
+    name[249] = 0;
+    for (int round = 0; round < 3; round++) {
+        assert_int_equal(t_open(b, 1, name, 3, &c), 0);
+        for (int i = 0; i < 30; i++) {
+            struct t_spec s = {.records = 1, .value = 5000, .timestamp = 1};
+            uint32_t n;
+            uint8_t *batch = t_batch(b, &s, &n);
+            t_append_start(b, &x[i], 1, i % 3, batch, n, 1, -1);
+            if (i == 15)
+                fiber_yield();
+        }
+        // While all that is in flight. Each is answered once, and what comes later finds nothing.
+        assert_int_equal(t_delete(b, 1), 0);
+        for (int i = 0; i < 30; i++) {
+            x[i].call.f = fiber_current();
+            fiber_park_until(&x[i].call.done);
+            assert_true(x[i].part.error == 0 || x[i].part.error == KERR_UNKNOWN_TOPIC_OR_PARTITION);
+            free(x[i].part.records);
+        }
+    }
+    assert_int_equal(t_open(b, 1, name, 3, &c), 0);
+    t_verify_all(b, false);
+    struct t_spec s = {.records = 1, .value = 5000, .timestamp = 1};
+    int64_t offset;
+    assert_int_equal(t_produce(b, 1, 2, &s, &offset), 0);
+    assert_int_equal(offset, 0);
+}
+
+static void verify(struct broker *b)
+{
+    t_verify_all(b, false);
+}
+
+static void deletion(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, deletion_checks);
+    t_crash(b, true);
+    t_boot_ok(b);
+    t_run(b, verify);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(deletion, 24)
+
+// The metadata forgot the topic, its directory stayed: a new topic of that name starts empty, the old files are kept aside.
+static void leave_files(struct broker *b)
+{
+    three_batches(b);
+}
+
+static void other_topic(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct t_spec s = {.records = 1, .value = 10, .timestamp = 1};
+    int64_t offset;
+    assert_int_equal(t_open(b, 0, "epochs", 1, &c), 0);
+    assert_int_equal(t_produce(b, 0, 0, &s, &offset), 0);
+    assert_int_equal(offset, 0);
+    t_verify_all(b, false);
+}
+
+static void same_name(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, leave_files);
+    t_crash(b, true);
+    b->topics[0].parts_n = 0;
+    b->topics[0].parts[0].n = 0;
+    t_boot_ok(b);
+    t_run(b, other_topic);
+    assert_int_equal(t_stop(b), 0);
+    t_boot_ok(b);
+    t_run(b, verify);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(same_name, 25)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T_BOTH_ENTRIES(offsets_by_time), T_BOTH_ENTRIES(epochs),    T_BOTH_ENTRIES(fetch_rules),
+        T_BOTH_ENTRIES(deletion),        T_BOTH_ENTRIES(same_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
