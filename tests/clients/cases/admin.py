@@ -7,7 +7,7 @@ def run(ctx):
     broker = ctx.broker()
     java = drivers.java(ctx.deps, ctx.tmp / "java.log")
     try:
-        checks = java.call("admin", bootstrap=broker.bootstrap, prefix="adm-", timeout=240)["checks"]
+        checks = java.call("admin", bootstrap=broker.bootstrap, prefix="adm-", timeout=150)["checks"]
     finally:
         java.close()
     for c in checks:

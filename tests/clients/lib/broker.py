@@ -19,7 +19,7 @@ from .wait import Timeout, free_port, wait_until
 HERE = pathlib.Path(__file__).resolve().parent.parent
 
 
-FINDINGS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|assertion .*failed", re.I)
+FINDINGS = re.compile(r"ERROR: \w+Sanitizer|runtime error:|WARNING: ThreadSanitizer|assertion .*failed|panic:", re.I)
 
 
 class BrokerDied(Exception):
