@@ -1,0 +1,298 @@
+// Starts after every kind of end: clean, killed, power cut, during the start itself; damaged tails, indexes and snapshots; what
+// upstream left uncleanly.
+#include "shard_test.h"
+
+static void small_world(struct broker *b)
+{
+    b->cfg.journal.file_bytes = 256 << 10;
+    b->cfg.journal.first_file_bytes = 64 << 10;
+    b->cfg.journal.max_group = 64 << 10;
+    b->cfg.journal.large_group = 16 << 10;
+    b->cfg.dirty_bytes = 64 << 10;
+    b->cfg.writeback_age_ms = 5;
+}
+
+static struct log_config small_config(void)
+{
+    struct log_config c = t_log_config();
+    c.segment_bytes = 128 << 10;
+    c.index_interval_bytes = 1024;
+    c.max_message_bytes = 32 << 10;
+    return c;
+}
+
+static int32_t next_sequence[2];
+
+// Bursts to two topics of two partitions, one of them with sequences; journal files go round several times.
+static void bursts(struct broker *b)
+{
+    struct log_config c = small_config();
+    struct t_append x[16];
+    assert_int_equal(t_open(b, 0, "plain", 2, &c), 0);
+    assert_int_equal(t_open(b, 1, "seq", 1, &c), 0);
+    for (int i = 0; i < 40; i++) {
+        uint32_t n = 1 + (uint32_t)sl_rand_below(&b->rand, 16);
+        for (uint32_t k = 0; k < n; k++) {
+            bool seq = sl_rand_chance(&b->rand, 1, 2);
+            struct t_spec s = {.records = 1 + (uint32_t)sl_rand_below(&b->rand, 3),
+                               .value = (uint32_t)sl_rand_below(&b->rand, 4000),
+                               .timestamp = 1 + i};
+            if (seq) {
+                s.pid = 500;
+                s.sequence = next_sequence[0];
+                next_sequence[0] += (int32_t)s.records;
+            }
+            uint32_t bytes;
+            uint8_t *batch = t_batch(b, &s, &bytes);
+            t_append_start(b, &x[k], seq, seq ? 0 : (int32_t)sl_rand_below(&b->rand, 2), batch, bytes, s.records, -1);
+        }
+        for (uint32_t k = 0; k < n; k++)
+            assert_int_equal(t_append_end(b, &x[k]), 0);
+    }
+}
+
+static void bursts_verified(struct broker *b)
+{
+    t_verify_all(b, true);
+    bursts(b);
+    t_verify_all(b, true);
+}
+
+static uint64_t content;
+
+static void content_hash(struct broker *b)
+{
+    struct shard_fetch_part fp;
+    content = 1;
+    for (int i = 0; i < 2; i++)
+        for (uint32_t k = 0; k < b->topics[i].parts_n; k++)
+            for (int64_t next = 0;;) {
+                uint8_t *bytes = t_fetch(b, i, (int32_t)k, next, 1 << 20, 0, &fp);
+                uint32_t at = 0;
+                for (; fp.bytes - at >= BATCH_HEADER_SIZE && batch_size(bytes + at) <= fp.bytes - at; at += batch_size(bytes + at))
+                    next = batch_base_offset(bytes + at) + batch_last_offset_delta(bytes + at) + 1;
+                content = sl_hash_pair(content, sl_hash64(bytes, at, 1));
+                free(bytes);
+                if (!at)
+                    break;
+            }
+}
+
+static void ends_of_all_kinds(struct broker *b)
+{
+    small_world(b);
+    next_sequence[0] = 0;
+    t_boot_ok(b);
+    t_run(b, bursts);
+    assert_true(journal_get_stats(b->s->journal)->rotations > 2);
+    for (int i = 0; i < 6; i++) {
+        if (i % 3 == 0)
+            assert_int_equal(t_stop(b), 0);
+        else
+            t_crash(b, i % 3 == 1);
+        t_boot_ok(b);
+        assert_int_equal(b->kind, i % 3 == 0 ? STORE_CLEAN : STORE_OURS);
+        t_run(b, bursts_verified);
+    }
+    assert_int_equal(t_stop(b), 0);
+    t_boot_ok(b);
+    t_run(b, content_hash);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(ends_of_all_kinds, 31)
+
+// ---- crashes at any moment, the start included ------------------------------------------------------------------------------
+static bool never(void *arg)
+{
+    return false;
+}
+
+static void start_alone(struct broker *b)
+{
+    b->p = sim_process_create(b->w, b->host);
+    b->io = sim_io_create(b->p);
+    b->metrics = metrics_create(1);
+    b->g = reactor_group_create(1, &b->io, 64, b->metrics);
+    b->r = reactor_group_get(b->g, 0);
+    b->net = (struct service){.kind = SVC_NET, .name = "test", .on_msg = t_message};
+    reactor_add_service(b->r, &b->net);
+    b->ready = false;
+    sim_attach(b->p, b->g);
+    b->fn = t_boot_fiber;
+    b->finished = false;
+    assert_non_null(fiber_spawn(b->r, t_entry, b, 512 << 10));
+}
+
+// The same crash, and then ends in the middle of the start again and again: what is recovered in the end is the same.
+static void crashed_starts(void **state)
+{
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        struct broker *b = malloc(sizeof(*b));
+        t_sim(b, seed);
+        small_world(b);
+        next_sequence[0] = 0;
+        t_boot_ok(b);
+        t_run(b, bursts);
+        sim_run(b->w, sl_rand_below(&b->rand, 5000000), never, NULL);
+        t_crash(b, true);
+        for (int i = 0; i < 12; i++) {
+            start_alone(b);
+            sim_run(b->w, 1 + sl_rand_below(&b->rand, 60000000), t_finished, b);
+            t_crash(b, sl_rand_chance(&b->rand, 1, 2));
+        }
+        t_boot_ok(b);
+        t_run(b, content_hash);
+        uint64_t first = content;
+        t_crash(b, false);
+        t_boot_ok(b);
+        t_run(b, content_hash);
+        assert_true(content == first);
+        t_run(b, bursts_verified);
+        assert_int_equal(t_stop(b), 0);
+        t_down(b);
+        free(b);
+    }
+}
+
+// ---- damage -------------------------------------------------------------------------------------------------------------------
+struct damage {
+    struct broker *b;
+    const char *suffix;
+    int n;
+    uint64_t at; // position, from the end
+};
+
+static void damage_file(void *arg, const char *path, uint64_t size)
+{
+    struct damage *d = arg;
+    size_t n = strlen(path), k = strlen(d->suffix);
+    if (n < k || strcmp(path + n - k, d->suffix) || size == 0)
+        return;
+    uint8_t junk[64];
+    sl_rand_bytes(&d->b->rand, junk, sizeof(junk));
+    assert_int_equal(sim_disk_poke(d->b->host, path, size > d->at ? size - d->at : 0, junk, SL_MIN(sizeof(junk), size)), 0);
+    d->n++;
+}
+
+// Indexes are hints (S10): nonsense in them costs time, never an answer.
+static void damaged_indexes(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 41);
+    small_world(b);
+    next_sequence[0] = 0;
+    t_boot_ok(b);
+    t_run(b, bursts);
+    for (int i = 0; i < 4; i++) {
+        if (i % 2 == 0)
+            assert_int_equal(t_stop(b), 0);
+        else
+            t_crash(b, true);
+        struct damage d = {.b = b, .suffix = i < 2 ? ".index" : ".timeindex", .at = 8u << i};
+        sim_disk_walk(b->host, b->dir, damage_file, &d);
+        assert_true(d.n > 0);
+        t_boot_ok(b);
+        t_run(b, bursts_verified);
+    }
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
+// ---- as upstream leaves it -------------------------------------------------------------------------------------------------
+// A directory without journal and without the clean-shutdown file: every batch is checked, the torn tail is cut off.
+static void torn_tail(struct broker *b, uint32_t cut, bool zeros)
+{
+    char path[600];
+    uint8_t *zero = calloc(1, cut);
+    struct t_part *p = &b->topics[0].parts[0];
+    snprintf(path, sizeof(path), "%s/torn-0/00000000000000000000.log", b->dir);
+    int64_t size = sim_disk_size(b->host, path);
+    if (!zeros)
+        sl_rand_bytes(&b->rand, zero, cut);
+    assert_int_equal(sim_disk_poke(b->host, path, (uint64_t)size - cut, zero, cut), 0);
+    for (uint32_t left = cut; left && p->n;) {
+        struct t_claim *last = &p->claims[--p->n];
+        left -= SL_MIN(left, last->bytes);
+    }
+    free(zero);
+}
+
+static void fill_torn(struct broker *b)
+{
+    struct log_config c = small_config();
+    c.segment_bytes = 4 << 20;
+    assert_int_equal(t_open(b, 0, "torn", 1, &c), 0);
+    for (int i = 0; i < 50; i++) {
+        struct t_spec s = {.records = 2, .value = 700, .timestamp = 1 + i, .pid = 9, .sequence = 2 * i};
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    }
+}
+
+static void unlink_clean(struct broker *b)
+{
+    char path[600];
+    snprintf(path, sizeof(path), "%s/.kafka_cleanshutdown", b->dir);
+    assert_int_equal(fio_unlink(path, false), 0);
+    assert_int_equal(fio_sync_dir(b->dir), 0);
+}
+
+// A process of its own takes the clean-shutdown file away, as if upstream had been killed.
+static void take_clean_file(struct broker *b)
+{
+    b->p = sim_process_create(b->w, b->host);
+    b->io = sim_io_create(b->p);
+    b->metrics = metrics_create(1);
+    b->g = reactor_group_create(1, &b->io, 64, b->metrics);
+    b->r = reactor_group_get(b->g, 0);
+    sim_attach(b->p, b->g);
+    t_run(b, unlink_clean);
+    t_crash(b, false);
+}
+
+static void after_torn(struct broker *b)
+{
+    struct t_part *p = &b->topics[0].parts[0];
+    t_verify_all(b, false); // exactly what is whole
+    assert_true(p->n > 0 && p->n < 50);
+    // The producer's state ends there too: its next batch is the first one lost.
+    struct t_spec s = {.records = 2, .value = 700, .timestamp = 1, .pid = 9, .sequence = 2 * (int32_t)p->n + 2};
+    assert_int_equal(t_produce(b, 0, 0, &s, NULL), KERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    s.sequence = 2 * (int32_t)p->n;
+    assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    t_verify_all(b, false);
+}
+
+static void upstream_unclean(void **state)
+{
+    static const uint32_t cuts[] = {9, 60, 700, 5000, 20000};
+    for (uint32_t i = 0; i < 2 * SL_ARRAY_LEN(cuts); i++) {
+        struct broker *b = malloc(sizeof(*b));
+        t_sim(b, 50 + i);
+        t_boot_ok(b);
+        t_run(b, fill_torn);
+        assert_int_equal(t_stop(b), 0);
+        take_clean_file(b);
+        torn_tail(b, cuts[i / 2], i % 2);
+        t_boot_ok(b);
+        assert_int_equal(b->kind, STORE_UPSTREAM);
+        t_run(b, after_torn);
+        t_crash(b, true);
+        t_boot_ok(b);
+        t_run(b, content_hash);
+        assert_int_equal(t_stop(b), 0);
+        t_down(b);
+        free(b);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T_BOTH_ENTRIES(ends_of_all_kinds),
+        cmocka_unit_test(crashed_starts),
+        cmocka_unit_test(damaged_indexes),
+        cmocka_unit_test(upstream_unclean),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
