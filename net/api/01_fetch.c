@@ -289,7 +289,7 @@ static void start(struct req *r)
     struct fetch_state *st = req_alloc(r, sizeof(*st));
     r->state = st;
     st->r = r;
-    if (!API_DECODE(r, &m, fetch_request))
+    if (!REQ_DECODE(r, &m, fetch_request))
         return;
     limits_set(st, &m);
     int16_t error = fetch_plan(st, &m);

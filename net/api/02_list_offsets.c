@@ -157,7 +157,7 @@ static void start(struct req *r)
 {
     struct state *st = req_alloc(r, sizeof(*st));
     r->state = st;
-    if (!API_DECODE(r, &st->m, list_offsets_request))
+    if (!REQ_DECODE(r, &st->m, list_offsets_request))
         return;
     plan(r, st);
     st->pending = 1;

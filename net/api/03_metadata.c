@@ -220,7 +220,7 @@ static void start(struct req *r)
 {
     struct state *st = req_alloc(r, sizeof(*st));
     r->state = st;
-    if (!API_DECODE(r, &st->m, metadata_request))
+    if (!REQ_DECODE(r, &st->m, metadata_request))
         return;
     if (!net_image(r->net)) {
         req_close(r, "the metadata is not loaded yet");

@@ -63,7 +63,7 @@ static void start(struct req *r)
 {
     struct kp_find_coordinator_request m;
     struct kp_find_coordinator_response out;
-    if (!API_DECODE(r, &m, find_coordinator_request))
+    if (!REQ_DECODE(r, &m, find_coordinator_request))
         return;
     kp_find_coordinator_response_init(&out);
     if (r->version >= 4) {

@@ -148,7 +148,7 @@ static void start(struct req *r)
 {
     struct state *st = req_alloc(r, sizeof(*st));
     r->state = st;
-    if (!API_DECODE(r, &st->m, delete_topics_request))
+    if (!REQ_DECODE(r, &st->m, delete_topics_request))
         return;
     asked_make(r, st);
     if (!cfg_bool(r->net->cfg.cfg, CFG_DELETE_TOPIC_ENABLE)) {

@@ -80,7 +80,7 @@ static void start(struct req *r)
 {
     struct kp_init_producer_id_request m;
     struct net *n = r->net;
-    if (!API_DECODE(r, &m, init_producer_id_request))
+    if (!REQ_DECODE(r, &m, init_producer_id_request))
         return;
     int16_t error = check(r, &m);
     if (error || n->pids.next < n->pids.end) {

@@ -101,7 +101,7 @@ static void start(struct req *r)
 {
     struct state *st = req_alloc(r, sizeof(*st));
     r->state = st;
-    if (!API_DECODE(r, &st->m, offset_for_leader_epoch_request))
+    if (!REQ_DECODE(r, &st->m, offset_for_leader_epoch_request))
         return;
     plan(r, st);
     st->pending = 1;

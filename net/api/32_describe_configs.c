@@ -266,7 +266,7 @@ static void start(struct req *r)
     struct kp_describe_configs_request m;
     struct kp_describe_configs_response out;
     struct api_set seen;
-    if (!API_DECODE(r, &m, describe_configs_request))
+    if (!REQ_DECODE(r, &m, describe_configs_request))
         return;
     if (!net_image(r->net)) {
         req_close(r, "the metadata is not loaded yet");

@@ -77,7 +77,7 @@ static void start(struct req *r)
 {
     struct state *st = req_alloc(r, sizeof(*st));
     r->state = st;
-    if (!API_DECODE(r, &st->m, create_partitions_request))
+    if (!REQ_DECODE(r, &st->m, create_partitions_request))
         return;
     plan(r, st);
     if (st->grow.n)

@@ -45,7 +45,7 @@ static void start(struct req *r)
 {
     struct kp_describe_cluster_request m;
     struct kp_describe_cluster_response out;
-    if (!API_DECODE(r, &m, describe_cluster_request))
+    if (!REQ_DECODE(r, &m, describe_cluster_request))
         return;
     const struct meta_image *img = net_image(r->net);
     if (!img) {

@@ -150,7 +150,7 @@ static void refuse(struct page *p)
 static void start(struct req *r)
 {
     struct kp_describe_topic_partitions_request m;
-    if (!API_DECODE(r, &m, describe_topic_partitions_request))
+    if (!REQ_DECODE(r, &m, describe_topic_partitions_request))
         return;
     if (!net_image(r->net)) {
         req_close(r, "the metadata is not loaded yet");

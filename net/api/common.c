@@ -10,14 +10,6 @@
 
 enum { TOPIC_NAME_MAX = 249, TEXT_MAX = 1024 };
 
-bool api_decode(struct req *r, void *m, kp_decode_fn decode)
-{
-    if (!req_decode(r, m, decode))
-        return false;
-    r->arena.limit = SIZE_MAX;
-    return true;
-}
-
 // ---- strings -----------------------------------------------------------------------------------------------------------
 struct kp_str api_copy(struct req *r, const char *s)
 {

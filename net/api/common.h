@@ -1,4 +1,4 @@
-// What the handlers share: decoding, lookups in the metadata image, sets of keys, a request's parts by shard.
+// What the handlers share: lookups in the metadata image, sets of keys, a request's parts by shard.
 #ifndef SLUICE_NET_API_COMMON_H
 #define SLUICE_NET_API_COMMON_H
 
@@ -12,11 +12,6 @@ enum {
     API_CLUSTER_OPS = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12,
     API_NO_OPS = INT32_MIN,
 };
-
-// Decodes the body as REQ_DECODE does, which bounds what a client can make us hold, and then lifts the arena's limit: what
-// a handler builds of it is bounded by a constant times that, and by what the cluster holds.
-bool api_decode(struct req *r, void *m, kp_decode_fn decode);
-#define API_DECODE(r, m, message) api_decode((r), (m), (kp_decode_fn)kp_##message##_decode)
 
 // ---- strings ---------------------------------------------------------------------------------------------------------
 // A copy in the request's arena, for what comes from the image and must outlive the turn; terminated. NULL stays null.

@@ -15,7 +15,7 @@ static void assert_str(struct kp_str s, const char *want)
     assert_true(kp_str_eq(s, kp_str_of(want)));
 }
 
-// ---- Metadata --------------------------------------------------------------------------------------------------------------
+// ---- Metadata ------------------------------
 typedef struct kp_metadata_request_metadata_request_topic md_topic;
 
 static struct kp_metadata_response metadata(struct rig *t, int16_t v, md_topic *topics, int32_t n,
@@ -131,7 +131,7 @@ static void test_metadata_by_id(void **state)
     rig_free(t);
 }
 
-// ---- InitProducerId ----------------------------------------------------------------------------------------------------------
+// ---- InitProducerId ------------------------------
 static struct kp_init_producer_id_response init_pid(struct rig *t, int16_t v, const char *txn, int64_t id,
                                                     int16_t epoch)
 {
@@ -181,7 +181,7 @@ static void test_producer_ids_fail(void **state)
     rig_free(t);
 }
 
-// ---- ListOffsets, OffsetForLeaderEpoch -------------------------------------------------------------------------------------------
+// ---- ListOffsets, OffsetForLeaderEpoch ------------------------------
 typedef struct kp_list_offsets_request_list_offsets_partition lo_part;
 
 static struct kp_list_offsets_response list_offsets(struct rig *t, int16_t v, const char *topic,
@@ -278,7 +278,7 @@ static void test_epoch_ends(void **state)
     rig_free(t);
 }
 
-// ---- FindCoordinator ---------------------------------------------------------------------------------------------------------------
+// ---- FindCoordinator ------------------------------
 static void test_find_coordinator(void **state)
 {
     struct rig *t = rig_new();
@@ -345,7 +345,7 @@ static void test_coordinator_kinds(void **state)
     rig_free(t);
 }
 
-// ---- CreateTopics, DeleteTopics, CreatePartitions --------------------------------------------------------------------------------------
+// ---- CreateTopics, DeleteTopics, CreatePartitions ------------------------------
 static void test_create_topics(void **state)
 {
     struct rig *t = rig_new();
@@ -463,7 +463,7 @@ static void test_create_partitions(void **state)
     rig_free(t);
 }
 
-// ---- DescribeConfigs -----------------------------------------------------------------------------------------------------------------
+// ---- DescribeConfigs ------------------------------
 typedef struct kp_describe_configs_response_describe_configs_resource_result dc_config;
 
 static struct kp_describe_configs_response describe(struct rig *t, int16_t v, int8_t type, const char *name,
@@ -554,7 +554,7 @@ static void test_describe_broker(void **state)
     rig_free(t);
 }
 
-// ---- DescribeCluster, DescribeTopicPartitions ---------------------------------------------------------------------------------------------
+// ---- DescribeCluster, DescribeTopicPartitions ------------------------------
 static void test_describe_cluster(void **state)
 {
     struct rig *t = rig_new();
