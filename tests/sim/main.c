@@ -163,8 +163,8 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates,
            s->forgotten, s->creates, s->deletes);
     printf("faults %" PRIu64 ", late writes %" PRIu64 ", sectors lost %" PRIu64 ", torn %" PRIu64
-           "; events %" PRIu64 "\n",
-           s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors, s->events);
+           ", writes from changing buffers %" PRIu64 "; events %" PRIu64 "\n",
+           s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors, s->unstable_writes, s->events);
 }
 
 static int run_seeds(const struct options *o)
@@ -205,11 +205,30 @@ static bool run_canary(const struct options *o, enum sl_canary c)
     return bad != 0;
 }
 
+// Rules that nothing can break yet, and why.
+static const char *unobservable(enum sl_canary c)
+{
+    switch (c) {
+    case SL_CANARY_ZERO_PADDED_REPLAY:
+        return "all bytes are inline: what follows an entry in its block is in a later entry";
+    case SL_CANARY_FENCE_LATE:
+        return "only deletion is fenced so far, and the metadata void a deleted topic's entries by "
+               "themselves";
+    default:
+        return NULL;
+    }
+}
+
 static int run_canaries(const struct options *o)
 {
     int missed = 0;
-    for (unsigned c = 1; c < SL_CANARY_COUNT; c++)
-        missed += !run_canary(o, (enum sl_canary)c);
+    for (unsigned c = 1; c < SL_CANARY_COUNT; c++) {
+        const char *why = unobservable((enum sl_canary)c);
+        if (why)
+            printf("canary %-24s left out: %s\n", sl_canary_name((enum sl_canary)c), why);
+        else
+            missed += !run_canary(o, (enum sl_canary)c);
+    }
     return missed ? 1 : 0;
 }
 

@@ -115,11 +115,11 @@ static void world_config(struct sim_config *c, uint64_t seed)
         c->disk_read = (struct sim_latency){1000, 10000, 0, 0};
     }
     c->turn_max_ns = sl_rand_chance(&g, 1, 2) ? 5000 : 100000;
+    c->late_ns = sl_rand_chance(&g, 1, 2) ? 80 * MS : SEC;
     c->trace_records = 4096;
     c->recv_buffers = 16;
     c->recv_size = 1024;
     c->sock_buffer = 16384;
-    c->unstable_buffers = true;
 }
 
 void story_faults_on(struct run *r)
@@ -172,11 +172,25 @@ static bool boot_life(struct run *r, struct life *l)
     return false;
 }
 
+// True: the life ended in the middle of its clean stop.
+static bool cut_short(struct run *r, struct life *l)
+{
+    if (r->calm || !run_chance(r, 1, 2) || sim_run(r->w, run_skewed(r, 1000, 60 * MS), life_stopped, l))
+        return false;
+    if (run_chance(r, 1, 2) || (r->without & WITHOUT_CUTS))
+        life_kill(l);
+    else
+        life_power_cut(l);
+    return true;
+}
+
 static void stop_life(struct run *r, struct life *l)
 {
     traffic_stop(l->t);
     wait_or_fail(r, l, traffic_idle, l->t, "draining the clients");
     life_stop(l);
+    if (cut_short(r, l))
+        return;
     wait_or_fail(r, l, life_stopped, l, "the stop");
     life_finish(l);
     wait_or_fail(r, l, life_finished, l, "the end of the stop");
@@ -225,7 +239,9 @@ static void one_life(struct run *r)
     if (!boot_life(r, l))
         return;
     traffic_start(l->t, run_chance(r, 1, 2), false);
-    if (r->k.follow_cut) { // the end comes right behind an answer
+    if (run_chance(r, 1, 6)) { // right behind the start
+        sim_run(r->w, run_skewed(r, 1, MS), NULL, NULL);
+    } else if (r->k.follow_cut) { // the end comes right behind an answer
         struct acks_wait w = {l, run_skewed(r, 1, 400)};
         sim_run(r->w, SEC, acks_came, &w);
         if (run_chance(r, 1, 2))
@@ -360,6 +376,7 @@ void scenario_run(struct run *r)
     }
     const struct sim_stats *s = sim_world_stats(r->w);
     r->sum->faults += s->faults;
+    r->sum->unstable_writes += s->unstable_writes;
     r->sum->events += s->events;
     r->sum->late_writes += s->late_writes;
     r->sum->garbage_sectors += s->garbage_sectors;

@@ -31,9 +31,23 @@ static bool boot(struct run *r, struct people *p, struct blife *l)
     return false;
 }
 
+// True: the life ended in the middle of its clean stop.
+static bool cut_short(struct run *r, struct blife *l)
+{
+    if (r->calm || !run_chance(r, 1, 2) || sim_run(r->w, run_skewed(r, 1000, 60 * MS), blife_stopped, l))
+        return false;
+    if (run_chance(r, 1, 2) || (r->without & WITHOUT_CUTS))
+        blife_kill(l);
+    else
+        blife_power_cut(l);
+    return true;
+}
+
 static void stop(struct run *r, struct people *p, struct blife *l)
 {
     blife_stop(l);
+    if (cut_short(r, l))
+        return;
     wait_or_fail(r, p, blife_stopped, l, "the stop");
     blife_finish(l);
     wait_or_fail(r, p, blife_finished, l, "the end of the stop");
@@ -84,7 +98,9 @@ static void one_life(struct run *r, struct people *p)
     }
     if (!boot(r, p, l))
         return;
-    if (r->k.follow_cut) {
+    if (run_chance(r, 1, 6)) { // right behind the start
+        sim_run(r->w, run_skewed(r, 1, MS), NULL, NULL);
+    } else if (r->k.follow_cut) {
         struct acks_wait w = {p, people_acks(p) + run_skewed(r, 1, 300)};
         sim_run(r->w, SEC, acks_came, &w);
         if (run_chance(r, 1, 2))
