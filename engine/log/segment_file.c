@@ -61,13 +61,16 @@ int segment_allocate(struct segment *s, uint32_t want, uint32_t limit)
     limit = SL_MAX(SL_ALIGN_UP(limit, (uint32_t)IO_BLOCK), want);
     if (want <= s->allocated)
         return 0;
-    uint32_t step = SL_MIN(SL_MAX(s->allocated, (uint32_t)ALLOC_MIN), (uint32_t)ALLOC_MAX);
-    uint32_t to = SL_MIN(SL_MAX(SL_ALIGN_UP(s->allocated, (uint32_t)IO_BLOCK) + step, want), limit);
+    // A file that was cut to its length ends anywhere; what is allocated from here on ends at a block.
+    uint32_t at = SL_ALIGN_UP(s->allocated, (uint32_t)IO_BLOCK);
+    uint32_t step = SL_MIN(SL_MAX(at, (uint32_t)ALLOC_MIN), (uint32_t)ALLOC_MAX);
+    uint32_t to = SL_MIN(SL_MAX(at + step, want), limit);
     int rc = fio_fallocate(s->file, s->allocated, to - s->allocated);
     if (rc == -ENOSPC && to > want) {
         to = want;
         rc = fio_fallocate(s->file, s->allocated, to - s->allocated);
     }
+    SL_ASSERT(to % IO_BLOCK == 0);
     if (!rc)
         s->allocated = to;
     return rc;

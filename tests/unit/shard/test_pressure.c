@@ -1,0 +1,234 @@
+// Shortage: little memory, a full disk, a broken disk, long validation, stops and deletions under load. What is asked is
+// answered once, nothing is lost, nothing leaks, and it ends.
+#include "shard_test.h"
+
+#include "engine/base/kerr.h"
+
+enum { MANY = 40 };
+
+// `n` appends to the partitions of topic 0 at once. Errors are counted, successes claimed.
+static uint32_t storm(struct broker *b, uint32_t n, uint32_t value, bool flat, uint8_t codec, int16_t allowed)
+{
+    struct t_append *x = calloc(n, sizeof(*x));
+    uint32_t failed = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        struct t_spec s = {.records = 1, .value = value, .timestamp = 1, .flat = flat, .codec = codec};
+        uint32_t bytes;
+        uint8_t *batch = t_batch(b, &s, &bytes);
+        t_append_start(b, &x[i], 0, (int32_t)(i % b->topics[0].parts_n), batch, bytes, 1, -1);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        int16_t error = t_append_end(b, &x[i]);
+        assert_true(error == 0 || error == allowed);
+        failed += error != 0;
+    }
+    free(x);
+    return failed;
+}
+
+// ---- memory -----------------------------------------------------------------------------------------------------------------
+// 2 MiB for the tails of 8 partitions and 20 MB in flight: appends wait for write-back, of other logs too, and all succeed.
+static void storm_in_little_memory(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    assert_int_equal(t_open(b, 0, "memory", 8, &c), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(storm(b, 60, 90000, false, 0, 0), 0);
+        assert_int_equal(storm(b, 60, 700, false, 0, 0), 0);
+        assert_int_equal(storm(b, 3, 900000, false, 0, 0), 0);
+    }
+    t_verify_all(b, false);
+}
+
+static void memory(struct broker *b)
+{
+    b->cfg.tail_pool_bytes = 2 << 20;
+    b->cfg.read_pool_bytes = 2 << 20;
+    b->cfg.dirty_bytes = 64 << 20; // write-back comes when memory is wanted
+    b->cfg.writeback_age_ms = 100000;
+    t_boot_ok(b);
+    t_run(b, storm_in_little_memory);
+    struct buf_pool_stats s;
+    buf_pool_get_stats(b->s->env.tail_pool, &s);
+    assert_true(s.refused > 0);
+    assert_int_equal(t_stop(b), 0);
+    t_boot_ok(b);
+    t_run(b, storm_in_little_memory);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(memory, 61)
+
+// ---- long validation ----------------------------------------------------------------------------------------------------------
+static void delete_topic(void *arg)
+{
+    struct broker *b = arg;
+    assert_int_equal(t_delete(b, 0), 0);
+    b->rc = 1;
+}
+
+// Compressed batches whose records are 30 MB: walked in slices, others go on between, and a deletion in the middle ends them.
+static void bombs(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct t_append x[6];
+    assert_int_equal(t_open(b, 0, "bombs", 2, &c), 0);
+    assert_int_equal(t_open(b, 1, "small", 1, &c), 0);
+    assert_int_equal(storm(b, 6, 30 << 20, true, BATCH_CODEC_ZSTD, 0), 0);
+    t_verify_all(b, false);
+    for (int i = 0; i < 6; i++) {
+        struct t_spec s = {.records = 1, .value = 30 << 20, .timestamp = 1, .flat = true, .codec = BATCH_CODEC_GZIP};
+        uint32_t bytes;
+        uint8_t *batch = t_batch(b, &s, &bytes);
+        t_append_start(b, &x[i], 0, i % 2, batch, bytes, 1, -1);
+    }
+    struct t_spec s = {.records = 1, .value = 100, .timestamp = 1};
+    assert_int_equal(t_produce(b, 1, 0, &s, NULL), 0);
+    assert_false(x[5].call.done); // it did not wait for all of them
+    b->rc = 0;
+    assert_non_null(fiber_spawn(b->r, delete_topic, b, 0));
+    for (int i = 0; i < 6; i++) {
+        x[i].call.f = fiber_current();
+        fiber_park_until(&x[i].call.done);
+        assert_true(x[i].part.error == 0 || x[i].part.error == KERR_UNKNOWN_TOPIC_OR_PARTITION);
+        free(x[i].part.records);
+    }
+    while (!b->rc)
+        fiber_yield();
+    assert_int_equal(t_produce(b, 1, 0, &s, NULL), 0);
+    t_verify_all(b, false);
+}
+
+static void slices(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, bombs);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(slices, 62)
+
+// ---- a full disk ----------------------------------------------------------------------------------------------------------------
+static void fill_disk(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    c.segment_bytes = 256 << 10;
+    assert_int_equal(t_open(b, 0, "space", 2, &c), 0);
+    assert_int_equal(storm(b, 10, 5000, false, 0, 0), 0);
+    sim_disk_set_capacity(b->host, sim_disk_used(b->host) + (300 << 10));
+    uint32_t failed = 0;
+    for (int i = 0; i < 30; i++)
+        failed += storm(b, 10, 5000, false, 0, KERR_KAFKA_STORAGE_ERROR);
+    assert_true(failed > 0);
+    t_verify_all(b, true); // consumers are served
+    sim_disk_set_capacity(b->host, 0);
+    fiber_sleep(2 * T_SECOND);
+    assert_int_equal(storm(b, 20, 5000, false, 0, 0), 0); // it heals
+    t_verify_all(b, true);
+}
+
+static void full_disk(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 63);
+    b->cfg.journal.file_bytes = 256 << 10;
+    b->cfg.journal.first_file_bytes = 256 << 10;
+    t_boot_ok(b);
+    t_run(b, fill_disk);
+    t_crash(b, true);
+    t_boot_ok(b);
+    t_run(b, fill_disk);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
+// ---- a broken disk ----------------------------------------------------------------------------------------------------------------
+static void break_disk(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct shard_fetch_part fp;
+    assert_int_equal(t_open(b, 0, "broken", 4, &c), 0);
+    assert_int_equal(storm(b, 20, 3000, false, 0, 0), 0);
+    sim_world_faults(b->w)->eio_write = 300000;
+    uint32_t failed = 0;
+    for (int i = 0; i < 20 && !failed; i++)
+        failed = storm(b, MANY, 3000, false, 0, KERR_KAFKA_STORAGE_ERROR);
+    assert_true(failed > 0);
+    sim_world_faults(b->w)->eio_write = 0;
+    assert_int_equal(storm(b, 10, 3000, false, 0, KERR_KAFKA_STORAGE_ERROR), 10); // never retried
+    free(t_fetch(b, 0, 0, 0, 1000, 0, &fp));
+    assert_int_equal(fp.error, KERR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(t_delete(b, 0), KERR_KAFKA_STORAGE_ERROR); // and that ends, too
+    b->topics[0].parts_n = 4;
+}
+
+static void recovered(struct broker *b)
+{
+    for (int32_t k = 0; k < 4; k++)
+        b->topics[0].parts[k].n = 0; // t_delete forgot the claims
+    t_verify_all(b, true);
+}
+
+static void broken_disk(void **state)
+{
+    for (uint64_t seed = 1; seed < 8; seed++) {
+        struct broker *b = malloc(sizeof(*b));
+        t_sim(b, 70 + seed);
+        t_boot_ok(b);
+        t_run(b, break_disk);
+        assert_true(t_stop(b) != 0); // not a clean stop
+        t_boot_ok(b);
+        assert_int_equal(b->kind, STORE_OURS);
+        t_run(b, recovered);
+        assert_int_equal(t_stop(b), 0);
+        t_down(b);
+        free(b);
+    }
+}
+
+// ---- stops under load ---------------------------------------------------------------------------------------------------------
+static struct t_append flying[MANY];
+
+static void take_off(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    assert_int_equal(t_open(b, 0, "flying", 3, &c), 0);
+    for (int i = 0; i < MANY; i++) {
+        struct t_spec s = {.records = 1, .value = 40000, .timestamp = 1};
+        uint32_t bytes;
+        uint8_t *batch = t_batch(b, &s, &bytes);
+        t_append_start(b, &flying[i], 0, i % 3, batch, bytes, 1, -1);
+    }
+}
+
+static void all_there(struct broker *b)
+{
+    t_verify_all(b, false);
+}
+
+static void stop_under_load(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, take_off);
+    assert_int_equal(t_stop(b), 0);
+    for (int i = 0; i < MANY; i++) {
+        assert_true(flying[i].call.done);
+        int16_t error = flying[i].part.error;
+        assert_true(error == 0 || error == KERR_NOT_LEADER_OR_FOLLOWER);
+        if (!error)
+            t_claim(b, &flying[i]);
+        free(flying[i].part.records);
+    }
+    t_boot_ok(b);
+    t_run(b, all_there);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(stop_under_load, 64)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T_BOTH_ENTRIES(memory),          T_BOTH_ENTRIES(slices),        cmocka_unit_test(full_disk),
+        cmocka_unit_test(broken_disk),   T_BOTH_ENTRIES(stop_under_load),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
