@@ -28,6 +28,7 @@ void call_send(struct call *c, struct req *r, uint32_t to, uint16_t op, void *pt
     c->op = op;
     c->ptr = ptr;
     c->done = done;
+    r->net->calls_n++;
     call_go(c);
 }
 
@@ -45,7 +46,9 @@ static void call_reply(struct net *n, const struct spsc_msg *m)
     HASH_DEL(n->calls, c);
     if (!c->keep_credit)
         reactor_credit_give(n->r, c->to, 1);
+    n->calls_n--;
     c->done(c);
+    net_maybe_stopped(n);
 }
 
 static void fired(struct net *n, uint32_t from, const struct spsc_msg *m)

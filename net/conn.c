@@ -1,16 +1,17 @@
 // Connections: the two ways of receiving, starting requests in order, ending and closing.
 //
-// CONN_MULTI: multishot receive into provided buffers, copied into the assembly buffer: idle and small connections hold no
-// buffer of their own. CONN_DIRECT: single receives straight into the assembly buffer, for connections that send large
-// frames. A connection moves to DIRECT when a frame is larger than what provided buffers are good for, and back after a
-// row of small frames or when it is idle. A direct receive is armed only when the multishot receive before it has had its
-// last completion and its bytes are in the assembly buffer, so bytes keep their order.
+// CONN_MULTI: multishot receive into provided buffers, copied into the assembly buffer: idle and small
+// connections hold no buffer of their own. CONN_DIRECT: single receives straight into the assembly buffer, for
+// connections that send large frames. A connection moves to DIRECT when a frame is larger than what provided
+// buffers are good for, and back after a row of small frames or when it is idle. A direct receive is armed only
+// when the multishot receive before it has had its last completion and its bytes are in the assembly buffer, so
+// bytes keep their order.
 //
 //   reading ──eof, bad frame──► eof ──all answered and sent──► closing ──last operation home──► freed
 //      └────────────── error, stop, idle ──────────────────────►┘
 //
-// Nothing is freed under a caller: conn_close and conn_end only mark, and `go` does the rest in this turn or the next.
-// Whatever may allow progress ends in conn_wake or conn_read_more: an answer, bytes sent, memory given back.
+// Nothing is freed under a caller: conn_close and conn_end only mark, and `go` does the rest in this turn or the
+// next. Whatever may allow progress ends in conn_wake or conn_read_more: an answer, bytes sent, memory given back.
 #include "net/net_private.h"
 
 #include <errno.h>
@@ -60,6 +61,7 @@ static void conn_free(struct conn *c)
     out_drop_all(c);
     ready_cancel(n->r, &c->go);
     frame_drop(c);
+    frame_grant_end(n, &c->granted);
     SL_ASSERT(c->held_n == 0 && c->frame_bytes == 0);
     free(c->held);
     list_remove(&c->mem_wait);
@@ -89,6 +91,7 @@ void conn_destroy(struct conn *c)
     while ((n = list_pop_front(&c->out)) || (n = list_pop_front(&c->leaving))) {
         struct out_item *it = list_entry(n, struct out_item, node);
         it->refs = 0;
+        it->req->answer = NULL;
         req_destroy(it->req);
         it->req = NULL;
         out_item_free(it);
@@ -120,8 +123,10 @@ static void drop_input(struct conn *c)
     while (c->held_n)
         held_pop(c);
     list_remove(&c->mem_wait);
-    if (!c->receiving || c->mode == CONN_MULTI)
-        frame_drop(c); // a direct receive still writes into it
+    if (c->receiving && c->mode == CONN_DIRECT)
+        return; // the kernel still writes into its buffer
+    frame_drop(c);
+    frame_grant_end(c->net, &c->granted);
 }
 
 static void cancel_receive(struct conn *c)
@@ -271,6 +276,7 @@ static void direct_done(struct io_op *op, int32_t res)
     c->ops++;
     if (c->eof) {
         frame_drop(c);
+        frame_grant_end(c->net, &c->granted);
         conn_wake(c);
     } else if (res > 0) {
         reactor_count(c->net->r, METRIC_NET_BYTES_IN, (uint64_t)res);
@@ -298,8 +304,10 @@ static void choose_mode(struct conn *c)
         c->mode = CONN_DIRECT;
     else if (c->mode == CONN_DIRECT && c->small_frames >= SMALL_FRAMES && between)
         c->mode = CONN_MULTI;
-    if (c->mode == CONN_MULTI && between)
+    if (between && (c->mode == CONN_MULTI || c->in_cap > BUF_POOL_SLAB)) {
         frame_drop(c);
+        frame_grant_end(c->net, &c->granted);
+    }
 }
 
 // To the end of the frame in assembly; between frames, as much as the last one had.

@@ -2,15 +2,16 @@
 //
 // A length prefix alone reserves little: room is made for four times what has really arrived, or for as much
 // as the connection has completed before, whichever is more. Frames up to 2 MiB come from the service's pool;
-// larger ones are mapped one by one, their pages touched as bytes arrive, and counted apart: one of them is
-// always admitted, so that every frame up to socket.request.max.bytes can come in, however small the pool.
+// larger ones are mapped one by one, their pages touched as bytes arrive, and have a limit of their own.
 //
 // A frame that fills most of the assembly buffer takes it along; what was received behind it moves to a new
 // one. A frame that is small beside what follows it is copied out instead, so that each byte is copied once
 // or twice, not more.
 //
 // Who finds no memory waits on net->mem_waiters, first come, first served: nobody behind the first is tried
-// before it.
+// before it. So that parts of frames which use up all memory cannot wait for each other, and frames larger
+// than the limits still come in, the first in line gets the grant, if nobody has it: it may exceed the limits
+// until its frame is answered (or it stalls: net.c).
 #include "net/net_private.h"
 
 #include "engine/base/bytes.h"
@@ -24,10 +25,13 @@
 enum { FRAME_MIN = 4096, FRAME_TRUST = 64 << 10 };
 
 // ---- memory ------------------------------------------------------------------------------------------------------------
-static uint8_t *large_alloc(struct net *n, uint64_t cap)
+static bool is_large(uint64_t want)
 {
-    if (n->large_bytes && n->large_bytes + cap > n->large_limit)
-        return NULL;
+    return want > BUF_POOL_SLAB;
+}
+
+static uint8_t *map(struct net *n, uint64_t cap)
+{
     void *p = mmap(NULL, cap, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (p == MAP_FAILED)
         return NULL;
@@ -35,31 +39,40 @@ static uint8_t *large_alloc(struct net *n, uint64_t cap)
     return p;
 }
 
-static bool is_large(uint32_t want)
+// While others wait for such memory, whoever comes now waits behind them.
+static uint8_t *frame_alloc(struct conn *c, uint32_t want, uint32_t *cap)
 {
-    return want > BUF_POOL_SLAB;
+    struct net *n = c->net;
+    size_t size = buf_pool_size(SL_MAX(want, (uint32_t)FRAME_MIN));
+    uint8_t *p = NULL;
+    *cap = (uint32_t)size;
+    if (!c->granted && !n->mem_serving && !list_empty(&n->mem_waiters[is_large(want)]))
+        return NULL;
+    if (!is_large(want))
+        p = buf_pool_alloc(n->frames, size, NULL);
+    else if (n->large_bytes + size <= n->large_limit)
+        p = map(n, size);
+    if (p || !c->granted)
+        return p;
+    *cap = (uint32_t)SL_MAX(size, BUF_POOL_SLAB + FRAME_MIN); // by its size it is known as a mapped one
+    return map(n, *cap);
 }
 
-// While others wait for such memory, whoever comes now waits behind them.
-static uint8_t *frame_alloc(struct net *n, uint32_t want, uint32_t *cap)
+static void waiters_wake(struct net *n)
 {
-    size_t size = buf_pool_size(SL_MAX(want, (uint32_t)FRAME_MIN));
-    *cap = (uint32_t)size;
-    if (!list_empty(&n->mem_waiters[is_large(want)]) && !n->mem_serving)
-        return NULL;
-    return is_large(want) ? large_alloc(n, size) : buf_pool_alloc(n->frames, size, NULL);
+    if (!list_empty(&n->mem_waiters[0]) || !list_empty(&n->mem_waiters[1]))
+        ready_push(n->r, &n->mem_go);
 }
 
 void frame_free(struct net *n, uint8_t *p, uint32_t cap)
 {
-    if (cap > BUF_POOL_SLAB) {
+    if (is_large(cap)) {
         munmap(p, cap);
         n->large_bytes -= cap;
     } else {
         buf_pool_free(n->frames, p, cap);
     }
-    if (!list_empty(&n->mem_waiters[is_large(cap)]))
-        ready_push(n->r, &n->mem_go);
+    waiters_wake(n);
 }
 
 void frame_drop(struct conn *c)
@@ -70,39 +83,54 @@ void frame_drop(struct conn *c)
     c->in_cap = c->in_at = c->in_len = 0;
 }
 
+void frame_grant_end(struct net *n, bool *granted)
+{
+    if (!*granted)
+        return;
+    *granted = n->granted = false;
+    waiters_wake(n);
+}
+
 static int frame_wait(struct conn *c, uint32_t want)
 {
-    if (list_linked(&c->mem_wait))
-        return -ENOMEM;
+    SL_ASSERT(!list_linked(&c->mem_wait));
     list_push_back(&c->net->mem_waiters[is_large(want)], &c->mem_wait);
     c->mem_since = reactor_now(c->net->r);
+    waiters_wake(c->net); // the grant may be free
     return -ENOMEM;
 }
 
-static void serve(struct net *n, struct list_node *waiters)
+// True if it need not wait any more.
+static bool serve_one(struct conn *c, struct list_node *waiters)
 {
-    struct list_node *node;
-    while ((node = list_first(waiters))) {
-        struct conn *c = list_entry(node, struct conn, mem_wait);
-        uint64_t since = c->mem_since;
-        list_remove(node);
+    uint64_t since = c->mem_since;
+    list_remove(&c->mem_wait);
+    conn_read_more(c);
+    if (list_linked(&c->mem_wait) && !c->net->granted) {
+        list_remove(&c->mem_wait);
+        c->granted = c->net->granted = true;
+        c->frame_since = reactor_now(c->net->r); // from now on it has no excuse
         conn_read_more(c);
-        conn_wake(c); // it may have been the last thing that an ended connection waited for
-        if (!list_linked(node))
-            continue;
-        list_remove(node); // still short: it keeps its place
-        list_push_front(waiters, node);
-        c->mem_since = since;
-        return;
     }
+    conn_wake(c); // it may have been the last thing that an ended connection waited for
+    if (!list_linked(&c->mem_wait))
+        return true;
+    list_remove(&c->mem_wait); // still short: it keeps its place
+    list_push_front(waiters, &c->mem_wait);
+    c->mem_since = since;
+    return false;
 }
 
 void frame_serve_waiters(struct ready *w)
 {
     struct net *n = SL_CONTAINER_OF(w, struct net, mem_go);
     n->mem_serving = true;
-    serve(n, &n->mem_waiters[0]);
-    serve(n, &n->mem_waiters[1]);
+    n->mem_turn ^= 1; // the grant goes to either in turn
+    for (uint32_t i = 0; i < 2; i++) {
+        struct list_node *node, *waiters = &n->mem_waiters[i ^ n->mem_turn];
+        while ((node = list_first(waiters)) && serve_one(list_entry(node, struct conn, mem_wait), waiters))
+            ;
+    }
     n->mem_serving = false;
 }
 
@@ -115,7 +143,7 @@ int frame_reserve(struct conn *c, uint32_t want)
     if (c->in_cap >= want) {
         memmove(c->in, c->in + c->in_at, have);
     } else {
-        uint8_t *p = frame_alloc(c->net, want, &cap);
+        uint8_t *p = frame_alloc(c, want, &cap);
         if (!p)
             return frame_wait(c, want);
         if (have)
@@ -192,6 +220,8 @@ static bool request_make(struct conn *c, uint8_t *buf, uint32_t cap, uint32_t at
     r->t_received = reactor_now(n->r);
     list_init(&r->node);
     arena_init(&r->arena, REQ_ARENA_LIMIT);
+    r->granted = c->granted; // until it is answered
+    c->granted = false;
     c->frame_bytes += cap;
     c->last_frame = size;
     c->trust = SL_MAX(c->trust, size);
@@ -223,7 +253,7 @@ static bool frame_take(struct conn *c, uint32_t size)
             uint32_t need = rest < 4 ? 0 : need_at(c, c->in + at + size);
             want = need > rest ? frame_want(c, need, rest) : rest;
         }
-        p = frame_alloc(n, want, &cap);
+        p = frame_alloc(c, want, &cap);
         if (!p) {
             frame_wait(c, want);
             return false;

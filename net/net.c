@@ -14,6 +14,7 @@ enum { BACKLOG = 1024 };
 #define RELAX_PRESSED_NS (100 * MS)  // ...sooner then
 #define PRESSED_NS       (2000 * MS) // someone waits for so long: those who keep memory and do not move...
 #define HOLD_MAX_NS      (10 * 1000 * MS) // ...for so long are closed
+#define GRANT_QUIET_NS   (2000 * MS)      // and who has the grant is closed when nothing comes for so long
 #define MEM_WAIT_MAX_NS  (20 * 1000 * MS)
 #define OUT_STALL_MAX_NS (600 * 1000 * MS) // a peer that reads nothing of its answers
 
@@ -131,6 +132,8 @@ static bool overdue(const struct conn *c, uint64_t now, uint64_t pressed_since, 
     if (!pressed_since || now - pressed_since < PRESSED_NS || !list_empty(&c->requests))
         return false;
     bool partial = c->in_len > c->in_at;
+    if (c->granted && now - SL_MAX(c->frame_since, c->last_active) > GRANT_QUIET_NS)
+        return true;
     return (partial && now - c->frame_since > HOLD_MAX_NS) ||
            (!list_empty(&c->backlog) && quiet > HOLD_MAX_NS);
 }
@@ -173,7 +176,7 @@ static void net_tick(struct timer *t)
 // ---- set-up and stop -----------------------------------------------------------------------------------------------------
 void net_maybe_stopped(struct net *n)
 {
-    if (!n->stopping || n->stopped || n->conns_n || !list_empty(&n->closes))
+    if (!n->stopping || n->stopped || n->conns_n || n->calls_n || !list_empty(&n->closes))
         return;
     for (uint32_t i = 0; i < n->listeners_n; i++)
         if (n->listeners[i].sock >= 0)

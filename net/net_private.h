@@ -57,6 +57,7 @@ struct req {
     uint8_t *frame; // NULL once answered: body and client_id are gone then
     uint32_t frame_cap;
     uint32_t decoded;
+    bool granted; // its frame was let in above the limits
     const uint8_t *body;
     size_t body_len;
     struct arena arena;
@@ -187,6 +188,7 @@ struct conn {
     uint32_t held_at, held_n, held_cap;
     struct list_node mem_wait; // on net->mem_waiters
     uint64_t mem_since;
+    bool granted;
     // requests
     struct list_node backlog;  // struct req: read, not started
     struct list_node requests; // struct req: started, not answered; answers leave in this order
@@ -237,12 +239,14 @@ struct net {
     struct listener *listeners;
     uint32_t listeners_n;
     struct list_node mem_waiters[2]; // for frames from the pool, and for large ones
-    bool mem_serving;
+    bool mem_serving, granted;       // granted: some connection or request has the grant (frame.c)
+    uint32_t mem_turn;
     uint32_t frame_max;  // socket.request.max.bytes
     struct ready mem_go; // frame memory was given back: serves the waiters
     struct list_node flush;
     struct net_watch *watches;
     struct call *calls;
+    uint32_t calls_n;  // under way or waiting for a credit
     struct timer tick; // idle connections, memory waiters
     bool stopping, stopped;
     struct pid_block pids;
@@ -272,6 +276,7 @@ uint32_t frame_want(const struct conn *c, uint32_t need,
 int frame_reserve(struct conn *c, uint32_t want); // room from in_at on: 0, or -ENOMEM: waits for memory
 void frame_drop(struct conn *c);                  // the assembly buffer
 void frame_free(struct net *n, uint8_t *p, uint32_t cap);
+void frame_grant_end(struct net *n, bool *granted); // nothing if it has no grant
 void frame_serve_waiters(struct ready *w);
 // out.c
 void out_push(struct conn *c, struct out_item *it);

@@ -63,6 +63,7 @@ static void drop_frame(struct req *r)
     SL_ASSERT(r->conn->frame_bytes >= r->frame_cap);
     r->conn->frame_bytes -= r->frame_cap;
     frame_free(r->net, r->frame, r->frame_cap);
+    frame_grant_end(r->net, &r->granted);
     r->frame = NULL;
     r->body = NULL;
     r->body_len = 0;

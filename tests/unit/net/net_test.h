@@ -487,7 +487,7 @@ static inline void client_sent(struct io_op *op, int32_t res)
 {
     struct client_send *s = SL_CONTAINER_OF(op, struct client_send, op);
     struct client *c = s->c;
-    if (res > 0 && (size_t)res < s->v.iov_len) {
+    if (res > 0 && (size_t)res < s->v.iov_len && !c->closed) {
         s->v.iov_base = (uint8_t *)s->v.iov_base + res;
         s->v.iov_len -= (size_t)res;
         client_send_next(c);
@@ -495,12 +495,14 @@ static inline void client_sent(struct io_op *op, int32_t res)
     }
     list_remove(&s->node);
     free(s);
-    if (res > 0 && !list_empty(&c->sends))
+    if (res > 0 && !c->closed && !list_empty(&c->sends))
         client_send_next(c);
 }
 
 static inline void client_send(struct client *c, const void *b, size_t n)
 {
+    if (c->closed)
+        return;
     struct client_send *s = malloc(sizeof(*s) + n);
     s->c = c;
     s->v = (struct iovec){.iov_base = s->buf, .iov_len = n};
@@ -701,7 +703,7 @@ static inline void client_fetch(struct client *c, int32_t partition)
 static inline void client_check_order(struct client *c, uint32_t from)
 {
     while (c->taken < c->frames_at)
-        assert_int_equal(client_take_corr(c), from++);
+        assert_int_equal(client_take_corr(c), (int32_t)from++);
 }
 
 #endif
