@@ -211,6 +211,8 @@ static const char *unobservable(enum sl_canary c)
     switch (c) {
     case SL_CANARY_ZERO_PADDED_REPLAY:
         return "all bytes are inline: what follows an entry in its block is in a later entry";
+    case SL_CANARY_REPLAY_WITHOUT_LIFE_ID:
+        return "an older life's groups lie in files of another name, and hold what the log has already";
     case SL_CANARY_FENCE_LATE:
         return "only deletion is fenced so far, and the metadata void a deleted topic's entries by "
                "themselves";

@@ -146,6 +146,7 @@ void story_faults_off(struct run *r)
     struct sim_faults *f = sim_world_faults(r->w);
     f->short_read = f->short_write = f->stall = f->enospc = f->eio_write = f->eio_sync = 0;
     sim_disk_set_capacity(r->host, 0);
+    sim_run(r->w, 100 * MS, NULL, NULL); // answers of a life with faults are still under way
     r->calm = true;
 }
 
