@@ -40,6 +40,7 @@ struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, c
     producer_state_init(&l->producers, 0);
     list_init(&l->dirty_node);
     fiber_mutex_init(&l->io_lock);
+    fiber_mutex_init(&l->space_lock);
     if (l->topic && l->dir)
         return l;
     log_destroy(l);
@@ -291,35 +292,45 @@ static void marks_push(struct log *l, const struct log_mark *m)
     l->marks[(l->marks_head + l->marks_n++) % l->marks_cap] = *m;
 }
 
-// The first entry of a log in a journal file is the head of the block that it will rewrite (S5, journal.h).
-static void journal_prefix(struct log *l, struct segment *s, uint32_t pos)
+// Logs the head of the block that `pos` lies in, unless the open generation has it: `head` holds pos % IO_BLOCK bytes.
+// Requires journal_room.
+void log_journal_head(struct log *l, struct segment *s, uint32_t pos, const uint8_t *head)
 {
-    uint8_t head[IO_BLOCK];
     uint64_t generation = journal_open_generation(l->env->journal);
+    uint32_t in = pos % IO_BLOCK;
     if (l->touched == generation)
         return;
     l->touched = generation;
-    uint32_t from = SL_ALIGN_DOWN(pos, (uint32_t)IO_BLOCK);
-    if (from == pos || SL_CANARY(NO_PREFIX))
+    if (!in || SL_CANARY(NO_PREFIX))
         return;
-    bool there = segment_peek(s, from, head, pos - from);
-    SL_ASSERT(there);
     struct jentry e = {.type = JE_PREFIX,
                        .flags = JE_INLINE,
                        .topic_id = l->topic_id,
                        .partition = l->partition,
                        .incarnation = l->incarnation,
                        .segment_base = s->base_offset,
-                       .position = from,
-                       .bytes = pos - from,
+                       .position = pos - in,
+                       .bytes = in,
                        .base_offset = l->appended.offset,
                        .last_offset = l->appended.offset,
                        .producer_id = -1,
                        .base_sequence = -1,
                        .producer_epoch = -1,
                        .leader_epoch = l->leader_epoch};
-    struct iovec iov = {.iov_base = head, .iov_len = pos - from};
-    journal_add(l->env->journal, &e, &iov, 1);
+    struct iovec iov = {.iov_base = (void *)head, .iov_len = in};
+    s->tail_sequence = journal_add(l->env->journal, &e, &iov, 1);
+}
+
+// The first entry of a log in a journal file is the head of the block that it will rewrite (S5, journal.h).
+static void journal_prefix(struct log *l, struct segment *s, uint32_t pos)
+{
+    uint8_t head[IO_BLOCK];
+    uint32_t in = pos % IO_BLOCK;
+    if (l->touched == journal_open_generation(l->env->journal))
+        return;
+    bool there = !in || segment_peek(s, pos - in, head, in);
+    SL_ASSERT(there);
+    log_journal_head(l, s, pos, head);
 }
 
 // The journal takes the bytes from the request, which are what was stored and warm in the cache.
@@ -407,6 +418,8 @@ int log_append(struct log *l, struct log_append *a)
     log_index_batch(l, s, pos, &b);
     log_mark_dirty(l, a->bytes);
     apply_state(l, a->batch, &b);
+    if (s->allocated - s->size < SL_MIN(s->allocated / 2, (uint32_t)LOG_AHEAD))
+        log_allocate_ahead(l);
     return 0;
 }
 

@@ -6,6 +6,9 @@
 #include "engine/log/log.h"
 #include "engine/log/segment.h"
 
+// Space ahead of the writer below which more is allocated, at most; a small segment's is half of what it has.
+enum { LOG_AHEAD = 4 << 20 };
+
 // An end of the log and where it lies.
 struct log_mark {
     int64_t offset;
@@ -37,7 +40,11 @@ struct log {
     struct list_node dirty_node;
     uint64_t dirty_since;
     uint64_t dirty_bytes;
-    struct fiber_mutex io_lock; // one write-back, roll, space or close at a time; nobody waits for memory while holding it
+    struct fiber_mutex io_lock; // one write-back, checkpoint, seal or close at a time
+    // One roll, opening or growth of the active segment at a time, beside a write-back: appends wait for this one only.
+    // Nobody waits for memory while holding either.
+    struct fiber_mutex space_lock;
+    bool allocating;            // space ahead of the writer is being allocated
     uint32_t finished_n;        // segments before this one are finished
     uint32_t background;        // fibers at work on it (log_enter)
     bool closed;                // being closed or deleted: no fiber enters any more
@@ -50,6 +57,12 @@ struct segment *log_segment_for(const struct log *l, int64_t offset, uint32_t *i
 void log_mark_dirty(struct log *l, uint32_t bytes);
 void log_mark_written(struct log *l, uint64_t bytes);
 void log_dirty_later(struct log *l);
+// Starts a fiber that allocates space ahead of the appends, when it gets short.
+void log_allocate_ahead(struct log *l);
+void log_journal_head(struct log *l, struct segment *s, uint32_t pos, const uint8_t *head);
+// Fiber. Before its file is cut: the block that holds the end of `s` is in the open journal file from its first byte (S5).
+int log_hold_tail(struct log *l, struct segment *s, bool wait);
+int log_wait_tail(struct log *l, const struct segment *s); // until that is durable
 // Where the durable bytes of a segment end.
 uint32_t log_durable_position(const struct log *l, const struct segment *s);
 // A fiber that works on the log across suspensions enters it, unless it is being closed (false), and leaves it again.

@@ -1,6 +1,7 @@
-// Making room: new segments, rolls, space ahead of the writer, memory. And write-back and checkpoints. Fibers, one at a
-// time per log (io_lock), so that appends are held for one reason only. No fiber waits for memory while it holds the lock:
-// memory comes back when other logs, or this one, are written back.
+// Making room: new segments, rolls, space ahead of the writer, memory; these are what appends wait for (space_lock). And
+// write-back, sealing and checkpoints (io_lock), which may take long. The two go on side by side: a write-back stays below
+// what is allocated, and only sealed segments are cut. No fiber waits for memory while it holds a lock: memory comes back
+// when other logs, or this one, are written back.
 #include "engine/log/log_private.h"
 
 #include "engine/base/canary.h"
@@ -70,11 +71,42 @@ static int flush_segment(struct log *l, struct segment *s)
     return 0;
 }
 
+// Cutting a file inside a block makes the file system write that block again. `wait`: for journal room; else the tail is
+// held only if there is room now (a clean stop, which no checkpoint helps any more).
+int log_hold_tail(struct log *l, struct segment *s, bool wait)
+{
+    uint8_t head[IO_BLOCK];
+    struct journal *j = l->env->journal;
+    uint32_t in = s->size % IO_BLOCK;
+    if (!j || !in || s->allocated == s->size)
+        return 0;
+    int rc = log_read_bytes(s, s->size - in, head, in);
+    while (!rc && !journal_room(j, 0)) {
+        if (!wait)
+            return 0;
+        fiber_sleep(1000 * 1000);
+        rc = l->env->failed;
+    }
+    if (!rc)
+        log_journal_head(l, s, s->size, head);
+    return rc;
+}
+
+int log_wait_tail(struct log *l, const struct segment *s)
+{
+    struct journal *j = l->env->journal;
+    while (j && journal_durable_sequence(j) < s->tail_sequence && !l->env->failed)
+        fiber_sleep(200 * 1000);
+    return l->env->failed;
+}
+
 // Write the tail, sync, cut to length, sync the file and its indexes (S9).
 static int finish_segment(struct log *l, struct segment *s)
 {
     int rc = wait_durable(l, l->segments[l->finished_n + 1]->base_offset);
     SL_ASSERT(s == l->segments[l->finished_n] && s->sealed);
+    if (!rc)
+        rc = log_wait_tail(l, s);
     if (!rc)
         rc = flush_segment(l, s);
     if (!rc)
@@ -190,7 +222,9 @@ static int roll(struct log *l, uint32_t bytes)
     struct segment *s = segment_new(l, l->appended.offset, l->env->next_file_id++, l->cfg.segment_index_bytes);
     if (!s)
         return -ENOMEM;
-    int rc = segment_open(s, true);
+    int rc = old ? log_hold_tail(l, old, true) : 0;
+    if (!rc)
+        rc = segment_open(s, true);
     if (!rc)
         rc = segment_allocate(s, bytes, l->cfg.segment_bytes);
     if (!rc && !SL_CANARY(NO_DIR_SYNC))
@@ -251,13 +285,13 @@ static int make_room(struct room_run *run)
     struct log *l = run->l;
     int rc = -ENOMEM;
     for (int i = 0; i < MEMORY_TRIES && rc == -ENOMEM; i++) {
-        fiber_lock(&l->io_lock);
+        fiber_lock(&l->space_lock);
         rc = l->env->failed;
         if (!rc)
             rc = make_space(run);
         if (!rc)
             rc = try_memory(l, run->bytes);
-        fiber_unlock(&l->io_lock);
+        fiber_unlock(&l->space_lock);
         if (rc != -ENOMEM)
             break;
         log_env_reclaim(l->env, (uint64_t)run->bytes + (2u << 20));
@@ -267,6 +301,28 @@ static int make_room(struct room_run *run)
         fiber_sleep(MEMORY_WAIT_NS);
     }
     return rc;
+}
+
+static void ahead_fiber(void *arg)
+{
+    struct log *l = arg;
+    fiber_lock(&l->space_lock);
+    struct segment *s = log_active(l);
+    uint32_t limit = SL_ALIGN_UP(l->cfg.segment_bytes, (uint32_t)IO_BLOCK);
+    if (!l->env->failed && s->file >= 0 && s->allocated < limit)
+        (void)segment_allocate(s, s->allocated + 1, limit); // who really needs it hears of the failure
+    fiber_unlock(&l->space_lock);
+    l->allocating = false;
+    log_leave(l);
+}
+
+void log_allocate_ahead(struct log *l)
+{
+    if (l->allocating || log_active(l)->allocated >= l->cfg.segment_bytes || !log_enter(l))
+        return;
+    l->allocating = fiber_spawn(l->env->r, ahead_fiber, l, 0) != NULL;
+    if (!l->allocating)
+        log_leave(l);
 }
 
 static void room_fiber(void *arg)
@@ -331,13 +387,16 @@ int log_describe_checkpoint(struct log *l, struct sbuf *out)
 // A failed write of the indexes' new entries costs time after a crash, nothing else, unless the disk is broken.
 static int checkpoint_locked(struct log *l, struct sbuf *out, bool write)
 {
-    int rc = write ? log_write_locked(l, true, true) : 0;
-    struct segment *s = log_active(l);
-    if (write && !rc && s) {
-        rc = segment_write_indexes(s, false);
-        rc = rc == -EIO ? rc : 0;
+    int rc = 0;
+    while (write && !rc) {
+        rc = log_write_locked(l, true, true);
+        struct segment *s = log_active(l);
+        if (!rc && s && (rc = segment_write_indexes(s, false)) != -EIO)
+            rc = 0;
+        // A roll that came meanwhile left one more segment to finish: the part says that all below the active one are.
+        if (l->finished_n + 1 >= l->segments_n)
+            break;
     }
-    // No roll comes between the sync and this: all segments below the active one are finished.
     return rc ? rc : encode_checkpoint(l, out);
 }
 

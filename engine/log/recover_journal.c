@@ -15,7 +15,9 @@ struct replay {
     struct recover_dir *dir;
     struct layer layer;
     int64_t end;        // of the log
-    int64_t ckpt_end;   // entries below only lay bytes
+    int64_t ckpt_base;  // its active segment: those below were finished
+    int64_t ckpt_end;     // entries below only lay bytes
+    int64_t ckpt_segment; // segments below are finished: nothing is laid there
     char *err;
     size_t cap;
 };
@@ -71,7 +73,9 @@ static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
     l->incarnation = c->incarnation;
     l->log_start = c->log_start;
     l->leader_epoch = c->leader_epoch;
+    r->ckpt_base = c->segment_base;
     r->end = r->ckpt_end = c->end_offset;
+    r->ckpt_segment = c->segment_base;
     if (!rc && c->producers_len)
         rc = producer_state_snapshot_load(&l->producers, c->producers, c->producers_len, c->end_offset, 0, INT64_MAX);
     if (!rc && c->epochs_len)
@@ -128,16 +132,20 @@ static int replay_entry(struct replay *r, const struct store_entry *se)
     int rc = 0;
     if (e->type != JE_BATCH && e->type != JE_PREFIX)
         return 0;
-    struct segment *s = find_segment(r->l, e->segment_base);
     bool behind = e->type == JE_BATCH && e->last_offset >= r->ckpt_end;
-    if (!s && e->base_offset < r->ckpt_end && e->segment_base < (r->l->segments_n ? r->l->segments[0]->base_offset : 0))
-        return 0; // of a segment that is gone
+    // Finished segments have all their bytes and end where their file ends. Laying blocks there would make it longer, and a
+    // crash before it is cut again would leave it so.
+    if (e->segment_base < r->ckpt_segment)
+        return behind ? broken(r, e, "lies in a segment that was finished") : 0;
+    struct segment *s = find_segment(r->l, e->segment_base);
     if (!s)
         s = new_segment(r, e, &rc);
     if (s && se->payload)
         rc = layer_put(&r->layer, s, e->position, se->payload, e->bytes);
-    if (s)
+    if (s) {
         s->touched = true;
+        s->replayed_end = SL_MAX(s->replayed_end, e->position + e->bytes);
+    }
     return rc || !behind ? rc : apply_batch(r, s, se);
 }
 
@@ -158,6 +166,10 @@ static int sync_touched(struct replay *r)
     int rc = 0;
     for (uint32_t i = 0; i < l->segments_n && !rc; i++) {
         struct segment *s = l->segments[i];
+        // A finished file may have been made longer again by a replay that was cut short. The journal has its end: what it
+        // holds of a segment, it holds up to the last byte.
+        if (s->touched && s->base_offset < r->ckpt_base)
+            s->size = s->replayed_end;
         s->flushed = s->synced = s->mem_start = s->size;
         if (!s->touched)
             continue;
@@ -192,7 +204,7 @@ static int remove_stale(struct replay *r)
 
 int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap)
 {
-    struct replay r = {.l = l, .dir = d, .err = err, .cap = cap};
+    struct replay r = {.l = l, .dir = d, .ckpt_segment = INT64_MIN, .err = err, .cap = cap};
     int rc = sl->has_checkpoint ? load_checkpoint(&r, &sl->ckpt) : 0;
     for (uint32_t i = 0; i < sl->entries_n && !rc; i++)
         rc = replay_entry(&r, &sl->entries[i]);
