@@ -109,6 +109,10 @@ static int close_segments(struct log *l)
         rc = log_write_locked(l, true, true);
     struct segment *s = log_active(l);
     if (!rc)
+        rc = log_hold_tail(l, s, false);
+    if (!rc)
+        rc = log_wait_tail(l, s);
+    if (!rc)
         rc = segment_cut(s);
     if (!rc)
         rc = segment_write_indexes(s, true);
