@@ -63,12 +63,15 @@ static int16_t check_configs(struct meta *m, struct meta_create_topic *t)
 {
     struct topic_config tc;
     char nulls[256] = "";
+    bool any = false;
     meta_resolve_config(m, NULL, 0, "", &tc);
     for (uint32_t i = 0; i < t->configs_n; i++)
-        if (!t->configs[i].value)
-            snprintf(nulls + strlen(nulls), sizeof(nulls) - strlen(nulls), "%s%s", nulls[0] ? "," : "",
+        if (!t->configs[i].value) {
+            snprintf(nulls + strlen(nulls), sizeof(nulls) - strlen(nulls), "%s%s", any ? "," : "",
                      t->configs[i].key);
-    if (nulls[0]) {
+            any = true;
+        }
+    if (any) {
         snprintf(t->message, sizeof(t->message), "Null value not supported for topic configs: %s", nulls);
         return t->error = KERR_INVALID_CONFIG;
     }
