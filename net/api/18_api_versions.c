@@ -1,5 +1,5 @@
-// ApiVersions (key 18), versions 0-4. A version above 4 is answered in version 0 with UNSUPPORTED_VERSION, naming only
-// ApiVersions itself, its body unread (KIP-511). Only what is served is named.
+// ApiVersions (key 18), versions 0-4. A version above 4 is answered in version 0 with UNSUPPORTED_VERSION,
+// naming only ApiVersions itself, its body unread (KIP-511). Only what is served is named.
 #include "net/net_private.h"
 
 #include "proto/gen/api_versions_request.h"
@@ -10,7 +10,8 @@
 
 typedef struct kp_api_versions_response_api_version entry_t;
 
-static void add(struct req *r, struct kp_api_versions_response *out, const struct api_handler *const *all, uint32_t n)
+static void add(struct req *r, struct kp_api_versions_response *out, const struct api_handler *const *all,
+                uint32_t n)
 {
     (void)r;
     for (uint32_t i = 0; i < n; i++) {
@@ -30,14 +31,18 @@ static void features(struct req *r, struct kp_api_versions_response *out)
     out->finalized_features_epoch = img->features_epoch;
     out->supported_features = req_alloc_array(r, img->features_n, sizeof(*out->supported_features));
     out->finalized_features = req_alloc_array(r, img->features_n, sizeof(*out->finalized_features));
-    out->supported_features_n = out->finalized_features_n = (int32_t)img->features_n;
+    out->finalized_features_n = (int32_t)img->features_n;
     for (uint32_t i = 0; i < img->features_n; i++) {
         const struct meta_feature *f = &img->features[i];
-        char *name = arena_strndup(&r->arena, f->name, strlen(f->name)); // I6: nothing of the image outlives the turn
-        SL_ASSERT(name);
-        out->supported_features[i].name = kp_str_of(name);
-        out->supported_features[i].min_version = strcmp(name, "metadata.version") ? 0 : 7;
-        out->supported_features[i].max_version = f->level;
+        const char *name = f->name; // encoded in this turn (I6)
+        int16_t min = strcmp(name, "metadata.version") ? 0 : 7;
+        if (min > 0 || r->version >= 4) { // before version 4, clients cannot read a minimum of 0
+            struct kp_api_versions_response_supported_feature_key *s =
+                &out->supported_features[out->supported_features_n++];
+            s->name = kp_str_of(name);
+            s->min_version = min;
+            s->max_version = f->level;
+        }
         out->finalized_features[i].name = kp_str_of(name);
         out->finalized_features[i].max_version_level = f->level;
         out->finalized_features[i].min_version_level = f->level;
@@ -73,7 +78,8 @@ static void start(struct req *r)
     }
     if (!REQ_DECODE(r, &m, api_versions_request))
         return;
-    if (r->version >= 3 && (!software_ok(m.client_software_name) || !software_ok(m.client_software_version))) {
+    if (r->version >= 3 &&
+        (!software_ok(m.client_software_name) || !software_ok(m.client_software_version))) {
         out.error_code = KERR_INVALID_REQUEST;
         out.api_keys_n = 0;
     } else {
@@ -84,4 +90,5 @@ static void start(struct req *r)
     REQ_RESPOND(r, &out, api_versions_response);
 }
 
-const struct api_handler api_api_versions = {.key = 18, .min = 0, .max = 4, .advertise_min = 0, .start = start};
+const struct api_handler api_api_versions = {
+    .key = 18, .min = 0, .max = 4, .advertise_min = 0, .start = start};
