@@ -142,6 +142,7 @@ static void calm_end(struct run *r, struct people *p)
     sim_run(r->w, run_skewed(r, MS, SEC), NULL, NULL);
     people_stop(p);
     wait_or_fail(r, p, people_gone, p, "draining the clients");
+    sim_run(r->w, SEC, NULL, NULL); // what clients that went away had sent becomes durable
     uint64_t first = verify(r, p);
     if (run_chance(r, 1, 2) || (r->without & WITHOUT_CUTS))
         blife_kill(l);
