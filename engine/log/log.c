@@ -251,7 +251,8 @@ static bool must_roll(const struct log *l, const struct segment *s, uint32_t byt
         return true;
     if (l->appended.offset - s->base_offset > INT32_MAX - RECORDS_PER_BATCH_MAX)
         return true;
-    return s->first_timestamp >= 0 && max_timestamp >= 0 && max_timestamp - s->first_timestamp > l->cfg.segment_ms;
+    return s->first_timestamp >= 0 && max_timestamp >= 0 &&
+           max_timestamp - s->first_timestamp > l->cfg.segment_ms;
 }
 
 bool log_wants_roll(const struct log *l, uint32_t bytes, int64_t max_timestamp)
@@ -265,7 +266,8 @@ bool log_has_room(struct log *l, uint32_t bytes, int64_t max_timestamp)
     struct segment *s = log_active(l);
     if (l->env->failed)
         return true; // the append itself will say so
-    if (log_wants_roll(l, bytes, max_timestamp) || s->file < 0 || !s->index_loaded || !segment_tail_in_memory(s))
+    if (log_wants_roll(l, bytes, max_timestamp) || s->file < 0 || !s->index_loaded ||
+        !segment_tail_in_memory(s))
         return false;
     if ((uint64_t)s->size + bytes > s->allocated)
         return false;
@@ -400,11 +402,12 @@ int log_append(struct log *l, struct log_append *a)
     struct batch_info b = a->info;
     b.base_offset = batch_base_offset(a->batch);
     b.leader_epoch = batch_leader_epoch(a->batch);
-    SL_ASSERT(b.base_offset >= l->appended.offset && s->size + a->bytes <= s->allocated && b.size == a->bytes);
+    SL_ASSERT(b.base_offset >= l->appended.offset && s->size + a->bytes <= s->allocated &&
+              b.size == a->bytes);
     uint32_t pos = s->size;
     segment_copy_in(s, pos, a->batch, BATCH_ATTRIBUTES, 0, false);
-    uint32_t crc = segment_copy_in(s, pos + BATCH_ATTRIBUTES, a->batch + BATCH_ATTRIBUTES, a->bytes - BATCH_ATTRIBUTES,
-                                   0, a->check_crc);
+    uint32_t crc = segment_copy_in(s, pos + BATCH_ATTRIBUTES, a->batch + BATCH_ATTRIBUTES,
+                                   a->bytes - BATCH_ATTRIBUTES, 0, a->check_crc);
     if (a->check_crc && crc != b.crc)
         return -EBADMSG; // what was copied lies behind the end: the next append goes over it
     journal_prefix(l, s, pos);

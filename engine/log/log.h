@@ -31,8 +31,8 @@ struct log_config {
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
     int64_t producer_expiration_ms;
     uint32_t min_insync_replicas;
-    bool log_append_time;  // message.timestamp.type
-    bool compacted;        // cleanup.policy contains compact
+    bool log_append_time; // message.timestamp.type
+    bool compacted;       // cleanup.policy contains compact
     bool write_caching;
     bool validate_records; // record.validation=full
 };
@@ -44,11 +44,11 @@ struct log_env {
     struct buf_pool *read_pool; // cold reads; apart from the tail (S13)
     struct journal *journal;    // NULL during recovery
     struct store *store;
-    uint64_t next_file_id;      // extent cache keys are never reused
-    uint64_t dirty_bytes;       // appended, not yet written back, over all logs
-    struct list_node dirty;     // logs with dirty bytes, oldest first
-    struct list_node lru;       // extents that are clean and may be dropped, oldest first
-    int failed;                 // -errno once the directory is offline
+    uint64_t next_file_id;  // extent cache keys are never reused
+    uint64_t dirty_bytes;   // appended, not yet written back, over all logs
+    struct list_node dirty; // logs with dirty bytes, oldest first
+    struct list_node lru;   // extents that are clean and may be dropped, oldest first
+    int failed;             // -errno once the directory is offline
 };
 
 struct log;
@@ -61,8 +61,9 @@ struct log_ends {
 // ---- life cycle (fibers) -------------------------------------------------------------------------------------------
 // Creates directory <dir>/<topic>-<partition> with partition.metadata, durably (the caller syncs the parent once for a
 // whole topic with fio_sync_dir), and returns an empty log. `leader_epoch` is recorded before the first append.
-struct log *log_create(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
-                       int32_t partition, int32_t leader_epoch, const struct log_config *cfg, int *err);
+struct log *log_create(struct log_env *env, const char *dir, const char *topic,
+                       const struct sl_uuid *topic_id, int32_t partition, int32_t leader_epoch,
+                       const struct log_config *cfg, int *err);
 // Recovers one log from its directory and what the last life's journal says (`sl`, may be NULL): rule text in store.h.
 // kind: how the directory was left. Every byte accepted is verified and synced. 0 and *out; -EUCLEAN with err text
 // naming file and position for corruption of confirmed data; -ENOENT if there is no directory; -ESTALE if
@@ -93,7 +94,7 @@ void log_set_config(struct log *l, const struct log_config *cfg);
 struct producer_state *log_producers(struct log *l);
 struct epoch_cache *log_epochs(struct log *l);
 uint64_t log_size_bytes(const struct log *l);
-void *log_user(const struct log *l);           // the shard's pointer
+void *log_user(const struct log *l); // the shard's pointer
 void log_set_user(struct log *l, void *user);
 
 // ---- append (data path; no suspension) ---------------------------------------------------------------------------------
@@ -106,14 +107,14 @@ void log_make_room(struct log *l, uint32_t bytes, int64_t max_timestamp, log_roo
 
 struct log_append {
     // in
-    uint8_t *batch;            // one batch, header validated; base offset and leader epoch are rewritten on the copy
+    uint8_t *batch; // one batch, header validated; base offset and leader epoch are rewritten on the copy
     uint32_t bytes;
-    struct batch_info info;    // as parsed
-    bool check_crc;            // compute CRC during the copy and compare with info.crc
-    bool as_is;                // keep base offset and epoch (metadata followers, later replicas)
+    struct batch_info info; // as parsed
+    bool check_crc;         // compute CRC during the copy and compare with info.crc
+    bool as_is;             // keep base offset and epoch (metadata followers, later replicas)
     // out
     int64_t base_offset, last_offset;
-    uint64_t sequence;         // journal group that carries it: durable when owner->durable(sequence) ran
+    uint64_t sequence; // journal group that carries it: durable when owner->durable(sequence) ran
 };
 // Copies, publishes, indexes, journals. Sequence checks (producer state) are the caller's before, its update is done
 // here. 0, or -EBADMSG when the CRC does not match (nothing was published).
@@ -131,30 +132,32 @@ struct log_piece {
 };
 struct log_read {
     // in
-    int64_t offset;      // first wanted offset: the batch containing it is returned whole from its start
-    int64_t limit;       // offsets at or above are not returned (high watermark, last stable offset)
+    int64_t offset; // first wanted offset: the batch containing it is returned whole from its start
+    int64_t limit;  // offsets at or above are not returned (high watermark, last stable offset)
     uint32_t max_bytes;
-    bool min_one;        // the first batch is returned whole even above max_bytes (KIP-74)
+    bool min_one;                      // the first batch is returned whole even above max_bytes (KIP-74)
     void (*done)(struct log_read *rd); // only when log_read_start returned -EINPROGRESS
     void *arg;
     // out
-    int err;             // 0, -ERANGE (offset out of range), -EIO, -ENOMEM
+    int err;                  // 0, -ERANGE (offset out of range), -EIO, -ENOMEM
     struct log_piece *pieces; // malloc'd by the log; log_pieces_free
     uint32_t pieces_n;
     uint32_t bytes;
-    struct list_node node;    // the log's while in progress
+    struct list_node node; // the log's while in progress
     void *priv;
 };
 // 0: finished at once from memory; -EINPROGRESS: a cold read was started, done will run. Fewer bytes than allowed may
 // come back at a segment's or extent window's end; never 0 while there is data below the limit, unless err is set.
 int log_read_start(struct log *l, struct log_read *rd);
-void log_read_cancel(struct log_read *rd);           // done still runs
+void log_read_cancel(struct log_read *rd); // done still runs
 void log_pieces_free(struct log_env *env, struct log_piece *pieces, uint32_t n);
 
 // The first offset whose batch has a record with timestamp >= ts, as upstream's fetchOffsetByTimestamp; fiber.
 // -ENOENT: none. Sets offset, timestamp, epoch.
-int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offset, int64_t *timestamp, int32_t *epoch);
-int log_offset_of_max_time(struct log *l, int64_t *offset, int64_t *timestamp, int32_t *epoch); // ListOffsets -3; fiber
+int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offset, int64_t *timestamp,
+                        int32_t *epoch);
+int log_offset_of_max_time(struct log *l, int64_t *offset, int64_t *timestamp,
+                           int32_t *epoch); // ListOffsets -3; fiber
 
 // ---- background -----------------------------------------------------------------------------------------------------------
 // Fiber. Writes durable bytes back; `sync`: then fdatasyncs what was written. Nothing happens once the log is being closed.

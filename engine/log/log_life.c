@@ -67,8 +67,9 @@ static int reuse_dir(struct log *l)
     return rc ? rc : fio_mkdir(l->dir, 0755);
 }
 
-struct log *log_create(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
-                       int32_t partition, int32_t leader_epoch, const struct log_config *cfg, int *err)
+struct log *log_create(struct log_env *env, const char *dir, const char *topic,
+                       const struct sl_uuid *topic_id, int32_t partition, int32_t leader_epoch,
+                       const struct log_config *cfg, int *err)
 {
     struct log *l = log_alloc(env, dir, topic, topic_id, partition, cfg);
     if (!l) {
@@ -95,7 +96,8 @@ static int ensure_segment(struct log *l)
 {
     if (l->segments_n)
         return 0;
-    struct segment *s = segment_new(l, l->appended.offset, l->env->next_file_id++, l->cfg.segment_index_bytes);
+    struct segment *s =
+        segment_new(l, l->appended.offset, l->env->next_file_id++, l->cfg.segment_index_bytes);
     if (!s)
         return -ENOMEM;
     int rc = log_push_segment(l, s);
@@ -222,8 +224,8 @@ static int fence_wait(struct log *l)
     fence(l);
     while (!SL_CANARY(FENCE_LATE) && journal_durable_sequence(j) < l->last_sequence && !l->env->failed) {
         if (reactor_now(l->env->r) >= until) {
-            sl_log(SL_WARN, "log", "%s-%d is deleted before its fence is durable: the journal has no room", l->topic,
-                   l->partition);
+            sl_log(SL_WARN, "log", "%s-%d is deleted before its fence is durable: the journal has no room",
+                   l->topic, l->partition);
             break;
         }
         fiber_sleep(200 * 1000);

@@ -28,7 +28,7 @@ struct log {
     struct log_config cfg;
     int64_t log_start;
     struct log_mark appended, durable, visible; // visible: the high watermark
-    struct log_mark *marks; // ring: appended and not yet durable
+    struct log_mark *marks;                     // ring: appended and not yet durable
     uint32_t marks_head, marks_n, marks_cap;
     uint64_t last_sequence; // journal group of the last append
     uint64_t touched;       // last journal generation with an entry of it
@@ -36,7 +36,7 @@ struct log {
     uint32_t segments_n, segments_cap;
     struct producer_state producers;
     struct epoch_cache epochs;
-    struct log_mark hint;   // where the last read ended
+    struct log_mark hint; // where the last read ended
     struct list_node dirty_node;
     uint64_t dirty_since;
     uint64_t dirty_bytes;
@@ -44,10 +44,10 @@ struct log {
     // One roll, opening or growth of the active segment at a time, beside a write-back: appends wait for this one only.
     // Nobody waits for memory while holding either.
     struct fiber_mutex space_lock;
-    bool allocating;            // space ahead of the writer is being allocated
-    uint32_t finished_n;        // segments before this one are finished
-    uint32_t background;        // fibers at work on it (log_enter)
-    bool closed;                // being closed or deleted: no fiber enters any more
+    bool allocating;     // space ahead of the writer is being allocated
+    uint32_t finished_n; // segments before this one are finished
+    uint32_t background; // fibers at work on it (log_enter)
+    bool closed;         // being closed or deleted: no fiber enters any more
 };
 
 struct segment *log_active(const struct log *l);

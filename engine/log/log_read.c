@@ -54,7 +54,8 @@ static int find_in_memory(struct segment *s, int64_t offset, uint32_t from, cons
 }
 
 // Where to look from. *hit: what the index says of that position, to be verified; its offset is -1 when it says nothing.
-static uint32_t floor_position(const struct log *l, const struct segment *s, int64_t offset, struct offset_position *hit)
+static uint32_t floor_position(const struct log *l, const struct segment *s, int64_t offset,
+                               struct offset_position *hit)
 {
     *hit = offset_index_lookup(&s->index, offset);
     if (!hit->position)
@@ -125,7 +126,8 @@ struct cold {
     struct log_read *rd;
 };
 
-static int find_from(struct segment *s, int64_t offset, struct offset_position hit, uint32_t *pos, struct batch_info *b)
+static int find_from(struct segment *s, int64_t offset, struct offset_position hit, uint32_t *pos,
+                     struct batch_info *b)
 {
     struct log_scan sc = {.seg = s};
     int rc = -ENOENT;
@@ -161,7 +163,8 @@ int log_find_batch(struct segment *s, int64_t offset, uint32_t *pos, struct batc
 
 static int add_disk(struct segment *s, uint32_t pos, uint32_t n, struct log_read *rd)
 {
-    uint32_t from = SL_ALIGN_DOWN(pos, (uint32_t)IO_BLOCK), cap = SL_ALIGN_UP(pos + n, (uint32_t)IO_BLOCK) - from;
+    uint32_t from = SL_ALIGN_DOWN(pos, (uint32_t)IO_BLOCK),
+             cap = SL_ALIGN_UP(pos + n, (uint32_t)IO_BLOCK) - from;
     struct extent *e = extent_new(s->log->env->read_pool, s->file_id, from, cap);
     if (!e)
         return -ENOMEM;

@@ -191,8 +191,8 @@ static void seal_fiber(void *arg)
     int rc = l->closed ? 0 : seal(run);
     fiber_unlock(&l->io_lock);
     if (rc && !l->env->failed)
-        sl_log(SL_ERROR, "log", "%s-%d: sealing the segment before %lld failed: %s; it is tried again", l->topic,
-               l->partition, (long long)run->next_base, strerror(-rc));
+        sl_log(SL_ERROR, "log", "%s-%d: sealing the segment before %lld failed: %s; it is tried again",
+               l->topic, l->partition, (long long)run->next_base, strerror(-rc));
     log_leave(l);
     free(run->snapshot);
     free(run);
@@ -219,7 +219,8 @@ static void seal_later(struct log *l, struct segment *s)
 static int roll(struct log *l, uint32_t bytes)
 {
     struct segment *old = log_active(l);
-    struct segment *s = segment_new(l, l->appended.offset, l->env->next_file_id++, l->cfg.segment_index_bytes);
+    struct segment *s =
+        segment_new(l, l->appended.offset, l->env->next_file_id++, l->cfg.segment_index_bytes);
     if (!s)
         return -ENOMEM;
     int rc = old ? log_hold_tail(l, old, true) : 0;
@@ -237,7 +238,8 @@ static int roll(struct log *l, uint32_t bytes)
         return rc;
     }
     if (l->marks_n == 0 && l->appended.seg == NULL)
-        l->appended = l->durable = l->visible = (struct log_mark){.offset = l->appended.offset, .seg = s, .pos = 0};
+        l->appended = l->durable = l->visible =
+            (struct log_mark){.offset = l->appended.offset, .seg = s, .pos = 0};
     if (old)
         seal_later(l, old);
     return 0;
@@ -339,7 +341,8 @@ void log_make_room(struct log *l, uint32_t bytes, int64_t max_timestamp, log_roo
     struct room_run *run = malloc(sizeof(*run));
     if (!run)
         sl_panic("%s-%d: out of memory", l->topic, l->partition);
-    *run = (struct room_run){.l = l, .bytes = bytes, .max_timestamp = max_timestamp, .done = done, .arg = arg};
+    *run =
+        (struct room_run){.l = l, .bytes = bytes, .max_timestamp = max_timestamp, .done = done, .arg = arg};
     l->background++;
     if (!fiber_spawn(l->env->r, room_fiber, run, 0))
         sl_panic("%s-%d: out of memory for a fiber", l->topic, l->partition);

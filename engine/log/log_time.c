@@ -94,7 +94,8 @@ static int search_records(struct stream *st, const struct batch_info *b, int64_t
 }
 
 // The first record of the batch at or after `ts`.
-static int record_at_time(struct segment *s, uint32_t pos, const struct batch_info *b, int64_t ts, struct found *f)
+static int record_at_time(struct segment *s, uint32_t pos, const struct batch_info *b, int64_t ts,
+                          struct found *f)
 {
     struct decompress_ctx ctx = {0};
     if (b->attributes & BATCH_ATTR_LOG_APPEND_TIME) { // all its records have the batch's time
@@ -159,7 +160,8 @@ static int find_in_segment(struct segment *s, int64_t ts, int64_t limit, struct 
     return rc;
 }
 
-int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offset, int64_t *timestamp, int32_t *epoch)
+int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offset, int64_t *timestamp,
+                        int32_t *epoch)
 {
     struct found f = {0};
     int rc = -ENOENT;

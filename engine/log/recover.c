@@ -220,8 +220,8 @@ static int check_identity(struct log *l, const struct recover_dir *d)
     return sl_uuid_eq(&id, &l->topic_id) ? 0 : -ESTALE;
 }
 
-static int recover_into(struct log *l, enum store_kind kind, struct store_log *sl, int64_t recovery_point, char *err,
-                        size_t cap)
+static int recover_into(struct log *l, enum store_kind kind, struct store_log *sl, int64_t recovery_point,
+                        char *err, size_t cap)
 {
     struct recover_dir d = {0};
     int rc = recover_list(l, &d);
@@ -230,7 +230,8 @@ static int recover_into(struct log *l, enum store_kind kind, struct store_log *s
     if (!rc && kind == STORE_OURS && sl && (sl->has_checkpoint || sl->entries_n))
         rc = recover_from_journal(l, &d, sl, err, cap);
     else if (!rc)
-        rc = recover_from_files(l, &d, kind == STORE_CLEAN, kind == STORE_OURS ? 0 : recovery_point, err, cap);
+        rc =
+            recover_from_files(l, &d, kind == STORE_CLEAN, kind == STORE_OURS ? 0 : recovery_point, err, cap);
     recover_dir_free(&d);
     return rc;
 }

@@ -182,8 +182,8 @@ static int drop_segments_behind(struct log *l, uint32_t keep)
     int rc = 0;
     while (l->segments_n > keep && !rc) {
         struct segment *s = l->segments[--l->segments_n];
-        sl_log(SL_WARN, "log", "%s-%d: segment %lld lies behind a damaged one and is removed", l->topic, l->partition,
-               (long long)s->base_offset);
+        sl_log(SL_WARN, "log", "%s-%d: segment %lld lies behind a damaged one and is removed", l->topic,
+               l->partition, (long long)s->base_offset);
         rc = recover_unlink_segment(l, s->base_offset);
         segment_close(s);
         segment_free(s);
@@ -242,8 +242,8 @@ static int check_from(struct scan *sc, uint32_t first)
             break;
         }
         if (!rc && !whole) {
-            sl_log(SL_WARN, "log", "%s-%d: cut at position %u of segment %lld, offset %lld", l->topic, l->partition,
-                   s->size, (long long)s->base_offset, (long long)sc->end);
+            sl_log(SL_WARN, "log", "%s-%d: cut at position %u of segment %lld, offset %lld", l->topic,
+                   l->partition, s->size, (long long)s->base_offset, (long long)sc->end);
             rc = drop_segments_behind(l, i + 1);
         }
         if (!rc)
@@ -266,7 +266,8 @@ static int recover_unclean(struct scan *sc, int64_t recovery_point)
     return rc;
 }
 
-int recover_from_files(struct log *l, struct recover_dir *d, bool clean, int64_t recovery_point, char *err, size_t cap)
+int recover_from_files(struct log *l, struct recover_dir *d, bool clean, int64_t recovery_point, char *err,
+                       size_t cap)
 {
     struct scan sc = {.l = l, .dir = d};
     bool sound = false;
@@ -281,8 +282,8 @@ int recover_from_files(struct log *l, struct recover_dir *d, bool clean, int64_t
         rc = recover_clean(&sc, &sound);
     if (!rc && l->segments_n && !sound) {
         if (clean)
-            sl_log(SL_WARN, "log", "%s-%d: the last segment does not end where a batch ends: checking it", l->topic,
-                   l->partition);
+            sl_log(SL_WARN, "log", "%s-%d: the last segment does not end where a batch ends: checking it",
+                   l->topic, l->partition);
         rc = recover_unclean(&sc, clean ? log_active(l)->base_offset : recovery_point);
     }
     l->leader_epoch = SL_MAX(l->leader_epoch, epoch_cache_latest(&l->epochs));

@@ -14,8 +14,8 @@ struct replay {
     struct log *l;
     struct recover_dir *dir;
     struct layer layer;
-    int64_t end;        // of the log
-    int64_t ckpt_base;  // its active segment: those below were finished
+    int64_t end;          // of the log
+    int64_t ckpt_base;    // its active segment: those below were finished
     int64_t ckpt_end;     // entries below only lay bytes
     int64_t ckpt_segment; // segments below are finished: nothing is laid there
     char *err;
@@ -25,9 +25,11 @@ struct replay {
 static int broken(struct replay *r, const struct jentry *e, const char *what)
 {
     snprintf(r->err, r->cap,
-             "journal entry of %s-%d (segment %lld, position %u, offset %lld) %s: the journal and the log do not fit "
+             "journal entry of %s-%d (segment %lld, position %u, offset %lld) %s: the journal and the log do "
+             "not fit "
              "together",
-             r->l->topic, r->l->partition, (long long)e->segment_base, e->position, (long long)e->base_offset, what);
+             r->l->topic, r->l->partition, (long long)e->segment_base, e->position, (long long)e->base_offset,
+             what);
     return -EUCLEAN;
 }
 
@@ -77,7 +79,8 @@ static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
     r->end = r->ckpt_end = c->end_offset;
     r->ckpt_segment = c->segment_base;
     if (!rc && c->producers_len)
-        rc = producer_state_snapshot_load(&l->producers, c->producers, c->producers_len, c->end_offset, 0, INT64_MAX);
+        rc = producer_state_snapshot_load(&l->producers, c->producers, c->producers_len, c->end_offset, 0,
+                                          INT64_MAX);
     if (!rc && c->epochs_len)
         rc = epoch_cache_load(&l->epochs, c->epochs, c->epochs_len);
     if (rc && !r->err[0])
@@ -153,7 +156,8 @@ static int check_length(struct replay *r, const struct segment *s)
 {
     if (s->allocated >= s->size)
         return 0;
-    snprintf(r->err, r->cap, "%s/%020lld.log is %u bytes long, and neither it nor the journal has the %u bytes that it held",
+    snprintf(r->err, r->cap,
+             "%s/%020lld.log is %u bytes long, and neither it nor the journal has the %u bytes that it held",
              r->l->dir, (long long)s->base_offset, s->allocated, s->size);
     return -EUCLEAN;
 }

@@ -68,7 +68,8 @@ bool segment_tail_in_memory(const struct segment *s)
 // stays short: extents also grow with what is in memory.
 static uint32_t extent_size(const struct segment *s, uint32_t need)
 {
-    uint32_t want = SL_MAX(SL_MAX(need, s->size - s->flushed), (s->size - s->mem_start) / 8), cap = EXTENT_MIN;
+    uint32_t want = SL_MAX(SL_MAX(need, s->size - s->flushed), (s->size - s->mem_start) / 8),
+             cap = EXTENT_MIN;
     while (cap < want && cap < EXTENT_MAX)
         cap *= 2;
     return cap;
@@ -111,7 +112,8 @@ static struct extent *next_extent(struct extent *e)
     return list_entry(e->node.next, struct extent, node);
 }
 
-uint32_t segment_copy_in(struct segment *s, uint32_t pos, const uint8_t *src, uint32_t n, uint32_t crc, bool with_crc)
+uint32_t segment_copy_in(struct segment *s, uint32_t pos, const uint8_t *src, uint32_t n, uint32_t crc,
+                         bool with_crc)
 {
     struct extent *e = extent_at(s, pos);
     while (n) {

@@ -33,17 +33,18 @@ struct segment {
     struct offset_index index;
     struct time_index timeindex;
     bool index_loaded;
-    uint32_t index_written;  // entries that the file has; never any at or above the log's durable end
+    uint32_t index_written; // entries that the file has; never any at or above the log's durable end
     uint32_t timeindex_written;
     int64_t first_timestamp; // of its first batch: age for segment.ms; -1: empty
     int64_t max_timestamp, max_timestamp_offset;
-    uint32_t replayed_end;  // recovery: where the journal's last bytes of it end
-    uint64_t tail_sequence; // journal group with the head of its last block, to be durable before the file is cut
-    bool sealed;    // no append goes there any more
-    bool finished;  // sealed, written, cut to its length, synced, and so are its indexes (S9)
-    bool writing;   // a write-back reads its extents
-    bool touched;   // recovery laid bytes into it
-    uint32_t users; // fibers that read its file
+    uint32_t replayed_end; // recovery: where the journal's last bytes of it end
+    uint64_t
+        tail_sequence; // journal group with the head of its last block, to be durable before the file is cut
+    bool sealed;       // no append goes there any more
+    bool finished;     // sealed, written, cut to its length, synced, and so are its indexes (S9)
+    bool writing;      // a write-back reads its extents
+    bool touched;      // recovery laid bytes into it
+    uint32_t users;    // fibers that read its file
 };
 
 // Memory only; index_bytes is segment.index.bytes. NULL on lack of memory.
@@ -81,7 +82,8 @@ int segment_rebuild_index(struct segment *s);
 // Room for `bytes` more in extents; allocates them. False when the pool is at its limit.
 bool segment_reserve(struct segment *s, struct buf_pool *pool, uint32_t bytes);
 // Copies into the reserved extents at `pos` (== size or beyond) and returns the CRC continued from `crc`.
-uint32_t segment_copy_in(struct segment *s, uint32_t pos, const uint8_t *src, uint32_t n, uint32_t crc, bool with_crc);
+uint32_t segment_copy_in(struct segment *s, uint32_t pos, const uint8_t *src, uint32_t n, uint32_t crc,
+                         bool with_crc);
 // Publishes `n` bytes at the end.
 void segment_publish(struct segment *s, uint32_t n);
 // The pieces of memory of [pos, pos + n), all of it in extents. Returns how many; at most `max`, asserted.

@@ -8,7 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALLOC_MIN = 64 << 10, ALLOC_MAX = 8 << 20, WRITE_MAX = 1 << 20, WRITES_IN_FLIGHT = 4, WRITE_STUCK_MAX = 64 };
+enum {
+    ALLOC_MIN = 64 << 10,
+    ALLOC_MAX = 8 << 20,
+    WRITE_MAX = 1 << 20,
+    WRITES_IN_FLIGHT = 4,
+    WRITE_STUCK_MAX = 64
+};
 
 void segment_path(const struct segment *s, enum segment_file which, char *out, size_t cap)
 {
@@ -183,7 +189,8 @@ static struct wb_op *wb_slot(struct wb_op *ops)
     }
 }
 
-static void wb_write(struct wb *wb, struct wb_op *ops, struct segment *s, const uint8_t *mem, uint32_t len, uint32_t pos)
+static void wb_write(struct wb *wb, struct wb_op *ops, struct segment *s, const uint8_t *mem, uint32_t len,
+                     uint32_t pos)
 {
     struct wb_op *w = wb_slot(ops);
     SL_ASSERT(pos + len <= s->allocated);
@@ -216,7 +223,8 @@ static int write_range(struct segment *s, uint32_t from, uint32_t to, const uint
 
 int segment_write(struct segment *s, uint32_t upto)
 {
-    uint32_t from = SL_ALIGN_DOWN(s->flushed, (uint32_t)IO_BLOCK), whole = SL_ALIGN_DOWN(upto, (uint32_t)IO_BLOCK);
+    uint32_t from = SL_ALIGN_DOWN(s->flushed, (uint32_t)IO_BLOCK),
+             whole = SL_ALIGN_DOWN(upto, (uint32_t)IO_BLOCK);
     uint8_t *last = NULL;
     if (upto <= s->flushed)
         return 0;
@@ -266,7 +274,8 @@ int segment_cut(struct segment *s)
 }
 
 // ---- indexes ------------------------------------------------------------------------------------------------------------
-static int write_index_file(struct segment *s, enum segment_file which, const uint8_t *p, size_t n, size_t at, bool final)
+static int write_index_file(struct segment *s, enum segment_file which, const uint8_t *p, size_t n, size_t at,
+                            bool final)
 {
     char path[1500];
     segment_path(s, which, path, sizeof(path));
@@ -468,7 +477,8 @@ static void load_offsets(struct build *b, const uint8_t *p, size_t n)
 {
     for (; n >= OFFSET_INDEX_ENTRY_SIZE; n -= OFFSET_INDEX_ENTRY_SIZE, p += OFFSET_INDEX_ENTRY_SIZE) {
         uint32_t pos = be32_load(p + 4);
-        if (!pos || pos >= b->s->size || offset_index_append(&b->x, b->s->base_offset + (int32_t)be32_load(p), pos))
+        if (!pos || pos >= b->s->size ||
+            offset_index_append(&b->x, b->s->base_offset + (int32_t)be32_load(p), pos))
             return;
     }
 }
@@ -476,7 +486,8 @@ static void load_offsets(struct build *b, const uint8_t *p, size_t n)
 static void load_times(struct build *b, const uint8_t *p, size_t n)
 {
     for (; n >= TIME_INDEX_ENTRY_SIZE; n -= TIME_INDEX_ENTRY_SIZE, p += TIME_INDEX_ENTRY_SIZE)
-        if (time_index_append(&b->t, (int64_t)be64_load(p), b->s->base_offset + (int32_t)be32_load(p + 8), true) != 1)
+        if (time_index_append(&b->t, (int64_t)be64_load(p), b->s->base_offset + (int32_t)be32_load(p + 8),
+                              true) != 1)
             return;
 }
 

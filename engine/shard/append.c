@@ -169,7 +169,8 @@ static uint32_t crc_of(const uint8_t *batch, uint32_t bytes)
 static void append_store(struct part *p, struct shard_append_part *ap, struct validate_result *res)
 {
     struct shard *s = p->s;
-    struct log_append la = {.batch = ap->records, .bytes = res->info.size, .info = res->info, .check_crc = true};
+    struct log_append la = {
+        .batch = ap->records, .bytes = res->info.size, .info = res->info, .check_crc = true};
     if (res->header_changed) {
         if (validate_crc(res, crc_of(ap->records, la.bytes))) {
             append_finish(s, ap, res->error, res->reason);
@@ -218,7 +219,8 @@ static void append_checked(struct part *p, struct shard_append_part *ap, const s
         return;
     }
     if (res->info.producer_id >= 0 && !(res->info.attributes & BATCH_ATTR_CONTROL)) {
-        struct producer_check c = {.origin = ap->req->internal ? PRODUCER_FROM_COORDINATOR : PRODUCER_FROM_CLIENT};
+        struct producer_check c = {.origin =
+                                       ap->req->internal ? PRODUCER_FROM_COORDINATOR : PRODUCER_FROM_CLIENT};
         struct producer_duplicate dup;
         int16_t err = producer_state_check(log_producers(p->log), &res->info, &c, &dup);
         // A batch damaged in its producer fields is retriable, not out of order: the CRC speaks first.
@@ -310,7 +312,8 @@ static void checked_drop(struct part *p)
 static bool append_header(struct shard *s, struct shard_append_part *ap, const struct validate_rules *r,
                           struct validate_result *res)
 {
-    if (!validate_header(r, ap->records, ap->bytes > 0 ? (size_t)ap->bytes : 0, res) && res->info.size > s->max_batch) {
+    if (!validate_header(r, ap->records, ap->bytes > 0 ? (size_t)ap->bytes : 0, res) &&
+        res->info.size > s->max_batch) {
         res->error = KERR_MESSAGE_TOO_LARGE;
         res->reason = "the batch is larger than the journal or the memory for appends can take";
     }

@@ -17,10 +17,10 @@ enum {
     FLUSHERS = 8, // logs worked on at the same time
 };
 static const uint64_t MS = 1000 * 1000;
-static const uint64_t BACKGROUND_NS = 50 * MS;         // how often write-back looks
-static const uint64_t EXPIRY_NS = 60 * 1000 * MS;      // how often producers are forgotten
-static const uint64_t CHECKPOINT_RETRY_NS = 500 * MS;  // after ENOSPC
-static const uint64_t JOURNAL_WAIT_NS = 10000 * MS;    // how long an append waits for the journal
+static const uint64_t BACKGROUND_NS = 50 * MS;        // how often write-back looks
+static const uint64_t EXPIRY_NS = 60 * 1000 * MS;     // how often producers are forgotten
+static const uint64_t CHECKPOINT_RETRY_NS = 500 * MS; // after ENOSPC
+static const uint64_t JOURNAL_WAIT_NS = 10000 * MS;   // how long an append waits for the journal
 
 // ---- failure ----------------------------------------------------------------------------------------------------------
 static void fail_waiting(struct part *p)
@@ -45,12 +45,14 @@ void background_fail(struct shard *s, const char *what, int err)
     if (!s->env.failed) {
         s->env.failed = err;
         sl_log(SL_ERROR, "shard",
-               "shard=%u dir=%s %s failed: %s; the directory is offline until the broker is restarted on a sound disk",
+               "shard=%u dir=%s %s failed: %s; the directory is offline until the broker is restarted on a "
+               "sound disk",
                s->cfg.shard, s->cfg.dir, what, strerror(-err));
     }
     while ((n = list_pop_front(&s->journal_waiters)))
         list_entry(n, struct part, journal_node)->waiting_journal = false;
-    HASH_ITER(hh, s->parts, p, tmp) {
+    HASH_ITER(hh, s->parts, p, tmp)
+    {
         fail_waiting(p);
     }
 }
@@ -95,7 +97,8 @@ static int sweep(struct shard *s, int (*fn)(struct sweep *w, struct part *p), st
     w.parts = malloc((HASH_COUNT(s->parts) + 1) * sizeof(struct part *));
     if (!w.parts)
         return -ENOMEM;
-    HASH_ITER(hh, s->parts, p, tmp) {
+    HASH_ITER(hh, s->parts, p, tmp)
+    {
         w.parts[w.n++] = p;
         p->refs++;
     }
@@ -150,8 +153,9 @@ static void journal_wait_check(struct shard *s)
     struct list_node *n;
     if (list_empty(&s->journal_waiters) || reactor_now(s->r) < s->journal_waits_since + JOURNAL_WAIT_NS)
         return;
-    SL_LOG_EVERY(10000, SL_ERROR, "shard", "shard=%u dir=%s the journal has had no room for %llu s: produce is refused",
-                 s->cfg.shard, s->cfg.dir, (unsigned long long)(JOURNAL_WAIT_NS / (1000 * MS)));
+    SL_LOG_EVERY(10000, SL_ERROR, "shard",
+                 "shard=%u dir=%s the journal has had no room for %llu s: produce is refused", s->cfg.shard,
+                 s->cfg.dir, (unsigned long long)(JOURNAL_WAIT_NS / (1000 * MS)));
     while ((n = list_pop_front(&s->journal_waiters))) {
         struct part *p = list_entry(n, struct part, journal_node);
         p->waiting_journal = false;
@@ -186,7 +190,8 @@ void background_start(struct shard *s)
 // ---- producers that are gone ------------------------------------------------------------------------------------------------
 static int expire_one(struct sweep *w, struct part *p)
 {
-    producer_state_expire(log_producers(p->log), reactor_wall_ms(w->s->r), log_get_config(p->log)->producer_expiration_ms);
+    producer_state_expire(log_producers(p->log), reactor_wall_ms(w->s->r),
+                          log_get_config(p->log)->producer_expiration_ms);
     return 0;
 }
 
@@ -216,7 +221,8 @@ int background_first_image(struct shard *s, const struct sl_uuid *life, struct s
 {
     int rc = ckpt_begin(out, life, s->cfg.shard, 1);
     struct part *p, *tmp;
-    HASH_ITER(hh, s->parts, p, tmp) {
+    HASH_ITER(hh, s->parts, p, tmp)
+    {
         rc = rc ? rc : log_describe_checkpoint(p->log, out);
     }
     return rc ? rc : ckpt_finish(out);
@@ -260,8 +266,10 @@ static void checkpoint_fiber(void *arg)
         uint64_t generation = s->checkpoint_wanted;
         int rc = checkpoint_once(s, generation);
         if (passes(rc) && !s->env.failed) {
-            SL_LOG_EVERY(10000, SL_ERROR, "shard", "shard=%u dir=%s no checkpoint could be written (%s): produce may be "
-                         "refused until that changes", s->cfg.shard, s->cfg.dir, strerror(-rc));
+            SL_LOG_EVERY(10000, SL_ERROR, "shard",
+                         "shard=%u dir=%s no checkpoint could be written (%s): produce may be "
+                         "refused until that changes",
+                         s->cfg.shard, s->cfg.dir, strerror(-rc));
             fiber_sleep(CHECKPOINT_RETRY_NS);
             continue;
         }
@@ -295,12 +303,14 @@ static int close_one(struct sweep *w, struct part *p)
 static void wait_idle(struct shard *s)
 {
     struct part *p, *tmp;
-    HASH_ITER(hh, s->parts, p, tmp) {
+    HASH_ITER(hh, s->parts, p, tmp)
+    {
         append_fail_all(p, KERR_NOT_LEADER_OR_FOLLOWER);
     }
     while (s->fibers)
         fiber_sleep(MS);
-    HASH_ITER(hh, s->parts, p, tmp) {
+    HASH_ITER(hh, s->parts, p, tmp)
+    {
         while (p->refs > 1 && !s->env.failed)
             fiber_sleep(MS);
     }
@@ -316,7 +326,8 @@ static void stop_fiber(void *arg)
     if (s->journal)
         journal_close(s->journal);
     if (rc)
-        sl_log(SL_ERROR, "shard", "shard=%u clean stop failed: %s; the next start recovers", s->cfg.shard, strerror(-rc));
+        sl_log(SL_ERROR, "shard", "shard=%u clean stop failed: %s; the next start recovers", s->cfg.shard,
+               strerror(-rc));
     s->stop_error = rc;
     reactor_service_stopped(s->r, &s->svc);
 }

@@ -64,7 +64,8 @@ static void part_diverging(struct part *p, struct shard_fetch_part *fp)
         return;
     struct log_ends ends;
     log_get_ends(p->log, &ends);
-    struct epoch_end e = epoch_cache_end_offset(log_epochs(p->log), fp->last_fetched_epoch, ends.appended_end);
+    struct epoch_end e =
+        epoch_cache_end_offset(log_epochs(p->log), fp->last_fetched_epoch, ends.appended_end);
     if (e.epoch < 0) {
         fp->error = KERR_OFFSET_OUT_OF_RANGE;
     } else if (e.epoch < fp->last_fetched_epoch || e.end_offset < fp->fetch_offset) {
@@ -96,7 +97,8 @@ static struct part *part_prepare(struct shard *s, struct shard_fetch_part *fp, s
     fp->last_stable = e->last_stable;
     fp->log_start = e->log_start;
     part_diverging(p, fp);
-    if (!fp->error && !fp->diverging && (fp->fetch_offset < e->log_start || fp->fetch_offset > e->appended_end)) {
+    if (!fp->error && !fp->diverging &&
+        (fp->fetch_offset < e->log_start || fp->fetch_offset > e->appended_end)) {
         fp->error = KERR_OFFSET_OUT_OF_RANGE;
         fp->high_watermark = fp->last_stable = -1;
     }

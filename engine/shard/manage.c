@@ -30,8 +30,8 @@ static int open_all(struct shard *s, const struct shard_open *o, struct log **ma
             rc = log_set_leader_epoch(p->log, o->leader_epoch);
             continue;
         }
-        struct log *l = log_create(&s->env, s->cfg.dir, o->topic, &o->topic_id, o->partitions[i], o->leader_epoch,
-                                   &o->config, &rc);
+        struct log *l = log_create(&s->env, s->cfg.dir, o->topic, &o->topic_id, o->partitions[i],
+                                   o->leader_epoch, &o->config, &rc);
         if (l)
             made[(*made_n)++] = l;
     }

@@ -57,7 +57,8 @@ static void offset_from_log(struct part *p, struct shard_offset_part *o, bool re
     if (o->timestamp == TS_MAX_TIMESTAMP)
         rc = log_offset_of_max_time(p->log, &o->offset, &o->found_timestamp, &o->leader_epoch);
     else
-        rc = log_offset_for_time(p->log, o->timestamp, limit, &o->offset, &o->found_timestamp, &o->leader_epoch);
+        rc = log_offset_for_time(p->log, o->timestamp, limit, &o->offset, &o->found_timestamp,
+                                 &o->leader_epoch);
     if (rc == 0 && o->offset < limit)
         return;
     o->offset = -1;

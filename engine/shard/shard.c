@@ -153,8 +153,11 @@ struct shard *shard_create(struct reactor *r, struct store *store, const struct 
     struct shard *s = calloc(1, sizeof(*s));
     if (!s)
         return NULL;
-    s->svc = (struct service){
-        .kind = SVC_SHARD, .name = "shard", .on_msg = shard_on_msg, .on_flush = shard_on_flush, .on_stop = background_stop};
+    s->svc = (struct service){.kind = SVC_SHARD,
+                              .name = "shard",
+                              .on_msg = shard_on_msg,
+                              .on_flush = shard_on_flush,
+                              .on_stop = background_stop};
     s->r = r;
     s->cfg = *cfg;
     s->store = store;
@@ -223,7 +226,8 @@ int shard_stop_error(const struct shard *s)
 int shard_each_log(struct shard *s, int (*fn)(void *arg, struct log *l), void *arg)
 {
     struct part *p, *tmp;
-    HASH_ITER(hh, s->parts, p, tmp) {
+    HASH_ITER(hh, s->parts, p, tmp)
+    {
         int rc = fn(arg, p->log);
         if (rc)
             return rc;
@@ -236,7 +240,8 @@ void shard_destroy(struct shard *s)
     if (!s)
         return;
     struct part *p, *tmp;
-    HASH_ITER(hh, s->parts, p, tmp) {
+    HASH_ITER(hh, s->parts, p, tmp)
+    {
         list_init(&p->watches);
         HASH_DEL(s->parts, p);
         part_free(p);

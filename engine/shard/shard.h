@@ -28,8 +28,9 @@ enum shard_op {
     SHARD_CONFIG = MSG_OP(SVC_SHARD, 9),       // u[0]: struct shard_open * (config of existing partitions)
     SHARD_DESCRIBE = MSG_OP(SVC_SHARD, 10),    // u[0]: struct shard_describe * (sizes, ends: log dirs, tests)
     // from the shard to a net service:
-    SHARD_FIRED = MSG_OP(SVC_NET, 200),        // u[0]: struct shard_fired *; the receiver answers with SHARD_FIRED_ACK
-    SHARD_FIRED_ACK = MSG_OP(SVC_SHARD, 11),   // u[0]: the same pointer
+    SHARD_FIRED =
+        MSG_OP(SVC_NET, 200), // u[0]: struct shard_fired *; the receiver answers with SHARD_FIRED_ACK
+    SHARD_FIRED_ACK = MSG_OP(SVC_SHARD, 11), // u[0]: the same pointer
 };
 
 // ---- append ----------------------------------------------------------------------------------------------------------
@@ -41,12 +42,12 @@ struct shard_append_part {
     uint8_t *records; // as received: exactly one v2 batch; may be modified in place
     int32_t bytes;
     // out
-    int16_t error;    // KERR_*
+    int16_t error; // KERR_*
     int64_t base_offset;
     int64_t log_append_time; // -1 for CreateTime
     int64_t log_start;
-    int32_t leader_epoch;    // current leader epoch (KIP-951), filled on NOT_LEADER/FENCED errors
-    int32_t bad_record;        // batch index of the first record at fault, -1: none
+    int32_t leader_epoch;              // current leader epoch (KIP-951), filled on NOT_LEADER/FENCED errors
+    int32_t bad_record;                // batch index of the first record at fault, -1: none
     char error_text[SHARD_ERROR_TEXT]; // empty: none
     // the shard's while in progress
     struct shard_append *req;
@@ -56,14 +57,14 @@ struct shard_append_part {
 struct shard_append {
     struct shard_append_part *parts;
     uint32_t n;
-    int16_t acks;      // 0, 1, -1
+    int16_t acks;        // 0, 1, -1
     int16_t api_version; // of Produce: zstd from 7
-    bool internal;     // coordinators and metadata: control batches allowed, producer sequences not checked
+    bool internal;       // coordinators and metadata: control batches allowed, producer sequences not checked
     int32_t timeout_ms;
     uint64_t t_received, t_appended, t_durable; // stage stamps, monotonic ns
-    void *owner;       // the sender's
-    uint32_t pending;  // the shard's
-    uint32_t from;     // the shard's: whom to answer
+    void *owner;                                // the sender's
+    uint32_t pending;                           // the shard's
+    uint32_t from;                              // the shard's: whom to answer
 };
 
 // ---- fetch -----------------------------------------------------------------------------------------------------------
@@ -96,7 +97,8 @@ struct shard_fetch {
     uint32_t n;
     uint32_t max_bytes; // of all parts of this request, in order
     bool read_committed;
-    bool min_one;       // nothing was returned before this request's parts: KIP-74 holds for its first non-empty part
+    bool
+        min_one; // nothing was returned before this request's parts: KIP-74 holds for its first non-empty part
     uint64_t watch_key; // 0: none
     uint32_t watch_bytes;
     struct shard_pins *pins; // out: NULL if nothing is pinned; else to be sent back with SHARD_RELEASE
@@ -114,7 +116,8 @@ struct shard_fired {
 struct shard_offset_part {
     struct sl_uuid topic_id;
     int32_t partition;
-    int64_t timestamp; // -1 latest, -2 earliest, -3 max timestamp, -4 earliest local, -5, -6 tiered; >= 0 a time
+    int64_t
+        timestamp; // -1 latest, -2 earliest, -3 max timestamp, -4 earliest local, -5, -6 tiered; >= 0 a time
     int32_t current_leader_epoch;
     int16_t error;
     int64_t offset, found_timestamp; // -1, -1: none
@@ -181,12 +184,12 @@ struct shard_describe {
 struct shard_config {
     uint32_t shard, shards;
     uint64_t tail_pool_bytes, read_pool_bytes;
-    uint64_t dirty_bytes;       // write-back starts above it
-    uint32_t writeback_age_ms;  // and for bytes older than this
+    uint64_t dirty_bytes;      // write-back starts above it
+    uint32_t writeback_age_ms; // and for bytes older than this
     uint32_t max_watches;
-    uint32_t fetch_window;      // bytes that one fetch request pins at most; its first batch may exceed it
+    uint32_t fetch_window; // bytes that one fetch request pins at most; its first batch may exceed it
     struct journal_config journal;
-    char dir[1024];             // the log directory
+    char dir[1024]; // the log directory
 };
 // Makes the service; logs are handed over with shard_adopt. shard_start opens its journal.
 struct shard *shard_create(struct reactor *r, struct store *store, const struct shard_config *cfg,

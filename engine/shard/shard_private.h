@@ -18,16 +18,16 @@ struct part {
     UT_hash_handle hh;
     struct shard *s;
     struct log *log;
-    uint32_t refs;              // in-flight appends, reads, fibers
-    bool closing;               // being deleted: new requests find nothing
-    bool making_room;           // log_make_room is under way: appends are held
-    bool waiting_journal;       // on shard->journal_waiters
-    struct list_node held;      // struct shard_append_part, in arrival order
-    struct list_node waiting;   // struct shard_append_part appended and not yet durable, in order
-    struct list_node watches;   // struct watch_node
+    uint32_t refs;            // in-flight appends, reads, fibers
+    bool closing;             // being deleted: new requests find nothing
+    bool making_room;         // log_make_room is under way: appends are held
+    bool waiting_journal;     // on shard->journal_waiters
+    struct list_node held;    // struct shard_append_part, in arrival order
+    struct list_node waiting; // struct shard_append_part appended and not yet durable, in order
+    struct list_node watches; // struct watch_node
     struct list_node journal_node;
-    struct list_node slice_node; // on shard->slicing while its head is validated in slices
-    bool slicing;               // on shard->slicing, or the one that shard->slice works on
+    struct list_node slice_node;     // on shard->slicing while its head is validated in slices
+    bool slicing;                    // on shard->slicing, or the one that shard->slice works on
     struct validate_result *checked; // of the held head, once its walk is over
 };
 
@@ -85,12 +85,12 @@ struct shard {
     struct journal *journal;
     void (*ready)(void *arg, int err);
     void *ready_arg;
-    struct part *parts; // hash
+    struct part *parts;        // hash
     struct inflight *inflight; // ring
     uint32_t inflight_head, inflight_n, inflight_cap;
     struct list_node journal_waiters; // parts
     uint64_t journal_waits_since;
-    struct list_node slicing;         // parts
+    struct list_node slicing; // parts
     struct ready slice_work;
     struct watch *watches; // hash
     uint32_t watches_n;
@@ -101,7 +101,7 @@ struct shard {
     uint32_t writing_back;   // workers
     uint32_t writeback_left; // logs that this run may still look at
     bool checkpointing, stopping;
-    struct fiber_mutex manage; // one creation or deletion at a time
+    struct fiber_mutex manage;  // one creation or deletion at a time
     uint64_t checkpoint_wanted; // generation
     uint32_t fibers;            // background fibers alive
     int stop_error;
@@ -116,7 +116,7 @@ int16_t shard_check_epoch(const struct part *p, int32_t current);
 
 // append.c
 void append_handle(struct shard *s, uint32_t from, struct shard_append *a);
-void append_resume(struct part *p);                 // tries the held appends again
+void append_resume(struct part *p); // tries the held appends again
 void append_fail_all(struct part *p, int16_t error);
 void append_part_done(struct shard_append_part *ap, int16_t error);
 void append_on_durable(void *ctx, uint64_t sequence);
@@ -129,8 +129,8 @@ void fetch_release(struct shard *s, struct shard_pins *pins);
 // watch.c
 void watch_register(struct shard *s, uint32_t from, const struct shard_fetch *f);
 void watch_drop(struct shard *s, uint32_t from, uint64_t key);
-void watch_arrived(struct part *p, int64_t bytes);  // high watermark moved
-void watch_fire_part(struct part *p);               // its state changed
+void watch_arrived(struct part *p, int64_t bytes); // high watermark moved
+void watch_fire_part(struct part *p);              // its state changed
 void watch_ack(struct shard *s, uint32_t from);
 bool watch_flush(struct shard *s);
 void watch_destroy_all(struct shard *s);

@@ -53,7 +53,8 @@ static bool watch_missed(const struct part *p, const struct shard_fetch_part *fp
     if (!p)
         return true;
     log_get_ends(p->log, &e);
-    return e.high_watermark > fp->high_watermark || e.last_stable > fp->last_stable || e.leader_epoch != fp->leader_epoch;
+    return e.high_watermark > fp->high_watermark || e.last_stable > fp->last_stable ||
+           e.leader_epoch != fp->leader_epoch;
 }
 
 // Over the limit the key fires at once: the client polls, which is slower and never wrong.
@@ -85,7 +86,8 @@ void watch_register(struct shard *s, uint32_t from, const struct shard_fetch *f)
 
 void watch_arrived(struct part *p, int64_t bytes)
 {
-    list_foreach_safe(n, &p->watches) {
+    list_foreach_safe(n, &p->watches)
+    {
         struct watch *w = list_entry(n, struct watch_node, node)->w;
         w->need -= bytes;
         if (w->need <= 0)
@@ -142,7 +144,8 @@ bool watch_flush(struct shard *s)
 void watch_destroy_all(struct shard *s)
 {
     struct watch *w, *tmp;
-    HASH_ITER(hh, s->watches, w, tmp) {
+    HASH_ITER(hh, s->watches, w, tmp)
+    {
         watch_free(s, w);
     }
     for (uint32_t i = 0; i < REACTOR_MAX; i++)
