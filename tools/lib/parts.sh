@@ -43,7 +43,7 @@ part_sim() {
 }
 
 part_fuzz() {
-    local seconds=15
+    local seconds=6
     long && seconds=600
     need build fuzz
     build fuzz fuzzers
