@@ -82,6 +82,8 @@ int log_close_clean(struct log *l);
 // Topic deletion: durable fence, files renamed to <uuid>-delete suffix as upstream names it, later unlinked; readers hold
 // the open file.
 int log_delete(struct log *l);
+// Fiber. Removes what deletions that a crash cut short left behind: directories <name>.<uuid>-delete.
+int log_remove_deleted(struct reactor *r, const char *dir);
 void log_destroy(struct log *l); // frees memory only
 
 // ---- what it is ------------------------------------------------------------------------------------------------------
@@ -94,6 +96,9 @@ void log_set_config(struct log *l, const struct log_config *cfg);
 struct producer_state *log_producers(struct log *l);
 struct epoch_cache *log_epochs(struct log *l);
 uint64_t log_size_bytes(const struct log *l);
+// How many segments it has, and how many of its bytes are in memory.
+uint32_t log_segment_count(const struct log *l);
+uint64_t log_memory_bytes(const struct log *l);
 void *log_user(const struct log *l); // the shard's pointer
 void log_set_user(struct log *l, void *user);
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POLL_NS = 200 * 1000, MEMORY_WAIT_NS = 1000 * 1000, MEMORY_TRIES = 30 * 1000 };
+enum { POLL_NS = 200 * 1000, MEMORY_WAIT_NS = 1000 * 1000, MEMORY_TRIES = 30 * 1000, TAIL_TRIES = 5000 };
 
 struct room_run {
     struct log *l;
@@ -71,8 +71,8 @@ static int flush_segment(struct log *l, struct segment *s)
     return 0;
 }
 
-// Cutting a file inside a block makes the file system write that block again. `wait`: for journal room; else the tail is
-// held only if there is room now (a clean stop, which no checkpoint helps any more).
+// Cutting a file inside a block makes the file system write that block again. `wait`: for journal room, but not for ever;
+// else the tail is held only if there is room now (a clean stop, which no checkpoint helps any more).
 int log_hold_tail(struct log *l, struct segment *s, bool wait)
 {
     uint8_t head[IO_BLOCK];
@@ -81,11 +81,11 @@ int log_hold_tail(struct log *l, struct segment *s, bool wait)
     if (!j || !in || s->allocated == s->size)
         return 0;
     int rc = log_read_bytes(s, s->size - in, head, in);
-    while (!rc && !journal_room(j, 0)) {
+    for (int i = 0; !rc && !journal_room(j, 0); i++) {
         if (!wait)
             return 0;
         fiber_sleep(1000 * 1000);
-        rc = l->env->failed;
+        rc = l->env->failed ? l->env->failed : i >= TAIL_TRIES ? -ENOSPC : 0;
     }
     if (!rc)
         log_journal_head(l, s, s->size, head);

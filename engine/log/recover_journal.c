@@ -15,7 +15,6 @@ struct replay {
     struct recover_dir *dir;
     struct layer layer;
     int64_t end;          // of the log
-    int64_t ckpt_base;    // its active segment: those below were finished
     int64_t ckpt_end;     // entries below only lay bytes
     int64_t ckpt_segment; // segments below are finished: nothing is laid there
     char *err;
@@ -75,7 +74,6 @@ static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
     l->incarnation = c->incarnation;
     l->log_start = c->log_start;
     l->leader_epoch = c->leader_epoch;
-    r->ckpt_base = c->segment_base;
     r->end = r->ckpt_end = c->end_offset;
     r->ckpt_segment = c->segment_base;
     if (!rc && c->producers_len)
@@ -145,10 +143,8 @@ static int replay_entry(struct replay *r, const struct store_entry *se)
         s = new_segment(r, e, &rc);
     if (s && se->payload)
         rc = layer_put(&r->layer, s, e->position, se->payload, e->bytes);
-    if (s) {
+    if (s)
         s->touched = true;
-        s->replayed_end = SL_MAX(s->replayed_end, e->position + e->bytes);
-    }
     return rc || !behind ? rc : apply_batch(r, s, se);
 }
 
@@ -170,10 +166,6 @@ static int sync_touched(struct replay *r)
     int rc = 0;
     for (uint32_t i = 0; i < l->segments_n && !rc; i++) {
         struct segment *s = l->segments[i];
-        // A finished file may have been made longer again by a replay that was cut short. The journal has its end: what it
-        // holds of a segment, it holds up to the last byte.
-        if (s->touched && s->base_offset < r->ckpt_base)
-            s->size = s->replayed_end;
         s->flushed = s->synced = s->mem_start = s->size;
         if (!s->touched)
             continue;

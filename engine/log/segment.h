@@ -37,7 +37,6 @@ struct segment {
     uint32_t timeindex_written;
     int64_t first_timestamp; // of its first batch: age for segment.ms; -1: empty
     int64_t max_timestamp, max_timestamp_offset;
-    uint32_t replayed_end; // recovery: where the journal's last bytes of it end
     uint64_t
         tail_sequence; // journal group with the head of its last block, to be durable before the file is cut
     bool sealed;       // no append goes there any more

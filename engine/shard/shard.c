@@ -130,8 +130,10 @@ static void start_fiber(void *arg)
         s->journal = journal_open(s->r, &s->cfg.journal, &owner, &err);
         s->env.journal = s->journal;
     }
-    s->fibers--;
     s->ready(s->ready_arg, err);
+    if (!err && s->cfg.shard == 0)
+        (void)log_remove_deleted(s->r, s->cfg.dir); // beside serving
+    s->fibers--;
 }
 
 static int slab_register(void *ctx, void *base, size_t len, uint32_t slab_index)
