@@ -154,6 +154,19 @@ uint64_t log_size_bytes(const struct log *l)
     return n;
 }
 
+uint32_t log_segment_count(const struct log *l)
+{
+    return l->segments_n;
+}
+
+uint64_t log_memory_bytes(const struct log *l)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < l->segments_n; i++)
+        n += l->segments[i]->size - l->segments[i]->mem_start;
+    return n;
+}
+
 void *log_user(const struct log *l)
 {
     return l->user;

@@ -1,7 +1,8 @@
 // The storage service of one reactor: its partitions, their group commit, waiting fetches, producer checks, ends.
 //
 // Others speak to it by message only. A request message carries a pointer to a request struct that the sender owns and
-// lends until the reply; the shard answers with the same op and the same pointer (reactor_request, reactor_reply). The sender takes one credit towards the
+// lends until the reply; the shard answers with the same op and the same pointer (reactor_request, reactor_reply). The
+// sender takes one credit towards the
 // shard's reactor per request and gives it back when the exchange is over (for a fetch: after the release was sent).
 // Every answer waits on an offset (S6): acks=1 on durable_end, acks=all on the high watermark, a duplicate on its
 // original's last offset; with write caching or acks=0 on nothing.

@@ -1,6 +1,7 @@
 // One life of a broker made of storage only: a store, its shards, and driver services that stand where net would.
 //
-// Reactors 0..drivers-1 carry drivers (traffic.c); each shard has a reactor, behind these or with them. Boot is a fiber on reactor 0, in the order that
+// Reactors 0..drivers-1 carry drivers (traffic.c); each shard has a reactor, behind these or with them. Boot
+// is a fiber on reactor 0, in the order that
 // store.h gives; the metadata that a real broker would recover first is the model's list of topics.
 #ifndef SLUICE_TESTS_SIM_LIFE_H
 #define SLUICE_TESTS_SIM_LIFE_H

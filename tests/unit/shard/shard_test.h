@@ -19,7 +19,6 @@
 #include "engine/io/fiber.h"
 #include "engine/io/sim/sim.h"
 #include "engine/io/uring/uring.h"
-#include "engine/log/log_private.h"
 #include "engine/log/record.h"
 #include "engine/shard/shard_private.h"
 
@@ -33,22 +32,22 @@ const char *__asan_default_options(void)
 }
 
 // A test of both worlds: NAME(struct broker *) is wrapped.
-#define T_BOTH(name, seed)                                                                                                     \
-    static void name##_sim(void **state)                                                                                       \
-    {                                                                                                                          \
-        struct broker *b = malloc(sizeof(*b));                                                                                 \
-        t_sim(b, seed);                                                                                                        \
-        name(b);                                                                                                               \
-        t_down(b);                                                                                                             \
-        free(b);                                                                                                               \
-    }                                                                                                                          \
-    static void name##_kernel(void **state)                                                                                    \
-    {                                                                                                                          \
-        struct broker *b = malloc(sizeof(*b));                                                                                 \
-        t_uring(b, seed);                                                                                                      \
-        name(b);                                                                                                               \
-        t_down(b);                                                                                                             \
-        free(b);                                                                                                               \
+#define T_BOTH(name, seed)                                                                                   \
+    static void name##_sim(void **state)                                                                     \
+    {                                                                                                        \
+        struct broker *b = malloc(sizeof(*b));                                                               \
+        t_sim(b, seed);                                                                                      \
+        name(b);                                                                                             \
+        t_down(b);                                                                                           \
+        free(b);                                                                                             \
+    }                                                                                                        \
+    static void name##_kernel(void **state)                                                                  \
+    {                                                                                                        \
+        struct broker *b = malloc(sizeof(*b));                                                               \
+        t_uring(b, seed);                                                                                    \
+        name(b);                                                                                             \
+        t_down(b);                                                                                           \
+        free(b);                                                                                             \
     }
 #define T_BOTH_ENTRIES(name) cmocka_unit_test(name##_sim), cmocka_unit_test(name##_kernel)
 enum { T_PARTS = 8, T_TOPICS = 4 };
@@ -261,7 +260,8 @@ static inline int t_recover_topics(struct broker *b)
         for (uint32_t k = 0; k < t->parts_n && !rc; k++) {
             struct log *l = NULL;
             rc = log_recover(shard_env(b->s), b->dir, t->name, &t->id, (int32_t)k, b->kind,
-                             store_find_log(b->store, &t->id, (int32_t)k), 0, &t->config, &l, b->err, sizeof(b->err));
+                             store_find_log(b->store, &t->id, (int32_t)k), 0, &t->config, &l, b->err,
+                             sizeof(b->err));
             if (!rc)
                 shard_adopt(b->s, l);
         }
@@ -321,7 +321,8 @@ static inline int t_boot(struct broker *b)
         b->p = sim_process_create(b->w, b->host);
         b->io = sim_io_create(b->p);
     } else {
-        b->io = uring_create(&(struct uring_config){.entries = 64, .recv_buffers = 1, .recv_size = 4096}, err, sizeof(err));
+        b->io = uring_create(&(struct uring_config){.entries = 64, .recv_buffers = 1, .recv_size = 4096}, err,
+                             sizeof(err));
     }
     if (!b->io)
         fail_msg("no io: %s", err);
@@ -363,7 +364,7 @@ static inline void t_free_life(struct broker *b)
 static inline void t_crash(struct broker *b, bool power)
 {
     if (!b->w) {
-        store_close(b->store); // the lock goes with the process
+        store_close(b->store);      // the lock goes with the process
         for (int i = 0; i < 3; i++) // what readers gave back comes home: a pool is not freed under them
             reactor_turn(b->r, 0);
         t_free_life(b);
@@ -411,7 +412,8 @@ static inline int t_stop(struct broker *b)
 }
 
 // ---- requests (fibers) ------------------------------------------------------------------------------------------------------
-static inline int16_t t_open(struct broker *b, int at, const char *name, uint32_t parts, const struct log_config *c)
+static inline int16_t t_open(struct broker *b, int at, const char *name, uint32_t parts,
+                             const struct log_config *c)
 {
     struct t_topic *t = &b->topics[at];
     int32_t list[T_PARTS];
@@ -425,8 +427,13 @@ static inline int16_t t_open(struct broker *b, int at, const char *name, uint32_
         t->epoch = 0;
     }
     t->config = *c;
-    struct shard_open o = {
-        .topic = t->name, .topic_id = t->id, .partitions = list, .n = parts, .leader_epoch = t->epoch, .config = *c, .owner = &call};
+    struct shard_open o = {.topic = t->name,
+                           .topic_id = t->id,
+                           .partitions = list,
+                           .n = parts,
+                           .leader_epoch = t->epoch,
+                           .config = *c,
+                           .owner = &call};
     t_ask(b, SHARD_OPEN, &o, &call);
     return o.error;
 }
@@ -469,7 +476,9 @@ static inline uint8_t *t_batch(struct broker *b, const struct t_spec *s, uint32_
         memset(value, 'v', s->value);
         if (!s->flat)
             sl_rand_bytes(&b->rand, value, s->value);
-        assert_int_equal(batch_builder_append(&bb, s->timestamp + i, RECORD_NULL, record_bytes_make(value, s->value), NULL, 0), 0);
+        assert_int_equal(batch_builder_append(&bb, s->timestamp + i, RECORD_NULL,
+                                              record_bytes_make(value, s->value), NULL, 0),
+                         0);
     }
     if (s->pid) {
         o.producer_id = s->pid;
@@ -503,13 +512,14 @@ struct t_append {
     uint64_t hash;
 };
 
-static inline void t_append_start(struct broker *b, struct t_append *x, int topic, int32_t part, uint8_t *batch, uint32_t n,
-                                  uint32_t records, int16_t acks)
+static inline void t_append_start(struct broker *b, struct t_append *x, int topic, int32_t part,
+                                  uint8_t *batch, uint32_t n, uint32_t records, int16_t acks)
 {
     *x = (struct t_append){.topic = topic, .records = records, .hash = t_hash(batch, n)};
     x->part = (struct shard_append_part){
         .topic_id = b->topics[topic].id, .partition = part, .records = batch, .bytes = (int32_t)n};
-    x->a = (struct shard_append){.parts = &x->part, .n = 1, .acks = acks, .api_version = 9, .owner = &x->call};
+    x->a =
+        (struct shard_append){.parts = &x->part, .n = 1, .acks = acks, .api_version = 9, .owner = &x->call};
     t_send(b, SHARD_APPEND, &x->a, &x->call);
 }
 
@@ -528,7 +538,10 @@ static inline void t_claim(struct broker *b, const struct t_append *x)
     uint32_t at = p->n++;
     for (; at && p->claims[at - 1].offset > x->part.base_offset; at--)
         p->claims[at] = p->claims[at - 1];
-    p->claims[at] = (struct t_claim){.offset = x->part.base_offset, .records = x->records, .bytes = (uint32_t)x->part.bytes, .hash = x->hash};
+    p->claims[at] = (struct t_claim){.offset = x->part.base_offset,
+                                     .records = x->records,
+                                     .bytes = (uint32_t)x->part.bytes,
+                                     .hash = x->hash};
 }
 
 // Waits for the answer, notes what it claims, frees the batch.
@@ -542,7 +555,8 @@ static inline int16_t t_append_end(struct broker *b, struct t_append *x)
     return x->part.error;
 }
 
-static inline int16_t t_produce(struct broker *b, int topic, int32_t part, const struct t_spec *s, int64_t *offset)
+static inline int16_t t_produce(struct broker *b, int topic, int32_t part, const struct t_spec *s,
+                                int64_t *offset)
 {
     struct t_append x;
     uint32_t n;
@@ -555,8 +569,8 @@ static inline int16_t t_produce(struct broker *b, int topic, int32_t part, const
 }
 
 // Bytes from `offset`, malloc'd.
-static inline uint8_t *t_fetch(struct broker *b, int topic, int32_t part, int64_t offset, uint32_t max, uint64_t key,
-                               struct shard_fetch_part *fp)
+static inline uint8_t *t_fetch(struct broker *b, int topic, int32_t part, int64_t offset, uint32_t max,
+                               uint64_t key, struct shard_fetch_part *fp)
 {
     struct t_call call;
     *fp = (struct shard_fetch_part){.topic_id = b->topics[topic].id,
@@ -565,7 +579,13 @@ static inline uint8_t *t_fetch(struct broker *b, int topic, int32_t part, int64_
                                     .max_bytes = (int32_t)max,
                                     .current_leader_epoch = -1,
                                     .last_fetched_epoch = -1};
-    struct shard_fetch f = {.parts = fp, .n = 1, .max_bytes = max, .min_one = true, .watch_key = key, .watch_bytes = 1, .owner = &call};
+    struct shard_fetch f = {.parts = fp,
+                            .n = 1,
+                            .max_bytes = max,
+                            .min_one = true,
+                            .watch_key = key,
+                            .watch_bytes = 1,
+                            .owner = &call};
     t_ask(b, SHARD_FETCH, &f, &call);
     uint8_t *out = malloc(fp->bytes + 1);
     uint32_t n = 0;
@@ -636,8 +656,7 @@ static inline void t_cool(struct broker *b, int topic, int32_t part)
     struct log *l = t_log(b, topic, part);
     assert_int_equal(log_write_back(l, true), 0);
     log_env_reclaim(&b->s->env, UINT64_MAX);
-    for (uint32_t i = 0; i < l->segments_n; i++)
-        assert_int_equal(l->segments[i]->mem_start, l->segments[i]->size);
+    assert_int_equal(log_memory_bytes(l), 0);
 }
 
 #endif

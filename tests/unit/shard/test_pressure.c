@@ -76,7 +76,8 @@ static void bombs(struct broker *b)
     assert_int_equal(storm(b, 6, 30 << 20, true, BATCH_CODEC_ZSTD, 0), 0);
     t_verify_all(b, false);
     for (int i = 0; i < 6; i++) {
-        struct t_spec s = {.records = 1, .value = 30 << 20, .timestamp = 1, .flat = true, .codec = BATCH_CODEC_GZIP};
+        struct t_spec s = {
+            .records = 1, .value = 30 << 20, .timestamp = 1, .flat = true, .codec = BATCH_CODEC_GZIP};
         uint32_t bytes;
         uint8_t *batch = t_batch(b, &s, &bytes);
         t_append_start(b, &x[i], 0, i % 2, batch, bytes, 1, -1);
@@ -227,8 +228,8 @@ T_BOTH(stop_under_load, 64)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(memory),          T_BOTH_ENTRIES(slices),        cmocka_unit_test(full_disk),
-        cmocka_unit_test(broken_disk),   T_BOTH_ENTRIES(stop_under_load),
+        T_BOTH_ENTRIES(memory),        T_BOTH_ENTRIES(slices),          cmocka_unit_test(full_disk),
+        cmocka_unit_test(broken_disk), T_BOTH_ENTRIES(stop_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,7 +5,8 @@
 static struct shard_offset_part list(struct broker *b, int64_t timestamp)
 {
     struct t_call call;
-    struct shard_offset_part o = {.topic_id = b->topics[0].id, .timestamp = timestamp, .current_leader_epoch = -1};
+    struct shard_offset_part o = {
+        .topic_id = b->topics[0].id, .timestamp = timestamp, .current_leader_epoch = -1};
     struct shard_offsets q = {.parts = &o, .n = 1, .owner = &call};
     t_ask(b, SHARD_LIST_OFFSETS, &q, &call);
     return o;
@@ -17,7 +18,8 @@ static int64_t times_n;
 
 static void fill_times(struct broker *b, int batches)
 {
-    static const uint8_t codecs[] = {BATCH_CODEC_NONE, BATCH_CODEC_GZIP, BATCH_CODEC_SNAPPY, BATCH_CODEC_LZ4, BATCH_CODEC_ZSTD};
+    static const uint8_t codecs[] = {BATCH_CODEC_NONE, BATCH_CODEC_GZIP, BATCH_CODEC_SNAPPY, BATCH_CODEC_LZ4,
+                                     BATCH_CODEC_ZSTD};
     for (int i = 0; i < batches; i++) {
         struct t_spec s = {.records = 1 + (uint32_t)sl_rand_below(&b->rand, 12),
                            .value = (uint32_t)sl_rand_below(&b->rand, 3000),
@@ -49,7 +51,8 @@ static void check_times(struct broker *b)
             first_max = i;
         }
     for (int k = 0; k < 60; k++) {
-        int64_t ts = k < 2 ? 0 : 990 + (int64_t)sl_rand_below(&b->rand, (uint64_t)times_n + 60), want = model_first_at(ts);
+        int64_t ts = k < 2 ? 0 : 990 + (int64_t)sl_rand_below(&b->rand, (uint64_t)times_n + 60),
+                want = model_first_at(ts);
         struct shard_offset_part o = list(b, ts);
         assert_int_equal(o.error, 0);
         assert_int_equal(o.offset, want);
@@ -110,7 +113,8 @@ T_BOTH(offsets_by_time, 21)
 static struct shard_epoch_part epoch_end(struct broker *b, int32_t epoch)
 {
     struct t_call call;
-    struct shard_epoch_part o = {.topic_id = b->topics[0].id, .leader_epoch = epoch, .current_leader_epoch = -1};
+    struct shard_epoch_part o = {
+        .topic_id = b->topics[0].id, .leader_epoch = epoch, .current_leader_epoch = -1};
     struct shard_epochs q = {.parts = &o, .n = 1, .owner = &call};
     t_ask(b, SHARD_EPOCH_END, &q, &call);
     assert_int_equal(o.error, 0);
@@ -136,7 +140,11 @@ static void epoch_checks(struct broker *b)
     }
     assert_int_equal(epoch_end(b, 9).end_epoch, -1);
     struct t_call call;
-    struct shard_fetch_part fp = {.topic_id = b->topics[0].id, .fetch_offset = 7, .max_bytes = 1000, .current_leader_epoch = 1, .last_fetched_epoch = -1};
+    struct shard_fetch_part fp = {.topic_id = b->topics[0].id,
+                                  .fetch_offset = 7,
+                                  .max_bytes = 1000,
+                                  .current_leader_epoch = 1,
+                                  .last_fetched_epoch = -1};
     struct shard_fetch f = {.parts = &fp, .n = 1, .max_bytes = 1000, .owner = &call};
     t_ask(b, SHARD_FETCH, &f, &call);
     assert_int_equal(fp.error, KERR_FENCED_LEADER_EPOCH);

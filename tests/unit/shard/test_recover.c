@@ -44,7 +44,8 @@ static void bursts(struct broker *b)
             }
             uint32_t bytes;
             uint8_t *batch = t_batch(b, &s, &bytes);
-            t_append_start(b, &x[k], seq, seq ? 0 : (int32_t)sl_rand_below(&b->rand, 2), batch, bytes, s.records, -1);
+            t_append_start(b, &x[k], seq, seq ? 0 : (int32_t)sl_rand_below(&b->rand, 2), batch, bytes,
+                           s.records, -1);
         }
         for (uint32_t k = 0; k < n; k++)
             assert_int_equal(t_append_end(b, &x[k]), 0);
@@ -69,7 +70,8 @@ static void content_hash(struct broker *b)
             for (int64_t next = 0;;) {
                 uint8_t *bytes = t_fetch(b, i, (int32_t)k, next, 1 << 20, 0, &fp);
                 uint32_t at = 0;
-                for (; fp.bytes - at >= BATCH_HEADER_SIZE && batch_size(bytes + at) <= fp.bytes - at; at += batch_size(bytes + at))
+                for (; fp.bytes - at >= BATCH_HEADER_SIZE && batch_size(bytes + at) <= fp.bytes - at;
+                     at += batch_size(bytes + at))
                     next = batch_base_offset(bytes + at) + batch_last_offset_delta(bytes + at) + 1;
                 content = sl_hash_pair(content, sl_hash64(bytes, at, 1));
                 free(bytes);
@@ -170,7 +172,9 @@ static void damage_file(void *arg, const char *path, uint64_t size)
         return;
     uint8_t junk[64];
     sl_rand_bytes(&d->b->rand, junk, sizeof(junk));
-    assert_int_equal(sim_disk_poke(d->b->host, path, size > d->at ? size - d->at : 0, junk, SL_MIN(sizeof(junk), size)), 0);
+    assert_int_equal(
+        sim_disk_poke(d->b->host, path, size > d->at ? size - d->at : 0, junk, SL_MIN(sizeof(junk), size)),
+        0);
     d->n++;
 }
 
@@ -256,7 +260,8 @@ static void after_torn(struct broker *b)
     t_verify_all(b, false); // exactly what is whole
     assert_true(p->n > 0 && p->n < 50);
     // The producer's state ends there too: its next batch is the first one lost.
-    struct t_spec s = {.records = 2, .value = 700, .timestamp = 1, .pid = 9, .sequence = 2 * (int32_t)p->n + 2};
+    struct t_spec s = {
+        .records = 2, .value = 700, .timestamp = 1, .pid = 9, .sequence = 2 * (int32_t)p->n + 2};
     assert_int_equal(t_produce(b, 0, 0, &s, NULL), KERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
     s.sequence = 2 * (int32_t)p->n;
     assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
