@@ -236,7 +236,8 @@ void decompressor_destroy(struct decompressor *d)
     struct decompress_ctx *ctx = d->ctx;
     SL_ASSERT(ctx->busy);
     ctx->busy = false;
-    if (ctx->trim_lz4) {
+    /* A reset (liblz4 1.9.4) keeps the content size that a frame cut short had promised: the next frame would fail. */
+    if (ctx->trim_lz4 || (d->codec == BATCH_CODEC_LZ4 && d->in_frame)) {
         LZ4F_freeDecompressionContext(ctx->lz4);
         ctx->lz4 = NULL;
         ctx->trim_lz4 = false;

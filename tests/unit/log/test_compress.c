@@ -342,15 +342,46 @@ static void test_unknown_codec(void **state)
     decompress_ctx_destroy(&d);
 }
 
+// A frame that promises its content size and is cut short must not make the next, sound one fail.
+static void test_lz4_after_a_broken_frame(void **state)
+{
+    (void)state;
+    static const uint8_t broken[] = {0x04, 0x22, 0x4d, 0x18, 0x78, 0x40, 0x2d, 0x26,
+                                     0xff, 0x56, 0x26, 0x7a, 0x1f, 0x53, 0xd1};
+    struct decompress_ctx ctx = {0};
+    struct compress_ctx c = {0};
+    struct decompressor d;
+    uint8_t packed[256], out[64];
+    assert_int_equal(decompressor_init(&d, &ctx, BATCH_CODEC_LZ4, broken, sizeof(broken), 1 << 20), 0);
+    assert_true(decompressor_next(&d, out, sizeof(out)) < 0);
+    decompressor_destroy(&d);
+    ssize_t m = compress_all(&c, BATCH_CODEC_LZ4, COMPRESS_LEVEL_DEFAULT, (const uint8_t *)"sound", 5, packed,
+                             sizeof(packed));
+    assert_true(m > 0);
+    assert_int_equal(decompressor_init(&d, &ctx, BATCH_CODEC_LZ4, packed, (size_t)m, 1 << 20), 0);
+    assert_int_equal(decompressor_next(&d, out, sizeof(out)), 5);
+    assert_int_equal(decompressor_next(&d, out, sizeof(out)), 0);
+    decompressor_destroy(&d);
+    compress_ctx_destroy(&c);
+    decompress_ctx_destroy(&ctx);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_reads_upstream), cmocka_unit_test(test_reads_upstream_blocks),
-        cmocka_unit_test(test_round_trips),    cmocka_unit_test(test_levels_and_space),
-        cmocka_unit_test(test_raw_snappy),     cmocka_unit_test(test_snappy_far_copy),
-        cmocka_unit_test(test_snappy_lies),    cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_damage),         cmocka_unit_test(test_lz4_frames),
-        cmocka_unit_test(test_concatenated),   cmocka_unit_test(test_unknown_codec),
+        cmocka_unit_test(test_reads_upstream),
+        cmocka_unit_test(test_reads_upstream_blocks),
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_levels_and_space),
+        cmocka_unit_test(test_raw_snappy),
+        cmocka_unit_test(test_snappy_far_copy),
+        cmocka_unit_test(test_snappy_lies),
+        cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_damage),
+        cmocka_unit_test(test_lz4_frames),
+        cmocka_unit_test(test_concatenated),
+        cmocka_unit_test(test_unknown_codec),
+        cmocka_unit_test(test_lz4_after_a_broken_frame),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
