@@ -108,7 +108,10 @@ static int read_memory(struct log *l, struct segment *s, struct log_read *rd)
     if (end < 0) {
         struct batch_info e;
         uint32_t at;
-        rc = find_in_memory(s, rd->limit, pos, NULL, &at, &e);
+        struct offset_position near = offset_index_lookup(&s->index, rd->limit);
+        if (near.position <= pos)
+            near = (struct offset_position){.offset = -1, .position = pos};
+        rc = find_in_memory(s, rd->limit, near.position, &near, &at, &e);
         if (rc == -EAGAIN)
             return rc;
         end = at;

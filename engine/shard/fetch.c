@@ -5,6 +5,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
+// Parts after which a fetch asks whether its turn is spent.
+enum { PARTS_A_LOOK = 32 };
+
 struct pin {
     struct log_piece *pieces;
     uint32_t n;
@@ -22,6 +25,7 @@ struct fetch_run {
     uint32_t left; // of the request's budget
     struct part *part;
     struct log_read rd;
+    struct ready again; // when the turn was spent
 };
 
 void fetch_release(struct shard *s, struct shard_pins *pins)
@@ -126,6 +130,11 @@ static void fetch_part_done(struct fetch_run *run, struct shard_fetch_part *fp)
 
 static void fetch_go(struct fetch_run *run);
 
+static void fetch_again(struct ready *w)
+{
+    fetch_go(SL_CONTAINER_OF(w, struct fetch_run, again));
+}
+
 static void fetch_read_done(struct log_read *rd)
 {
     struct fetch_run *run = rd->arg;
@@ -139,7 +148,11 @@ static void fetch_read_done(struct log_read *rd)
 static void fetch_go(struct fetch_run *run)
 {
     struct shard_fetch *f = run->f;
-    for (; run->at < f->n; run->at++) {
+    for (uint32_t done = 1; run->at < f->n; run->at++, done++) {
+        if (done % PARTS_A_LOOK == 0 && reactor_turn_spent(run->s->r)) {
+            ready_push(run->s->r, &run->again);
+            return;
+        }
         struct shard_fetch_part *fp = &f->parts[run->at];
         struct log_ends e = {0};
         struct part *p = part_prepare(run->s, fp, &e);
@@ -176,5 +189,6 @@ void fetch_handle(struct shard *s, uint32_t from, struct shard_fetch *f)
     f->pins = NULL;
     f->total = 0;
     *run = (struct fetch_run){.s = s, .f = f, .left = SL_MIN(f->max_bytes, s->cfg.fetch_window)};
+    run->again.run = fetch_again;
     fetch_go(run);
 }
