@@ -24,7 +24,9 @@ def run_one(source, args):
     work = args.work / program.name
     (work / "corpus").mkdir(parents=True, exist_ok=True)
     kept = source.parent / "corpus" / stem.removeprefix("fuzz_")
-    command = [str(program), f"-max_total_time={args.seconds}", "-rss_limit_mb=2048", "-timeout=20",
+    # With a number of runs the seed is fixed: the short form tries the same inputs every time.
+    fixed = ["-seed=1", f"-runs={args.runs}"] if args.runs else []
+    command = [str(program), *fixed, f"-max_total_time={args.seconds}", "-rss_limit_mb=2048", "-timeout=20",
                f"-artifact_prefix={work}/", "-print_final_stats=1", str(work / "corpus")]
     if kept.is_dir():
         command.append(str(kept))
@@ -44,6 +46,7 @@ def main():
     parser.add_argument("sources", type=pathlib.Path)
     parser.add_argument("work", type=pathlib.Path)
     parser.add_argument("--seconds", type=int, required=True)
+    parser.add_argument("--runs", type=int, default=0, help="at most so many inputs, from a fixed seed")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
     sources = sorted(args.sources.glob("*/fuzz_*.c"))

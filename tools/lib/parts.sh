@@ -44,11 +44,11 @@ part_sim() {
 }
 
 part_fuzz() {
-    local seconds=6
-    long && seconds=600
+    local seconds=20 runs=100000
+    long && seconds=600 runs=0
     need build fuzz
     build fuzz fuzzers
-    counted tools/lib/fuzz.py --jobs "$JOBS" --seconds "$seconds" "$BUILD/fuzz/bin" tests/fuzz "$BUILD/fuzz/work"
+    counted tools/lib/fuzz.py --jobs "$JOBS" --seconds "$seconds" --runs "$runs" "$BUILD/fuzz/bin" tests/fuzz "$BUILD/fuzz/work"
 }
 
 part_proto() {
