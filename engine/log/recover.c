@@ -113,6 +113,7 @@ void recover_set_end(struct log *l, int64_t end)
         s->sealed = false;
     l->appended = (struct log_mark){.offset = end, .seg = s, .pos = s ? s->size : 0};
     l->durable = l->visible = l->appended;
+    producer_state_on_high_watermark(&l->producers, end); // what ended below is decided
 }
 
 // ---- laying bytes ---------------------------------------------------------------------------------------------------------

@@ -312,11 +312,122 @@ static void same_name(struct broker *b)
 }
 T_BOTH(same_name, 25)
 
+// ---- transactions ------------------------------------------------------------------------------------------------------------
+static int16_t transactional(struct broker *b, int64_t pid, int32_t sequence, int marker, int64_t *offset)
+{
+    struct batch_builder bb = {.limit = 0};
+    struct batch_options o = BATCH_OPTIONS_DEFAULT;
+    const uint8_t *out;
+    size_t n;
+    struct t_call call;
+    if (marker < 0)
+        assert_int_equal(batch_builder_append(&bb, 5, RECORD_NULL, record_bytes_text("value"), NULL, 0), 0);
+    else
+        assert_int_equal(batch_builder_end_txn(&bb, 5, marker, 0), 0);
+    o.producer_id = pid;
+    o.producer_epoch = 0;
+    o.base_sequence = marker < 0 ? sequence : -1;
+    o.transactional = true;
+    o.control = marker >= 0;
+    assert_int_equal(batch_builder_finish(&bb, &o, NULL, &out, &n), 0);
+    uint8_t *copy = malloc(n);
+    memcpy(copy, out, n);
+    struct shard_append_part part = {.topic_id = b->topics[0].id, .records = copy, .bytes = (int32_t)n};
+    struct shard_append a = {
+        .parts = &part, .n = 1, .acks = -1, .api_version = 9, .internal = marker >= 0, .owner = &call};
+    t_ask(b, SHARD_APPEND, &a, &call);
+    batch_builder_destroy(&bb);
+    free(copy);
+    *offset = part.base_offset;
+    return part.error;
+}
+
+// The offset behind the last batch that a read_committed reader gets, reading from 0.
+static int64_t committed_end(struct broker *b)
+{
+    int64_t next = 0;
+    for (;;) {
+        struct t_call call;
+        struct shard_fetch_part fp = {.topic_id = b->topics[0].id,
+                                      .fetch_offset = next,
+                                      .max_bytes = 700,
+                                      .current_leader_epoch = -1,
+                                      .last_fetched_epoch = -1};
+        struct shard_fetch f = {
+            .parts = &fp, .n = 1, .max_bytes = 700, .min_one = true, .read_committed = true, .owner = &call};
+        t_ask(b, SHARD_FETCH, &f, &call);
+        assert_int_equal(fp.error, 0);
+        uint32_t n = 0;
+        uint8_t *bytes = malloc(fp.bytes + 1);
+        for (uint32_t i = 0; i < fp.pieces_n; n += fp.pieces[i++].len)
+            memcpy(bytes + n, fp.pieces[i].p, fp.pieces[i].len);
+        for (uint32_t at = 0; n - at >= BATCH_HEADER_SIZE && batch_size(bytes + at) <= n - at;
+             at += batch_size(bytes + at)) {
+            assert_int_equal(batch_base_offset(bytes + at), next);
+            next += batch_last_offset_delta(bytes + at) + 1;
+        }
+        free(bytes);
+        if (f.pins) {
+            while (!reactor_credit_take(b->r, 0, 1))
+                fiber_yield();
+            reactor_send(b->r, 0, SHARD_RELEASE)->u[0] = (uint64_t)(uintptr_t)f.pins;
+            reactor_credit_give(b->r, 0, 1);
+        }
+        assert_true(next <= fp.last_stable);
+        if (next == fp.last_stable)
+            return next;
+        assert_true(fp.bytes > 0);
+    }
+}
+
+static void open_transactions(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct t_spec s = {.records = 1, .value = 300, .timestamp = 1};
+    int64_t first, second, offset;
+    c.segment_bytes = 8 << 10;
+    c.max_message_bytes = 4 << 10;
+    c.index_interval_bytes = 700;
+    assert_int_equal(t_open(b, 0, "txn", 1, &c), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    assert_int_equal(transactional(b, 90, 0, -1, &first), 0);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    assert_int_equal(transactional(b, 91, 0, -1, &second), 0);
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    assert_int_equal(committed_end(b), first);
+    t_cool(b, 0, 0);
+    assert_int_equal(committed_end(b), first);
+    assert_int_equal(transactional(b, 90, 0, 1, &offset), 0); // committed: up to the second transaction
+    assert_int_equal(committed_end(b), second);
+}
+
+static void end_transactions(struct broker *b)
+{
+    int64_t offset;
+    assert_int_equal(committed_end(b), 61);                   // what was open is open still
+    assert_int_equal(transactional(b, 91, 0, 0, &offset), 0); // aborted
+    assert_int_equal(committed_end(b), offset + 1);
+}
+
+static void transactions(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, open_transactions);
+    t_crash(b, true);
+    t_boot_ok(b);
+    t_run(b, end_transactions);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(transactions, 26)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T_BOTH_ENTRIES(offsets_by_time), T_BOTH_ENTRIES(epochs),    T_BOTH_ENTRIES(fetch_rules),
-        T_BOTH_ENTRIES(deletion),        T_BOTH_ENTRIES(same_name),
+        T_BOTH_ENTRIES(deletion),        T_BOTH_ENTRIES(same_name), T_BOTH_ENTRIES(transactions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
