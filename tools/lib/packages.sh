@@ -29,6 +29,7 @@ liblz4-dev module liblz4
 libjemalloc-dev module jemalloc
 libsnappy-dev header snappy-c.h
 zlib1g-dev header zlib.h
+uthash-dev header uthash.h
 END
     lint) cat <<'END' ;;
 python3 have python3
