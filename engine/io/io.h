@@ -231,7 +231,7 @@ static inline void io_recv(struct io *io, struct io_op *op, io_sock s, void *buf
 }
 // Multishot receive into provided buffers: done runs with res bytes at op->buf (IO_OP_BUFFER); give each back with
 // io_buf_return. Ends (no IO_OP_MORE) on close, error, or -ENOBUFS when the buffers ran dry: re-arm then. An op that is
-// armed while every buffer is out starts when one comes back, so re-arming at once does not spin.
+// armed while every buffer is out starts when one comes back, so re-arming at once does not spin; first come, first served.
 static inline void io_recv_multi(struct io *io, struct io_op *op, io_sock s)
 {
     io->vt->recv_multi(io, op, s);

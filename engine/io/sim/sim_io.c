@@ -307,6 +307,7 @@ struct io *sim_io_create(struct sim_process *p)
     list_init(&io->ops);
     list_init(&io->cqes);
     io->bufs = sim_alloc((size_t)cfg->recv_buffers * cfg->recv_size);
+    list_init(&io->starved);
     io->free_bufs = sim_alloc(cfg->recv_buffers * sizeof(*io->free_bufs));
     for (uint32_t k = 0; k < cfg->recv_buffers; k++)
         io->free_bufs[io->free_n++] = k;

@@ -137,6 +137,7 @@ struct sim_io {
     uint8_t *bufs;
     uint32_t *free_bufs;
     uint32_t free_n;
+    struct list_node starved; // sim_ops by disk_node: multishot receives armed while every buffer was out
     uint64_t counters[IO_CTR_COUNT];
 };
 

@@ -384,6 +384,10 @@ static void start_recv(struct io *io, struct io_op *op, io_sock f, enum sim_kind
         finish(o, -ENOTCONN, 0);
         return;
     }
+    if (kind == SIM_RECV_MULTI && !o->io->free_n) {
+        list_push_back(&o->io->starved, &o->disk_node);
+        return;
+    }
     list_push_back(&o->sock->readers, &o->disk_node);
     serve_readers(o->sock);
 }
@@ -405,6 +409,12 @@ void sim_sock_buf_return(struct io *io, uint32_t buf_id)
     // What the owner reads after giving it back is not what it received.
     memset(s->bufs + (size_t)buf_id * s->w->cfg.recv_size, 0xdb, s->w->cfg.recv_size);
     s->free_bufs[s->free_n++] = buf_id;
+    struct list_node *n;
+    while (s->free_n && (n = list_pop_front(&s->starved))) {
+        struct sim_op *o = list_entry(n, struct sim_op, disk_node);
+        list_push_back(&o->sock->readers, n);
+        serve_readers(o->sock);
+    }
 }
 
 // ---- send -----------------------------------------------------------------------------------------------------------------------

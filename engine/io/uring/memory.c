@@ -58,9 +58,6 @@ void up_buf_return(struct io *io, uint32_t buf_id)
                           io_uring_buf_ring_mask(u->buf_n), 0);
     io_uring_buf_ring_advance(u->br, 1);
     u->buf_out--;
-    struct io_op *op = up_fifo_pop(&u->starved);
-    if (op)
-        up_issue(u, op);
 }
 
 // ---- fixed buffers -----------------------------------------------------------------------------------------------

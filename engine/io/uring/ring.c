@@ -189,6 +189,19 @@ static void event_arm(struct uring *u)
     sqe->user_data = TAG_EVENT;
 }
 
+// Receives that wait for a provided buffer: as many start in a poll as there are buffers, so that each can have one and a
+// crowd does not try in vain again and again. Those that start and have nothing to receive leave theirs to others: true
+// if some of these still wait.
+static bool starved_drain(struct uring *u)
+{
+    uint32_t free = u->buf_n - u->buf_out;
+    struct io_op *op;
+    u->buf_dry = false;
+    for (uint32_t i = 0; i < free && (op = up_fifo_pop(&u->starved)); i++)
+        up_issue(u, op);
+    return free && u->starved.first;
+}
+
 // ---- completion --------------------------------------------------------------------------------------------------
 
 // Frees what the op held besides itself and returns the result to hand out.
@@ -237,6 +250,7 @@ static void op_complete(struct uring *u, struct io_op *op, int32_t res, uint32_t
     }
     if (cqe_flags & IORING_CQE_F_BUFFER)
         op_take_buffer(u, op, res, cqe_flags);
+    u->buf_dry |= res == -ENOBUFS && o->kind == UK_RECV_MULTI;
     if (!(cqe_flags & IORING_CQE_F_MORE)) {
         struct up_budget *b = budget_of(u, o->kind);
         SL_ASSERT(b->used >= up_cqes_of(o->kind));
@@ -344,6 +358,8 @@ static int up_poll(struct io *io, uint64_t wait_ns)
     SL_DASSERT(u->owner == gettid());
     budget_drain(u, &u->file);
     budget_drain(u, &u->sock);
+    if (sl_unlikely(u->starved.first || u->buf_dry) && starved_drain(u))
+        wait_ns = 0;
     rc = ring_enter(u, wait_ns);
     if (rc < 0)
         return rc;

@@ -153,11 +153,11 @@ void up_recv_multi(struct io *io, struct io_op *op, io_sock s)
     struct up_op *o = up_prep(op, UK_RECV_MULTI, IORING_OP_RECV, s, NULL, 0, 0, 0);
     o->ioprio = IORING_RECV_MULTISHOT;
     o->sqe_flags = IOSQE_BUFFER_SELECT;
-    if (u->buf_out < u->buf_n) {
+    if (u->buf_out < u->buf_n && !u->buf_dry && !u->starved.first) {
         up_issue(u, op);
         return;
     }
-    // The kernel would answer ENOBUFS at once, again and again.
+    // The kernel would answer ENOBUFS at once, again and again; and who waits already comes first.
     o->state = US_STARVED;
     up_fifo_push(&u->starved, op);
 }

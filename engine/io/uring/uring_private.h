@@ -28,7 +28,7 @@ enum up_kind {
 enum up_state {
     US_IDLE,    // not with us
     US_QUEUED,  // in a budget's queue
-    US_STARVED, // a multishot receive that waits for a provided buffer
+    US_STARVED, // a multishot receive that waits for a provided buffer: starved_drain
     US_LOCAL,   // complete without the kernel; runs in the next poll
     US_FLYING,  // the kernel's
 };
@@ -106,6 +106,7 @@ struct uring {
     uint32_t buf_n;
     uint32_t buf_size;
     uint32_t buf_out; // with the caller
+    bool buf_dry;     // a receive of this poll found none
     // fixed buffers: sorted by address
     bool slots_ok;
     struct up_slab *slabs;
