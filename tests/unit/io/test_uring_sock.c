@@ -664,13 +664,18 @@ static void test_socket_budget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_send_recv),     cmocka_unit_test(test_names),
-        cmocka_unit_test(test_reuseport),     cmocka_unit_test(test_recv_multi),
-        cmocka_unit_test(test_enobufs),       cmocka_unit_test(test_starved_behind_idle),
+        cmocka_unit_test(test_send_recv),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_reuseport),
+        cmocka_unit_test(test_recv_multi),
+        cmocka_unit_test(test_enobufs),
+        cmocka_unit_test(test_starved_behind_idle),
         cmocka_unit_test(test_many_with_few_buffers),
         cmocka_unit_test(test_zero_copy),
-        cmocka_unit_test(test_cancel),        cmocka_unit_test(test_shutdown_ends_receives),
-        cmocka_unit_test(test_send_blocked),  cmocka_unit_test(test_thousand),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_shutdown_ends_receives),
+        cmocka_unit_test(test_send_blocked),
+        cmocka_unit_test(test_thousand),
         cmocka_unit_test(test_socket_budget),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
