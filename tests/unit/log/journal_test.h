@@ -111,7 +111,7 @@ static inline void t_add(struct t_file *f, const struct jentry *e, const void *p
     uint8_t *p = f->data + f->at + f->stream;
     jentry_encode(e, p);
     f->entries_crc = crc32c(f->entries_crc, p, JOURNAL_ENTRY);
-    if (e->flags & JE_INLINE)
+    if (payload && e->flags & JE_INLINE)
         memcpy(p + JOURNAL_ENTRY, payload, e->bytes);
     f->stream += JOURNAL_ENTRY + SL_ALIGN_UP(jentry_payload_len(e), (uint64_t)8);
     f->g.count++;
