@@ -7,6 +7,7 @@
 typedef int (*command_fn)(int argc, char **argv);
 
 int command_docs(int argc, char **argv);    /* docs.c */
+int command_log(int argc, char **argv);     /* log.c */
 int command_version(int argc, char **argv); /* version.c */
 
 #endif
