@@ -15,6 +15,7 @@ static const struct {
     const char *doc;
     command_fn run;
 } commands[] = {
+    {"bench", "[MODE] [KEY=VALUE...]", "put load on a broker and measure it", command_bench},
     {"docs", "config", "print docs/CONFIG.md from the configuration table", command_docs},
     {"log", "dump|check", "print or verify the files of log directories", command_log},
     {"version", "", "print the version and what this build was made with", command_version},
@@ -37,7 +38,7 @@ static char *help_filter(int key, const char *text, void *input)
         return (char *)text;
     fputs("Commands:\n", f);
     for (size_t i = 0; i < SL_ARRAY_LEN(commands); i++)
-        fprintf(f, "  %-8s %-12s %s\n", commands[i].name, commands[i].usage, commands[i].doc);
+        fprintf(f, "  %-8s %-22s %s\n", commands[i].name, commands[i].usage, commands[i].doc);
     fclose(f);
     return out;
 }

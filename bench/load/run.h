@@ -1,0 +1,154 @@
+// One run: the cluster as control.c found it, a worker per reactor with its producers and consumers, and the
+// conductor (conduct.c), a fiber on reactor 0 that begins, watches and ends it.
+//
+// Shared between threads: struct run, written before the workers begin and constant from then on. A worker's
+// counters go to the conductor by message: it lends a struct stats, the worker copies its own into it, empties
+// it and sends the loan back.
+#ifndef SLUICE_BENCH_LOAD_RUN_H
+#define SLUICE_BENCH_LOAD_RUN_H
+
+#include "bench/load/link.h"
+#include "bench/load/pace.h"
+#include "bench/load/plan.h"
+#include "bench/load/prep.h"
+#include "bench/load/stats.h"
+#include "engine/log/compress.h"
+
+enum { RUN_THREADS_MAX = 16, RUN_PREPS_MAX = 64 };
+
+struct topic {
+    char name[256];
+    struct kp_uuid id;
+    uint32_t first_part, parts_n;
+};
+
+struct part {
+    uint32_t topic;
+    int32_t index, leader;
+    int64_t begin, end; // offsets before the run
+};
+
+struct node {
+    int32_t id;
+    uint16_t port;
+    char host[256];
+};
+
+struct cluster {
+    struct topic *topics;
+    uint32_t topics_n;
+    struct part *parts; // by topic, then index
+    uint32_t parts_n;
+    struct node *nodes;
+    uint32_t nodes_n;
+    int16_t produce_version, fetch_version; // common to all
+    struct {
+        int64_t id;
+        int16_t epoch;
+    } * producers; // idempotence: plan.producers of them
+};
+
+struct worker;
+
+struct run {
+    const struct plan *plan;
+    struct cluster cluster;
+    struct reactor_group *group;
+    struct prep *preps[RUN_PREPS_MAX];
+    uint32_t preps_n, max_n;            // records of the largest full batch
+    uint64_t t_begin, t_measure, t_end; // ns; t_end 0: none
+    int64_t wall_offset_us;             // wall clock minus monotonic
+    struct worker *workers[RUN_THREADS_MAX];
+    char error[512]; // what made it fail
+    bool ready;      // control.c is through
+};
+
+struct producer;
+struct consumer;
+
+struct worker {
+    struct service svc;
+    struct reactor *r;
+    struct run *run;
+    struct producer **producers;
+    uint32_t producers_n;
+    struct consumer **consumers;
+    uint32_t consumers_n;
+    struct stats now; // since the last report
+    struct arena arena;
+    struct compress_ctx pack;
+    struct decompress_ctx unpack;
+};
+
+#define SVC_LOAD ((enum service_kind)5)
+enum {
+    OP_BEGIN = MSG_OP(SVC_LOAD, 1),  // -> reply
+    OP_REPORT = MSG_OP(SVC_LOAD, 2), // u[0]: struct stats *, lent -> the same, u[1]: WORKER_*
+    OP_RATE = MSG_OP(SVC_LOAD, 3),   // u[0]: bits of a double, records/s of one producer; 0: stop -> reply
+    OP_END = MSG_OP(SVC_LOAD, 4),    // closes all connections -> reply
+};
+// u[1] of a report: nothing more comes of it.
+enum { WORKER_PRODUCED = 1, WORKER_CONSUMED = 2, WORKER_DEAD = 4 };
+
+// control.c: a fiber's function; arg: struct run. Sets `ready` at its end, `error` if it failed.
+void control_fiber(void *arg);
+void cluster_free(struct cluster *c);
+
+// worker.c
+struct worker *worker_create(struct run *run, uint32_t reactor);
+void worker_destroy(struct worker *w);
+const struct node *run_node(const struct run *run, int32_t id);
+
+// producer.c
+struct producer *producer_create(struct worker *w, uint32_t index);
+void producer_begin(struct producer *p);
+void producer_set_rate(struct producer *p, double rate);
+bool producer_done(const struct producer *p); // nothing to send or in flight any more
+bool producer_dead(const struct producer *p); // a connection broke
+void producer_end(struct producer *p);        // closes
+void producer_destroy(struct producer *p);
+
+// consumer.c. catchup: begins anew whenever it is through.
+struct consumer *consumer_create(struct worker *w, uint32_t index, bool catchup);
+void consumer_begin(struct consumer *c);
+bool consumer_done(const struct consumer *c); // all offsets that were there at the beginning are read
+bool consumer_dead(const struct consumer *c);
+void consumer_end(struct consumer *c);
+void consumer_destroy(struct consumer *c);
+
+// conduct.c: a fiber's function; arg: struct conduct.
+struct series_row {
+    double t; // s since the beginning
+    double seconds;
+    struct stats s;
+};
+struct conduct {
+    struct run *run;
+    struct stats total;   // of the measured time
+    struct stats drained; // after it
+    double seconds;
+    double cpu_s; // the generator's own, over the measured time
+    struct {
+        double t, seconds, made, acked, acked_bytes, read, read_bytes, catchup_bytes;
+        uint64_t p50, p99, max, e2e50, e2e99, late99;
+    } * rows;
+    uint32_t rows_n;
+    struct {
+        double rate, achieved;
+        uint64_t p50, p99, p999, max;
+        bool good;
+    } steps[64]; // ramp
+    uint32_t steps_n;
+    double ramp_best;
+    uint64_t acked_all, read_all, made_all; // of the whole run
+    bool quiet;
+};
+void conduct_fiber(void *arg);
+// A worker's reply, on reactor 0.
+void conduct_reply(struct service *s, const struct spsc_msg *m);
+
+// report.c
+void report_text(const struct conduct *c, FILE *out);
+void report_json(const struct conduct *c, struct sbuf *out);
+
+#endif

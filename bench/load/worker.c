@@ -1,0 +1,125 @@
+// A worker: the producers and consumers of one reactor, and the conductor's messages.
+#include "bench/load/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct node *run_node(const struct run *run, int32_t id)
+{
+    for (uint32_t i = 0; i < run->cluster.nodes_n; i++)
+        if (run->cluster.nodes[i].id == id)
+            return &run->cluster.nodes[i];
+    sl_panic("no node %d", id);
+}
+
+static uint64_t worker_state(const struct worker *w)
+{
+    uint64_t state = WORKER_PRODUCED | WORKER_CONSUMED;
+    for (uint32_t i = 0; i < w->producers_n; i++) {
+        if (!producer_done(w->producers[i]))
+            state &= ~(uint64_t)WORKER_PRODUCED;
+        if (producer_dead(w->producers[i]))
+            state |= WORKER_DEAD;
+    }
+    for (uint32_t i = 0; i < w->consumers_n; i++) {
+        if (!consumer_done(w->consumers[i]))
+            state &= ~(uint64_t)WORKER_CONSUMED;
+        if (consumer_dead(w->consumers[i]))
+            state |= WORKER_DEAD;
+    }
+    return state;
+}
+
+static void report(struct worker *w, struct stats *out)
+{
+    w->now.t = io_now_ns(reactor_io(w->r));
+    *out = w->now;
+    stats_init(&w->now);
+}
+
+static void begin(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->consumers_n; i++)
+        consumer_begin(w->consumers[i]);
+    for (uint32_t i = 0; i < w->producers_n; i++)
+        producer_begin(w->producers[i]);
+}
+
+static void end(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->consumers_n; i++)
+        consumer_end(w->consumers[i]);
+    for (uint32_t i = 0; i < w->producers_n; i++)
+        producer_end(w->producers[i]);
+}
+
+static void on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
+{
+    struct worker *w = SL_CONTAINER_OF(svc, struct worker, svc);
+    uint64_t state = 0;
+    double rate;
+    if (m->flags & MSG_REPLY) {
+        reactor_credit_give(w->r, from, 1);
+        conduct_reply(svc, m);
+        return;
+    }
+    switch (m->op) {
+    case OP_BEGIN:
+        begin(w);
+        break;
+    case OP_REPORT:
+        report(w, (struct stats *)(uintptr_t)m->u[0]);
+        state = worker_state(w);
+        break;
+    case OP_RATE:
+        memcpy(&rate, &m->u[0], sizeof(rate));
+        for (uint32_t i = 0; i < w->producers_n; i++)
+            producer_set_rate(w->producers[i], rate);
+        break;
+    case OP_END:
+        end(w);
+        break;
+    default:
+        sl_panic("worker: message %#x", m->op);
+    }
+    struct spsc_msg *a = reactor_reply(w->r, from, m->op, SVC_LOAD);
+    a->u[0] = m->u[0];
+    a->u[1] = state;
+}
+
+struct worker *worker_create(struct run *run, uint32_t reactor)
+{
+    const struct plan *p = run->plan;
+    struct worker *w = calloc(1, sizeof(*w));
+    uint32_t consumers = (uint32_t)(p->consumers * p->subscriptions), all = consumers + (uint32_t)p->catchup;
+    SL_ASSERT(w);
+    w->run = run;
+    w->r = reactor_group_get(run->group, reactor);
+    w->svc = (struct service){.kind = SVC_LOAD, .name = "load", .on_msg = on_msg};
+    stats_init(&w->now);
+    arena_init(&w->arena, 0);
+    w->producers = calloc((size_t)p->producers + 1, sizeof(struct producer *));
+    w->consumers = calloc((size_t)all + 1, sizeof(struct consumer *));
+    SL_ASSERT(w->producers && w->consumers);
+    for (uint32_t i = reactor; i < (uint32_t)p->producers; i += (uint32_t)p->threads)
+        w->producers[w->producers_n++] = producer_create(w, i);
+    for (uint32_t i = reactor; i < all; i += (uint32_t)p->threads)
+        w->consumers[w->consumers_n++] =
+            consumer_create(w, i < consumers ? i : i - consumers, i >= consumers);
+    reactor_add_service(w->r, &w->svc);
+    return w;
+}
+
+void worker_destroy(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->producers_n; i++)
+        producer_destroy(w->producers[i]);
+    for (uint32_t i = 0; i < w->consumers_n; i++)
+        consumer_destroy(w->consumers[i]);
+    free(w->producers);
+    free(w->consumers);
+    arena_free(&w->arena);
+    compress_ctx_destroy(&w->pack);
+    decompress_ctx_destroy(&w->unpack);
+    free(w);
+}
