@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DIRECT_FROM = 32 << 10, DIRECT_ROOM = 64 << 10, SMALL_FRAMES = 16 };
+enum { DIRECT_FROM = CONN_SMALL_FRAME, DIRECT_ROOM = 64 << 10, DIRECT_PIECE = 512 << 10, SMALL_FRAMES = 16 };
 
 // ---- freeing -----------------------------------------------------------------------------------------------------------
 struct close_op {
@@ -200,9 +200,11 @@ static bool may_receive(const struct conn *c)
     return !c->eof && !c->receiving && conn_may_take(c);
 }
 
+// Between frames it is taken to send on as it did.
 static bool wants_direct(const struct conn *c)
 {
-    return frame_need(c) > DIRECT_FROM;
+    uint32_t need = frame_need(c);
+    return (need ? need : c->last_frame) > DIRECT_FROM;
 }
 
 // Moves held provided buffers into the assembly buffer, and takes the frames. False: memory is short, or it
@@ -323,7 +325,12 @@ static void arm_direct(struct conn *c)
     SL_ASSERT(end > have);
     c->recv_op = (struct io_op){.done = direct_done};
     c->receiving = true;
-    io_recv(reactor_io(c->net->r), &c->recv_op, c->sock, c->in + c->in_len, end - have);
+    // In bounded pieces, so that a slow sender is seen to send.
+    if (need)
+        io_recv_all(reactor_io(c->net->r), &c->recv_op, c->sock, c->in + c->in_len,
+                    SL_MIN(end - have, (uint32_t)DIRECT_PIECE));
+    else
+        io_recv(reactor_io(c->net->r), &c->recv_op, c->sock, c->in + c->in_len, end - have);
 }
 
 void conn_read_more(struct conn *c)

@@ -100,7 +100,7 @@ struct io_vtable {
     io_sock (*listen)(struct io *, const char *host, uint16_t port, uint32_t backlog);
     void (*accept)(struct io *, struct io_op *, io_sock s);
     void (*connect)(struct io *, struct io_op *, const char *host, uint16_t port);
-    void (*recv)(struct io *, struct io_op *, io_sock s, void *buf, uint32_t len);
+    void (*recv)(struct io *, struct io_op *, io_sock s, void *buf, uint32_t len, bool all);
     void (*recv_multi)(struct io *, struct io_op *, io_sock s);
     void (*buf_return)(struct io *, uint32_t buf_id);
     void (*send)(struct io *, struct io_op *, io_sock s, const struct iovec *iov, uint32_t n, uint32_t fl);
@@ -227,7 +227,13 @@ static inline void io_connect(struct io *io, struct io_op *op, const char *host,
 // Receives up to `len` bytes into `buf`; 0: the peer closed.
 static inline void io_recv(struct io *io, struct io_op *op, io_sock s, void *buf, uint32_t len)
 {
-    io->vt->recv(io, op, s, buf, len);
+    io->vt->recv(io, op, s, buf, len, false);
+}
+// As io_recv, for who has no use for less than `len`: one completion for all of it, not one for each piece that arrives.
+// Fewer bytes may still come back, at the end of the stream or when it is cancelled, but also otherwise.
+static inline void io_recv_all(struct io *io, struct io_op *op, io_sock s, void *buf, uint32_t len)
+{
+    io->vt->recv(io, op, s, buf, len, true);
 }
 // Multishot receive into provided buffers: done runs with res bytes at op->buf (IO_OP_BUFFER); give each back with
 // io_buf_return. Ends (no IO_OP_MORE) on close, error, or -ENOBUFS when the buffers ran dry: re-arm then. An op that is

@@ -340,7 +340,7 @@ uint64_t sim_iov_hash(const struct iovec *iov, uint32_t n, uint64_t limit);
 io_sock sim_sock_listen(struct io *, const char *, uint16_t, uint32_t);
 void sim_sock_accept(struct io *, struct io_op *, io_sock);
 void sim_sock_connect(struct io *, struct io_op *, const char *, uint16_t);
-void sim_sock_recv(struct io *, struct io_op *, io_sock, void *, uint32_t);
+void sim_sock_recv(struct io *, struct io_op *, io_sock, void *, uint32_t, bool);
 void sim_sock_recv_multi(struct io *, struct io_op *, io_sock);
 void sim_sock_buf_return(struct io *, uint32_t);
 void sim_sock_send(struct io *, struct io_op *, io_sock, const struct iovec *, uint32_t, uint32_t);

@@ -392,8 +392,10 @@ static void start_recv(struct io *io, struct io_op *op, io_sock f, enum sim_kind
     serve_readers(o->sock);
 }
 
-void sim_sock_recv(struct io *io, struct io_op *op, io_sock f, void *buf, uint32_t len)
+// Pieces whatever is asked for: callers must cope.
+void sim_sock_recv(struct io *io, struct io_op *op, io_sock f, void *buf, uint32_t len, bool all)
 {
+    (void)all;
     start_recv(io, op, f, SIM_RECV, buf, len);
 }
 

@@ -140,9 +140,9 @@ int32_t up_connect_done(struct uring *u, struct up_op *o, int32_t res)
 
 // ---- receive -----------------------------------------------------------------------------------------------------
 
-void up_recv(struct io *io, struct io_op *op, io_sock s, void *buf, uint32_t len)
+void up_recv(struct io *io, struct io_op *op, io_sock s, void *buf, uint32_t len, bool all)
 {
-    up_prep(op, UK_SOCK, IORING_OP_RECV, s, buf, len, 0, 0);
+    up_prep(op, UK_SOCK, IORING_OP_RECV, s, buf, len, 0, all ? MSG_WAITALL : 0);
     up_issue(up_ring(io), op);
 }
 

@@ -190,7 +190,7 @@ io_sock up_listen(struct io *, const char *host, uint16_t port, uint32_t backlog
 void up_accept(struct io *, struct io_op *, io_sock s);
 void up_connect(struct io *, struct io_op *, const char *host, uint16_t port);
 int32_t up_connect_done(struct uring *u, struct up_op *o, int32_t res);
-void up_recv(struct io *, struct io_op *, io_sock s, void *buf, uint32_t len);
+void up_recv(struct io *, struct io_op *, io_sock s, void *buf, uint32_t len, bool all);
 void up_recv_multi(struct io *, struct io_op *, io_sock s);
 void up_send(struct io *, struct io_op *, io_sock s, const struct iovec *iov, uint32_t n, uint32_t fl);
 void up_shutdown(struct io *, io_sock s);

@@ -115,6 +115,32 @@ static void sock_recv_all(struct io *io, io_sock s, uint8_t *p, uint32_t n)
     }
 }
 
+// One completion for pieces that come one after the other; and what has come by the end of the stream.
+static void test_recv_all(void **state)
+{
+    struct io *io = test_io();
+    io_sock s[2];
+    char buf[16] = {0};
+    struct test_op t;
+    sock_pair(io, s);
+    test_op_init(&t);
+    io_recv_all(io, &t.op, s[1], buf, 8);
+    assert_int_equal(sock_send(io, s[0], "four", 4), 4);
+    for (int i = 0; i < 10; i++)
+        io_poll(io, TEST_SECOND / 200);
+    assert_int_equal(t.runs, 0);
+    assert_int_equal(sock_send(io, s[0], "more", 4), 4);
+    assert_int_equal(test_wait(io, &t), 8);
+    assert_string_equal(buf, "fourmore");
+    test_op_init(&t);
+    io_recv_all(io, &t.op, s[1], buf, 8);
+    assert_int_equal(sock_send(io, s[0], "end", 3), 3);
+    sock_close(io, s[0]);
+    assert_int_equal(test_wait(io, &t), 3);
+    sock_close(io, s[1]);
+    test_io_end(io);
+}
+
 static void test_send_recv(void **state)
 {
     struct io *io = test_io();
@@ -665,6 +691,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_send_recv),
+        cmocka_unit_test(test_recv_all),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_reuseport),
         cmocka_unit_test(test_recv_multi),
