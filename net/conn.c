@@ -289,6 +289,7 @@ static void direct_done(struct io_op *op, int32_t res)
         conn_read_more(c);
     } else if (res == -ECANCELED && ours) { // conn_relax
         c->mode = CONN_MULTI;
+        c->last_frame = 0; // it need not send on as it did
         conn_read_more(c);
     } else if (res == -EINTR || res == -EAGAIN) {
         conn_read_more(c);
