@@ -2,13 +2,23 @@
 #include "net/net_private.h"
 
 static const struct api_handler *const HANDLERS[] = {
-    &api_produce,          &api_fetch,
-    &api_list_offsets,     &api_metadata,
-    &api_find_coordinator, &api_api_versions,
-    &api_create_topics,    &api_delete_topics,
-    &api_init_producer_id, &api_offset_for_leader_epoch,
-    &api_describe_configs, &api_create_partitions,
-    &api_describe_cluster, &api_describe_topic_partitions,
+    &api_produce,
+    &api_fetch,
+    &api_list_offsets,
+    &api_metadata,
+    &api_find_coordinator,
+    &api_api_versions,
+    &api_create_topics,
+    &api_delete_topics,
+    &api_init_producer_id,
+    &api_offset_for_leader_epoch,
+    &api_describe_configs,
+    &api_alter_configs,
+    &api_create_partitions,
+    &api_incremental_alter_configs,
+    &api_describe_cluster,
+    &api_list_config_resources,
+    &api_describe_topic_partitions,
 };
 
 const struct api_handler *const *api_all(uint32_t *n)

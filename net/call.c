@@ -108,6 +108,12 @@ const struct meta_image *net_image(const struct net *n)
     return meta_image_get(n->r);
 }
 
+const struct config *net_config(const struct net *n)
+{
+    const struct meta_image *img = net_image(n);
+    return img && img->config ? img->config : n->cfg.cfg;
+}
+
 const struct meta_endpoint *conn_endpoint(const struct conn *c, const struct meta_broker *b)
 {
     for (uint32_t i = 0; i < b->endpoints_n; i++)

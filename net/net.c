@@ -35,7 +35,7 @@ static void listener_close(struct listener *l)
 static void accept_one(struct listener *l, io_sock sock)
 {
     struct net *n = l->net;
-    int64_t max = cfg_int(n->cfg.cfg, CFG_MAX_CONNECTIONS);
+    int64_t max = cfg_int(net_config(n), CFG_MAX_CONNECTIONS);
     if (!n->stopping && n->conns_n < (uint64_t)max) {
         conn_new(n, l, sock);
         return;

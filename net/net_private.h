@@ -80,7 +80,8 @@ struct api_handler {
 // One per file net/api/NN_name.c.
 extern const struct api_handler api_produce, api_fetch, api_list_offsets, api_metadata, api_find_coordinator,
     api_api_versions, api_create_topics, api_delete_topics, api_init_producer_id, api_offset_for_leader_epoch,
-    api_describe_configs, api_create_partitions, api_describe_cluster, api_describe_topic_partitions;
+    api_describe_configs, api_alter_configs, api_create_partitions, api_incremental_alter_configs,
+    api_describe_cluster, api_list_config_resources, api_describe_topic_partitions;
 // All that are served, by key; NULL if not. *n: how many (for ApiVersions).
 const struct api_handler *api_find(int16_t key);
 const struct api_handler *const *api_all(uint32_t *n);
@@ -138,6 +139,8 @@ uint32_t net_shard_reactor(const struct net *n, uint32_t shard);
 uint32_t net_controller_reactor(const struct net *n);
 uint32_t net_shards(const struct net *n);
 const struct meta_image *net_image(const struct net *n); // this turn's
+// The configuration in force, dynamic broker configs included; valid for this turn.
+const struct config *net_config(const struct net *n);
 // The endpoint of a broker that a client of this connection should use: the advertised listener of the
 // connection's own.
 const struct meta_endpoint *conn_endpoint(const struct conn *c, const struct meta_broker *b);

@@ -51,8 +51,11 @@ void config_free(struct config *c)
 {
     if (!c)
         return;
-    for (int i = 0; i < CFG_KEY_COUNT; i++)
+    for (int i = 0; i < CFG_KEY_COUNT; i++) {
         config_value_clear(&c->values[i]);
+        for (int layer = 0; layer < CFG_LAYERS; layer++)
+            free(c->dynamic[layer][i]);
+    }
     for (size_t i = 0; i < c->notice_count; i++)
         free(c->notices[i]);
     free(c->notices);
@@ -200,6 +203,8 @@ static int finish_identity(struct config *c, char *err, size_t err_len)
             c->values[CFG_PROCESS_ROLES].text);
     if (is_set(c, CFG_BROKER_ID) && id->number >= 0 && !is_set(c, CFG_NODE_ID))
         copy_value(c, CFG_NODE_ID, CFG_BROKER_ID);
+    else if (is_set(c, CFG_NODE_ID) && !is_set(c, CFG_BROKER_ID))
+        copy_value(c, CFG_BROKER_ID, CFG_NODE_ID); /* as upstream shows it */
     else if (is_set(c, CFG_BROKER_ID) && id->number >= 0 && id->number != node->number)
         return config_fail(err, err_len, "broker.id=%s: must equal node.id=%s when both are set", id->text,
                            node->text);

@@ -47,10 +47,27 @@ enum cfg_type {
 };
 
 /* Who set a value; a later one wins over an earlier one. */
-enum cfg_from { CFG_FROM_DEFAULT, CFG_FROM_FILE, CFG_FROM_ENVIRONMENT, CFG_FROM_COMMAND_LINE };
+enum cfg_from {
+    CFG_FROM_DEFAULT,
+    CFG_FROM_FILE,
+    CFG_FROM_ENVIRONMENT,
+    CFG_FROM_COMMAND_LINE,
+    CFG_FROM_CLUSTER, /* the cluster's dynamic configs: only in overlays */
+    CFG_FROM_BROKER   /* this broker's dynamic configs: only in overlays */
+};
 
 /* The same as Kafka tells clients: the numbers are those of DescribeConfigsResponse (ConfigSource). */
-enum cfg_origin { CFG_ORIGIN_TOPIC = 1, CFG_ORIGIN_STATIC_BROKER = 4, CFG_ORIGIN_DEFAULT = 5 };
+enum cfg_origin {
+    CFG_ORIGIN_UNKNOWN = 0,
+    CFG_ORIGIN_TOPIC = 1,
+    CFG_ORIGIN_BROKER = 2,  /* this broker's dynamic config */
+    CFG_ORIGIN_CLUSTER = 3, /* the cluster's dynamic config */
+    CFG_ORIGIN_STATIC_BROKER = 4,
+    CFG_ORIGIN_DEFAULT = 5,
+    CFG_ORIGIN_LOGGER = 6,
+    CFG_ORIGIN_METRICS = 7,
+    CFG_ORIGIN_GROUP = 8
+};
 
 /* How upstream lets a key change while it runs. */
 enum cfg_update { CFG_READ_ONLY, CFG_CLUSTER_WIDE, CFG_PER_BROKER };
@@ -114,6 +131,44 @@ int config_finish(struct config *c, char *err, size_t err_len);
 /* One sentence for each key that was set but has no effect, to be logged once at start. NULL when i is past
  * the last. Valid as long as c. */
 const char *config_notice(const struct config *c, size_t i);
+
+/* ---- Dynamic configs: overlays -------------------------------------------------------------------------- *
+ * What IncrementalAlterConfigs sets of a broker (its own) and of all brokers (the cluster's) lies over the
+ * static configuration in a config of its own, made anew at each change. */
+
+/* One dynamic config as metadata holds it. */
+struct cfg_pair {
+    const char *key, *value;
+};
+
+/* The static configuration with both layers over it, finished; the caller frees it. Keys that do not exist or
+ * are not dynamic, and values that are not allowed, are left out. `base` must outlive it. */
+struct config *config_overlay(const struct config *base, const struct cfg_pair *cluster, size_t cluster_n,
+                              const struct cfg_pair *broker, size_t broker_n);
+
+/* Whether `pairs` may be all that the cluster's layer (or this broker's) sets, given what `now`, the
+ * configuration in force, says: upstream's rules in its order, with its words in err. Returns 0 or -EINVAL. */
+int config_dynamic_check(const struct config *now, const struct cfg_pair *pairs, size_t n, bool cluster,
+                         char *err, size_t err_len);
+
+/* Whether a key's value is a list that can be appended to; the value itself counts when metadata has none. */
+bool config_is_list(const char *key);
+/* The text a broker key has without any dynamic config; NULL is null. -ENOENT: no such key. */
+int config_static_text(const struct config *c, const char *key, const char **out);
+
+/* ---- Groups and client metrics subscriptions: keys that brokers give defaults for ---- */
+enum cfg_resource { CFG_RESOURCE_GROUP, CFG_RESOURCE_METRICS };
+
+size_t config_resource_keys(enum cfg_resource kind); /* how many */
+const char *config_resource_key(enum cfg_resource kind, size_t i);
+bool config_resource_is_list(enum cfg_resource kind, const char *key); /* can be appended to */
+/* Whether `pairs` may be all that a resource sets. 0, -EINVAL (INVALID_CONFIG) or -EBADRQC (INVALID_REQUEST), with
+ * upstream's words. */
+int config_resource_check(enum cfg_resource kind, const struct config *c, const struct cfg_pair *pairs,
+                          size_t n, char *err, size_t err_len);
+
+/* The broker key behind listener.name.<listener>.<key>; the key itself without such a prefix. */
+const char *config_base_key(const char *key);
 
 /* ---- Reading: any thread, after config_finish ----------------------------------------------------------- *
  * Pointers are valid as long as c. A key of another type than asked for is an assert, as is a number or bool
@@ -210,7 +265,7 @@ int topic_key_find(const char *name);
 const char *cfg_key_name(enum cfg_key key);
 const char *topic_key_name(enum topic_key key);
 
-#define CFG_SYNONYMS_MAX 8
+#define CFG_SYNONYMS_MAX 16
 
 /* One place that could supply a value; the first in a list is the one that does. */
 struct cfg_synonym {
@@ -236,7 +291,17 @@ struct cfg_view {
     size_t synonym_count;
     struct cfg_synonym synonyms[CFG_SYNONYMS_MAX];
     char scratch[32]; /* for a value computed from hours or minutes */
+    char text[128];   /* for a topic's own value, parsed and printed */
 };
+
+/* Describes a dynamic config by what the layers say of it alone (NULL: nothing); it may be of no known key. With
+ * `inherit`, the default of the key behind a listener's prefix counts too. */
+void config_layer_view(const struct config *c, const char *key, const char *broker, const char *cluster,
+                       bool inherit, struct cfg_view *out);
+
+/* Describes key i of a group or subscription; `own` is its own value, or NULL. */
+void config_resource_view(enum cfg_resource kind, const struct config *c, size_t i, const char *own,
+                          struct cfg_view *out);
 
 /* Describes a broker key. */
 void config_view(const struct config *c, enum cfg_key key, struct cfg_view *out);

@@ -88,7 +88,11 @@ struct cfg_value {
 
 #define CFG_LISTENERS_MAX 32
 
+enum { CFG_LAYER_CLUSTER, CFG_LAYER_BROKER, CFG_LAYERS };
+
 struct config {
+    const struct config *below;               /* of an overlay: what it lies on */
+    char *dynamic[CFG_LAYERS][CFG_KEY_COUNT]; /* of an overlay: what each layer sets, as it was given */
     struct cfg_value values[CFG_KEY_COUNT];
     struct cfg_listener listeners[CFG_LISTENERS_MAX];
     struct cfg_listener advertised[CFG_LISTENERS_MAX];
@@ -111,6 +115,15 @@ void *config_calloc(size_t n, size_t size);
 int config_value_parse(const struct cfg_spec *s, const char *text, struct cfg_value *out, char *err,
                        size_t err_len);
 void config_value_clear(struct cfg_value *v);
+
+/* The same with Kafka's words for a refusal: "Invalid value x for configuration name: ...". */
+int config_value_read(const struct cfg_spec *s, const char *text, struct cfg_value *out, char *err,
+                      size_t err_len);
+void config_refusal(const struct cfg_spec *s, const char *value, char *err, size_t len);
+void config_double_text(double d, char *buf, size_t len);
+
+/* Cuts blanks off both ends, in place. */
+char *config_trim(char *s);
 
 /* The allowed values of a row in words, "between 1 and 10", into buf; "" when anything goes. */
 const char *config_allowed(const struct cfg_spec *s, char *buf, size_t len);

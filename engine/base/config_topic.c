@@ -102,12 +102,13 @@ int topic_config_set(struct topic_config *t, const char *key, const char *value,
     }
     const struct topic_row *row = &topic_rows[i];
     struct cfg_value v;
-    int rc = config_value_parse(&row->spec, value, &v, err, err_len);
+    int rc = config_value_read(&row->spec, value, &v, err, err_len);
     if (rc)
         return rc;
     if (i == TOPIC_REMOTE_STORAGE_ENABLE && v.number)
         rc = config_fail(err, err_len,
-                         "remote.storage.enable=true: must be false, since there is no tiered storage");
+                         "Tiered Storage functionality is disabled in the broker. Topic cannot be configured "
+                         "with remote log storage.");
     if (rc == 0) {
         store_field(t, row, &v, 1);
         t->overridden |= UINT64_C(1) << i;
@@ -122,7 +123,8 @@ int topic_config_check(const struct topic_config *t, char *err, size_t err_len)
 {
     if (t->min_compaction_lag_ms > t->max_compaction_lag_ms)
         return config_fail(err, err_len,
-                           "min.compaction.lag.ms=%lld: must not exceed max.compaction.lag.ms=%lld",
+                           "conflict topic config setting min.compaction.lag.ms (%lld) > "
+                           "max.compaction.lag.ms (%lld)",
                            (long long)t->min_compaction_lag_ms, (long long)t->max_compaction_lag_ms);
     return 0;
 }

@@ -35,6 +35,16 @@ char *config_strndup(const char *s, size_t len)
     return p;
 }
 
+char *config_trim(char *s)
+{
+    while (isspace((unsigned char)*s))
+        s++;
+    size_t len = strlen(s);
+    while (len > 0 && isspace((unsigned char)s[len - 1]))
+        s[--len] = '\0';
+    return s;
+}
+
 void config_value_clear(struct cfg_value *v)
 {
     for (size_t i = 0; i < v->list.count; i++)
@@ -166,8 +176,10 @@ static int parse_double(const struct cfg_spec *s, const char *text, struct cfg_v
         ok = d >= s->check.dlo && d <= s->check.dhi;
     if (!ok)
         return not_allowed(s, text, err, err_len);
+    char buf[40];
+    config_double_text(d, buf, sizeof(buf));
     v->real = d;
-    v->text = config_strndup(text, strlen(text));
+    v->text = config_strndup(buf, strlen(buf));
     return 0;
 }
 
@@ -235,6 +247,22 @@ static bool list_allowed(const struct cfg_spec *s, const struct cfg_list *l)
     return l->count > 0 || !s->check.not_empty;
 }
 
+/* Upstream takes a word that comes twice for one. */
+static void drop_repeated(struct cfg_list *l)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        size_t k = 0;
+        while (k < n && strcmp(l->items[k], l->items[i]) != 0)
+            k++;
+        if (k < n)
+            free(l->items[i]);
+        else
+            l->items[n++] = l->items[i];
+    }
+    l->count = n;
+}
+
 /* What is wrong with a list whatever its row says; NULL when nothing is. */
 static const char *list_fault(const struct cfg_list *l)
 {
@@ -255,6 +283,8 @@ static int parse_list(const struct cfg_spec *s, const char *text, struct cfg_val
     struct cfg_value t = {0};
     int rc = 0;
     split_list(text, &t.list);
+    if (s->check.words)
+        drop_repeated(&t.list);
     const char *fault = list_fault(&t.list);
     if (fault)
         rc = config_fail(err, err_len, "%s=%s: %s", s->name, text, fault);
@@ -279,12 +309,7 @@ static int parse_list(const struct cfg_spec *s, const char *text, struct cfg_val
 int config_value_parse(const struct cfg_spec *s, const char *text, struct cfg_value *out, char *err,
                        size_t err_len)
 {
-    while (isspace((unsigned char)*text))
-        text++;
-    size_t len = strlen(text);
-    while (len > 0 && isspace((unsigned char)text[len - 1]))
-        len--;
-    char *trimmed = config_strndup(text, len);
+    char *copy = config_strndup(text, strlen(text)), *trimmed = config_trim(copy);
     struct cfg_value v = {0};
     int rc = -EINVAL;
     switch (s->type) {
@@ -308,7 +333,7 @@ int config_value_parse(const struct cfg_spec *s, const char *text, struct cfg_va
         rc = parse_string(s, trimmed, &v, err, err_len);
         break;
     }
-    free(trimmed);
+    free(copy);
     if (rc == 0)
         *out = v;
     return rc;

@@ -1,6 +1,7 @@
 /* Keys as DescribeConfigs shows them: value, default, where it comes from, and what else could supply it. */
 #include "engine/base/config_private.h"
 
+#include <errno.h>
 #include <string.h>
 
 /* Broker keys that stand in for one another: the first that is not null counts. */
@@ -20,12 +21,27 @@ static void add_synonym(struct cfg_view *out, const char *name, const char *valu
     out->synonyms[out->synonym_count++] = (struct cfg_synonym){name, out->sensitive ? NULL : value, origin};
 }
 
-/* What was set comes before every default, as upstream lists them. */
+/* As upstream: only from the first one of the key's own name on; none, if only its stand-ins supply values. */
+static void drop_stand_ins(struct cfg_view *out, const char *name)
+{
+    size_t i = 0;
+    while (i < out->synonym_count && strcmp(out->synonyms[i].name, name) != 0)
+        i++;
+    memmove(out->synonyms, out->synonyms + i, (out->synonym_count - i) * sizeof(out->synonyms[0]));
+    out->synonym_count -= i;
+}
+
+/* Layer by layer, the strongest first; what was set comes before every default. */
 static void add_broker_synonyms(const struct config *c, struct cfg_view *out, const enum cfg_key *keys,
                                 size_t count)
 {
+    for (int layer = CFG_LAYERS - 1; layer >= 0; layer--)
+        for (size_t i = 0; i < count; i++)
+            if (c->dynamic[layer][keys[i]])
+                add_synonym(out, cfg_rows[keys[i]].spec.name, c->dynamic[layer][keys[i]],
+                            layer == CFG_LAYER_BROKER ? CFG_ORIGIN_BROKER : CFG_ORIGIN_CLUSTER);
     for (size_t i = 0; i < count; i++) {
-        const struct cfg_value *v = &c->values[keys[i]];
+        const struct cfg_value *v = &(c->below ? c->below : c)->values[keys[i]];
         if (v->from != CFG_FROM_DEFAULT && v->text)
             add_synonym(out, cfg_rows[keys[i]].spec.name, v->text, CFG_ORIGIN_STATIC_BROKER);
     }
@@ -34,6 +50,8 @@ static void add_broker_synonyms(const struct config *c, struct cfg_view *out, co
         if (s->fallback)
             add_synonym(out, s->name, s->fallback, CFG_ORIGIN_DEFAULT);
     }
+    if (count)
+        drop_stand_ins(out, cfg_rows[keys[0]].spec.name);
 }
 
 static void fill_spec(struct cfg_view *out, const struct cfg_spec *s)
@@ -76,6 +94,29 @@ void config_view(const struct config *c, enum cfg_key key, struct cfg_view *out)
     finish_origin(out);
 }
 
+void config_layer_view(const struct config *c, const char *key, const char *broker, const char *cluster,
+                       bool inherit, struct cfg_view *out)
+{
+    int k = cfg_key_find(config_base_key(key));
+    SL_ASSERT(c->finished && (broker || cluster));
+    if (k >= 0)
+        fill_spec(out, &cfg_rows[k].spec);
+    else
+        memset(out, 0, sizeof(*out));
+    out->sensitive |= k < 0; /* of a plugin, perhaps: nobody knows what it says */
+    out->read_only = k < 0 || key != config_base_key(key) || cfg_rows[k].update == CFG_READ_ONLY;
+    out->name = key;
+    out->value = out->sensitive ? NULL : broker ? broker : cluster;
+    out->internal = false;
+    if (broker)
+        add_synonym(out, key, broker, CFG_ORIGIN_BROKER);
+    if (cluster)
+        add_synonym(out, key, cluster, CFG_ORIGIN_CLUSTER);
+    if (inherit && k >= 0 && cfg_rows[k].spec.fallback)
+        add_synonym(out, cfg_rows[k].spec.name, cfg_rows[k].spec.fallback, CFG_ORIGIN_DEFAULT);
+    finish_origin(out);
+}
+
 /* The broker's default for a topic key as text; NULL is null. */
 static const char *topic_fallback(const struct config *c, const struct topic_row *row, struct cfg_view *out)
 {
@@ -92,6 +133,21 @@ static const char *topic_fallback(const struct config *c, const struct topic_row
     return out->scratch;
 }
 
+/* The value as upstream prints it once parsed. 0 or -ENOBUFS or -EINVAL. */
+static int topic_config_text(enum topic_key key, const char *value, char *out, size_t cap)
+{
+    struct cfg_value v;
+    char err[64];
+    int rc = config_value_parse(&topic_rows[key].spec, value, &v, err, sizeof(err));
+    if (rc)
+        return rc;
+    rc = strlen(v.text) < cap ? 0 : -ENOBUFS;
+    if (!rc)
+        memcpy(out, v.text, strlen(v.text) + 1);
+    config_value_clear(&v);
+    return rc;
+}
+
 void topic_config_view(const struct config *c, enum topic_key key, const char *override, struct cfg_view *out)
 {
     SL_ASSERT(c->finished);
@@ -100,12 +156,17 @@ void topic_config_view(const struct config *c, enum topic_key key, const char *o
     fill_spec(out, &row->spec);
     out->importance = CFG_MEDIUM;
     out->fallback = topic_fallback(c, row, out);
+    if (override && !topic_config_text(key, override, out->text, sizeof(out->text)))
+        override = out->text; /* as upstream shows a parsed value */
     out->value = override ? override : out->fallback;
-    if (override)
-        add_synonym(out, row->spec.name, override, CFG_ORIGIN_TOPIC);
     enum cfg_key keys[TOPIC_SYNONYMS_MAX] = {0};
     for (size_t i = 0; i < row->synonyms.count; i++)
         keys[i] = row->synonyms.at[i].key;
     add_broker_synonyms(c, out, keys, row->synonyms.count);
+    if (override) {
+        SL_ASSERT(out->synonym_count < CFG_SYNONYMS_MAX);
+        memmove(&out->synonyms[1], &out->synonyms[0], out->synonym_count++ * sizeof(out->synonyms[0]));
+        out->synonyms[0] = (struct cfg_synonym){row->spec.name, override, CFG_ORIGIN_TOPIC};
+    }
     finish_origin(out);
 }

@@ -39,12 +39,28 @@ static bool agent_flush(struct service *svc)
 }
 
 // ---- publishing -------------------------------------------------------------------------------------------
+// The partitions of topics whose settings changed work by the new ones before anybody reads of them.
+static void configure_topics(struct meta *m)
+{
+    struct meta_open run = {.m = m, .configure = true};
+    int16_t ignored = 0; // a partition that could not be opened has no settings
+    for (uint32_t i = 0; i < m->reconfigured_n; i++) {
+        struct topic_state *t = state_find_id(m, &m->reconfigured[i]);
+        if (t)
+            meta_open_topic(&run, t->frozen, 0, &ignored);
+    }
+    meta_open_wait(&run);
+    m->reconfigured_n = 0;
+}
+
 void meta_publish_begin(struct meta *m)
 {
     SL_ASSERT(!m->next_image);
     m->next_image = meta_freeze(m);
     if (!m->next_image) // records are durable that no image shows: only a new start can go on
         sl_panic("meta: out of memory for an image");
+    if (m->reconfigured_n)
+        configure_topics(m);
 }
 
 void meta_publish_end(struct meta *m)
@@ -85,6 +101,9 @@ static void run_job(struct meta *m, struct meta_job *j)
         break;
     case META_ALLOC_PIDS:
         op_alloc_pids(m, j->req);
+        break;
+    case META_ALTER_CONFIGS:
+        op_alter_configs(m, j->req);
         break;
     default:
         SL_ASSERT(!"an operation of the controller");

@@ -153,19 +153,12 @@ static int on_clear_elr(struct apply *x, const void *msg)
 static int on_config(struct apply *x, const void *msg)
 {
     const struct kp_config_record *r = msg;
-    if (r->resource_type == RES_TOPIC) {
+    if (r->resource_type == META_RES_TOPIC) {
         struct topic_state *t =
             state_find_name(x->m, r->resource_name.p, (size_t)SL_MAX(r->resource_name.n, 0));
         return t ? state_set_config(x->m, t, r->name, r->value) : 0;
     }
-    if (r->resource_type != RES_BROKER)
-        return 0;
-    char self[16];
-    int n = snprintf(self, sizeof(self), "%d", x->m->id.node_id);
-    bool cluster = r->resource_name.n == 0;
-    if (!cluster && (r->resource_name.n != n || memcmp(r->resource_name.p, self, (size_t)n)))
-        return 0; // another broker's
-    return state_set_broker_config(x->m, cluster, r->name, r->value);
+    return settings_set(x->m, r->resource_type, r->resource_name, r->name, r->value);
 }
 
 // ---- brokers ----------------------------------------------------------------------------------------------

@@ -136,7 +136,7 @@ static void add_min_isr(struct meta *m, struct recs *rs)
 {
     char value[24];
     snprintf(value, sizeof(value), "%lld", (long long)m->base.min_insync_replicas);
-    struct kp_config_record c = {.resource_type = RES_BROKER,
+    struct kp_config_record c = {.resource_type = META_RES_BROKER,
                                  .resource_name = KP_STR_LIT(""),
                                  .name = KP_STR_LIT("min.insync.replicas"),
                                  .value = kp_str_of(value)};

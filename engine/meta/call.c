@@ -195,11 +195,11 @@ static void open_send(struct meta_open *run, const struct meta_topic *t, uint32_
                                .n = n,
                                .leader_epoch = epoch,
                                .owner = &run->w};
-    meta_log_config(run->m->cfg, t, &q->o.config);
+    meta_log_config(run->m->settings->config, t, &q->o.config);
     q->error = error;
     q->next = run->all;
     run->all = q;
-    call_shard(run->m, shard, SHARD_OPEN, &q->o, &run->w);
+    call_shard(run->m, shard, run->configure ? SHARD_CONFIG : SHARD_OPEN, &q->o, &run->w);
 }
 
 // Groups a topic's partitions by shard and epoch; usually one request a shard.

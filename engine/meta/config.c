@@ -3,26 +3,11 @@
 
 #include <string.h>
 
-// A broker key of the same name as a topic key sets the topics' default (min.insync.replicas and the like).
-static void overlay(struct topic_config *t, const char *key, const char *value)
-{
-    char err[256];
-    struct topic_config probe = *t;
-    if (topic_key_find(key) >= 0 && !topic_config_set(&probe, key, value, err, sizeof(err))) {
-        probe.overridden = t->overridden;
-        *t = probe;
-    }
-}
-
 void meta_resolve_config(const struct meta *m, const struct meta_config_entry *own, uint32_t n,
                          const char *topic, struct topic_config *out)
 {
     char err[256];
     *out = m->base;
-    for (uint32_t pass = 0; pass < 2; pass++) // the cluster's first, then this broker's
-        for (uint32_t i = 0; i < m->configs_n; i++)
-            if (m->configs[i].cluster == (pass == 0))
-                overlay(out, m->configs[i].key, m->configs[i].value);
     for (uint32_t i = 0; i < n; i++) {
         struct topic_config probe = *out;
         if (topic_config_set(&probe, own[i].key, own[i].value, err, sizeof(err)))

@@ -171,6 +171,23 @@ static int place_frozen(struct meta *m, struct topic_state *t, const struct meta
     return rc ? rc : table_put(&m->ids, f);
 }
 
+// Shards must hear of it when a topic's settings changed.
+static int note_config(struct meta *m, const struct meta_topic *was, const struct meta_topic *is)
+{
+    if (!memcmp(was->config, is->config, sizeof(*is->config)))
+        return 0;
+    if (m->reconfigured_n == m->reconfigured_cap) {
+        uint32_t cap = m->reconfigured_cap ? m->reconfigured_cap * 2 : 8;
+        struct sl_uuid *v = realloc(m->reconfigured, cap * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        m->reconfigured = v;
+        m->reconfigured_cap = cap;
+    }
+    m->reconfigured[m->reconfigured_n++] = is->id;
+    return 0;
+}
+
 // Removals and replacements first, since they search the sorted list.
 static int freeze_changed(struct meta *m)
 {
@@ -193,7 +210,7 @@ static int freeze_changed(struct meta *m)
             continue;
         }
         struct meta_topic *f = freeze_topic(m, t);
-        if (!f || place_frozen(m, t, f, false))
+        if (!f || note_config(m, t->frozen, f) || place_frozen(m, t, f, false))
             return -ENOMEM;
         draft_free(t->draft);
         t->draft = NULL;
@@ -286,26 +303,10 @@ static int copy_features(const struct meta *m, struct image *img)
     return 0;
 }
 
-static int copy_configs(const struct meta *m, struct image *img)
-{
-    struct meta_config_entry *e = arena_array(&img->arena, m->configs_n + 1, sizeof(*e));
-    if (!e)
-        return -ENOMEM;
-    for (uint32_t i = 0; i < m->configs_n; i++) {
-        e[i] = (struct meta_config_entry){.key = text(&img->arena, m->configs[i].key),
-                                          .value = text(&img->arena, m->configs[i].value)};
-        if (!e[i].key || !e[i].value)
-            return -ENOMEM;
-    }
-    img->pub.broker_configs = e;
-    img->pub.broker_configs_n = m->configs_n;
-    return 0;
-}
-
 static int fill(struct meta *m, struct image *img)
 {
     const struct meta_topic **topics = arena_array(&img->arena, m->sorted_n + 1, sizeof(*topics));
-    if (!topics || copy_brokers(m, img) || copy_features(m, img) || copy_configs(m, img) ||
+    if (!topics || copy_brokers(m, img) || copy_features(m, img) ||
         copy_table(&img->arena, &m->names, &img->names) || copy_table(&img->arena, &m->ids, &img->ids))
         return -ENOMEM;
     if (m->sorted_n)
@@ -319,6 +320,12 @@ static int fill(struct meta *m, struct image *img)
     img->pub.controller_id = m->id.node_id;
     img->pub.controller_epoch = m->epoch;
     img->pub.features_epoch = img->pub.offset;
+    img->settings = settings_ref(m->settings);
+    img->pub.config = m->settings->config;
+    img->pub.resources = m->settings->resources;
+    img->pub.resources_n = m->settings->resources_n;
+    img->pub.quotas = m->settings->quotas;
+    img->pub.quotas_n = m->settings->quotas_n;
     img->pub.index = img;
     return 0;
 }
@@ -329,7 +336,7 @@ struct image *meta_freeze(struct meta *m)
     if (!img)
         return NULL;
     arena_init(&img->arena, 0);
-    if (freeze_changed(m) || fill(m, img)) {
+    if (settings_freeze(m) || freeze_changed(m) || fill(m, img)) {
         image_free(img);
         return NULL;
     }
@@ -351,6 +358,7 @@ void image_free(struct image *img)
     for (uint32_t i = 0; i < img->retired_n; i++)
         free((void *)img->retired[i]);
     free(img->retired);
+    settings_unref(img->settings);
     arena_free(&img->arena);
     free(img);
 }

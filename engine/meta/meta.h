@@ -63,6 +63,38 @@ struct meta_feature {
     const char *name;
     int16_t level;
 };
+enum meta_resource_type { // ConfigResource.Type
+    META_RES_TOPIC = 2,
+    META_RES_BROKER = 4, // name "": all brokers
+    META_RES_LOGGER = 8,
+    META_RES_METRICS = 16,
+    META_RES_GROUP = 32,
+};
+struct
+    meta_resource { // what is set of a broker, a group, a metrics subscription; topics have theirs in meta_topic
+    int8_t type;
+    const char *name;
+    const struct meta_config_entry *configs; // sorted by key
+    uint32_t configs_n;
+};
+// A client quota: an entity (of one or two types, or an address) and what it says (KIP-546).
+enum meta_quota_type { META_QUOTA_USER, META_QUOTA_CLIENT, META_QUOTA_IP, META_QUOTA_TYPES };
+enum meta_quota_key {
+    META_QUOTA_PRODUCE,     // producer_byte_rate: bytes a second
+    META_QUOTA_CONSUME,     // consumer_byte_rate: bytes a second
+    META_QUOTA_REQUEST,     // request_percentage: percent of one core's time
+    META_QUOTA_MUTATIONS,   // controller_mutation_rate: partitions a second
+    META_QUOTA_CONNECTIONS, // connection_creation_rate: connections a second
+    META_QUOTA_KEYS
+};
+extern const char *const meta_quota_keys[META_QUOTA_KEYS];   // Kafka's names
+extern const char *const meta_quota_types[META_QUOTA_TYPES]; // "user", "client-id", "ip"
+struct meta_quota {
+    bool has[META_QUOTA_TYPES];
+    const char *names[META_QUOTA_TYPES]; // NULL with has: the default entity
+    uint32_t set;                        // bit 1 << key: values[key] holds
+    double values[META_QUOTA_KEYS];
+};
 struct meta_image {
     uint64_t version; // +1 per publication
     int64_t offset;   // last metadata offset in it
@@ -76,8 +108,12 @@ struct meta_image {
     const struct meta_feature *features; // finalized
     uint32_t features_n;
     int64_t features_epoch;
-    const struct meta_config_entry *broker_configs; // dynamic configs of this broker and the cluster default
-    uint32_t broker_configs_n;
+    const struct config
+        *config; // the configuration in force: the static one with this broker's dynamic configs
+    const struct meta_resource *resources; // sorted by type and name
+    uint32_t resources_n;
+    const struct meta_quota *quotas;
+    uint32_t quotas_n;
     void *index; // the image's tables
 };
 // This reactor's current image; valid for this turn. NULL before the first publication.
@@ -85,6 +121,17 @@ const struct meta_image *meta_image_get(struct reactor *r);
 const struct meta_topic *meta_find_topic(const struct meta_image *img, const char *name, size_t len);
 const struct meta_topic *meta_find_topic_id(const struct meta_image *img, const struct sl_uuid *id);
 const struct meta_broker *meta_find_broker(const struct meta_image *img, int32_t id);
+
+// What is set of a resource; NULL: nothing. A group: meta_find_resource(img, META_RES_GROUP, group id).
+const struct meta_resource *meta_find_resource(const struct meta_image *img, int8_t type, const char *name);
+const char *meta_resource_config(const struct meta_resource *r,
+                                 const char *key); // NULL: not set; r may be NULL
+// The quota entity that counts for a user and a client id (KIP-55: the closest one that sets `what`), NULL: none. Who
+// shares an entity shares its budget, except that a default entity is a budget for each name it stands for.
+const struct meta_quota *meta_find_quota(const struct meta_image *img, const char *user,
+                                         const char *client_id, enum meta_quota_key what);
+const struct meta_quota *meta_find_ip_quota(const struct meta_image *img,
+                                            const char *ip); // connection_creation_rate
 
 // Requests to the controller: a pointer to a struct that the sender lends until the reply (same op, same
 // pointer; sent with
@@ -97,6 +144,28 @@ enum meta_op {
     META_DELETE_TOPICS = MSG_OP(SVC_META, 4),     // struct meta_delete *
     META_CREATE_PARTITIONS = MSG_OP(SVC_META, 5), // struct meta_grow *
     META_ALLOC_PIDS = MSG_OP(SVC_META, 6),        // struct meta_pids *
+    META_ALTER_CONFIGS = MSG_OP(SVC_META, 7),     // struct meta_alter *
+};
+enum meta_alter_op { META_SET, META_DELETE, META_APPEND, META_SUBTRACT }; // AlterConfigOp.OpType
+struct meta_alter_entry {
+    const char *key, *value; // value NULL: null
+    int8_t op;
+};
+struct meta_alter_resource {
+    int8_t type; // enum meta_resource_type, or anything a client sent
+    const char *name;
+    const struct meta_alter_entry *entries;
+    uint32_t entries_n;
+    int16_t error;
+    char message[META_MESSAGE_MAX];
+};
+struct meta_alter {
+    struct meta_alter_resource *resources;
+    uint32_t n;
+    bool incremental; // else entries replace all that is set
+    bool validate_only;
+    void *owner;
+    uint32_t from;
 };
 struct meta_create_topic {
     const char *name; // with name_len; validated by the controller with upstream's rules and messages
@@ -183,7 +252,7 @@ int meta_load(struct reactor *r, struct log_env *env, struct store *st, const st
               const struct meta_identity *id, struct meta **out, struct log **log, char *err, size_t cap);
 // The image as loaded, for recovering the other logs (boot only).
 const struct meta_image *meta_boot_image(const struct meta *m);
-// Resolves a topic's log settings.
+// Resolves a topic's log settings; `cfg`: the image's config.
 void meta_log_config(const struct config *cfg, const struct meta_topic *t, struct log_config *out);
 // Puts the controller on the reactor that owns the metadata partition and an agent on every reactor.
 int meta_start(struct meta *m, struct reactor_group *g, const struct placement *pl);

@@ -37,8 +37,7 @@ enum meta_record {
     REC_CLEAR_ELR = 28,
     REC_REGISTER_CONTROLLER = 27,
 };
-// Config resource types of ConfigRecord (ConfigResource.Type).
-enum { RES_TOPIC = 2, RES_BROKER = 4 };
+enum { RESOURCE_NAME_MAX = 2048, QUOTA_KEY_MAX = 1024, KEPT_KEY_MAX = 1024 };
 // metadata.version: the levels that decide which record versions may be written (MetadataVersion, 4.3.1).
 enum {
     MV_MIN = 7,           // 3.3-IV3
@@ -83,7 +82,8 @@ struct topic_table {
 struct image {
     struct meta_image pub;
     struct topic_table names, ids;
-    struct arena arena;                // everything that is not a topic
+    struct arena arena; // everything that is not a topic or settings
+    struct settings *settings;
     const struct meta_topic **retired; // topics that newer images no longer hold
     uint32_t retired_n, retired_cap;
 };
@@ -96,9 +96,34 @@ struct named_level {
     char name[64];
     int16_t level;
 };
-struct config_state { // dynamic config of a broker or of the cluster's brokers
-    char *key, *value;
-    bool cluster; // resource name ""
+// ---- settings.c: state and frozen form --------------------------------------------------------------------
+struct resource_state {
+    UT_hash_handle hh; // by key
+    int8_t type;
+    const char *name;            // in key
+    struct meta_config_entry *v; // malloc'd, sorted
+    uint32_t n;
+    char key[]; // type, name
+};
+struct quota_state {
+    UT_hash_handle hh; // by key
+    struct meta_quota q;
+    char key[];
+};
+struct kept_record { // of a kind without effect here, as it was appended; snapshots carry it on
+    UT_hash_handle hh;
+    uint8_t *id, *rec;
+    uint32_t rec_n;
+    uint8_t bytes[];
+};
+struct settings {
+    uint32_t refs; // images and the controller
+    struct arena arena;
+    struct meta_resource *resources;
+    uint32_t resources_n;
+    struct meta_quota *quotas;
+    uint32_t quotas_n;
+    struct config *config;
 };
 
 // Records to append, encoded.
@@ -156,8 +181,13 @@ struct meta {
     uint32_t brokers_n;
     struct named_level *features;
     uint32_t features_n;
-    struct config_state *configs;
-    uint32_t configs_n;
+    struct resource_state *resources;
+    struct quota_state *quotas;
+    struct kept_record *kept;
+    struct settings *settings; // frozen; NULL: never
+    bool settings_changed;
+    struct sl_uuid *reconfigured; // topics whose resolved config changed with the next image
+    uint32_t reconfigured_n, reconfigured_cap;
     int64_t next_pid;
     int16_t kraft_version; // -1: no control record seen
     bool in_txn;
@@ -214,9 +244,22 @@ int state_set_broker(struct meta *m, const struct meta_broker *b, const struct s
 void state_drop_broker(struct meta *m, int32_t id);
 int state_set_feature(struct meta *m, struct kp_str name, int16_t level);
 int16_t state_feature(const struct meta *m, const char *name); // 0: not finalized
-int state_set_broker_config(struct meta *m, bool cluster, struct kp_str key, struct kp_str value);
 void state_destroy(struct meta *m);
 void draft_free(struct draft *d);
+
+// ---- settings.c --------------------------------------------------------------------------------------------
+struct resource_state *settings_find(struct meta *m, int8_t type, const char *name, size_t len);
+int settings_set(struct meta *m, int8_t type, struct kp_str name, struct kp_str key, struct kp_str value);
+const struct meta_quota *settings_quota(struct meta *m, const struct meta_quota *entity); // NULL: none
+int settings_set_quota(struct meta *m, const struct meta_quota *entity, struct kp_str key, double value,
+                       bool remove);
+// Keeps a record under (kind, key) in place of an earlier one; rec NULL: forgets it.
+int settings_keep(struct meta *m, uint8_t kind, const void *key, size_t n, const uint8_t *rec, size_t rec_n);
+// Makes m->settings and m->base current, and drafts of the topics that look at them.
+int settings_freeze(struct meta *m);
+struct settings *settings_ref(struct settings *s);
+void settings_unref(struct settings *s);
+void settings_destroy(struct meta *m);
 
 // ---- apply.c ----------------------------------------------------------------------------------------------
 // Applies one record's value, which was read at `offset`. -EPROTONOSUPPORT: unknown type, version or feature
@@ -251,6 +294,7 @@ struct meta_open {
     struct meta *m;
     struct meta_wait w;
     struct open_req *all;
+    bool configure; // tells their config to partitions that are open, nothing else
 };
 void meta_open_topic(struct meta_open *run, const struct meta_topic *t, uint32_t from, int16_t *error);
 void meta_open_wait(struct meta_open *run);
@@ -288,8 +332,10 @@ void op_create_topics(struct meta *m, struct meta_create *c);
 void op_delete_topics(struct meta *m, struct meta_delete *d);
 void op_create_partitions(struct meta *m, struct meta_grow *g);
 void op_alloc_pids(struct meta *m, struct meta_pids *p);
+void op_alter_configs(struct meta *m, struct meta_alter *a); // alter.c
 
 // names.c: upstream's rules. 0 or a Kafka error with text.
+int16_t topic_name_form(const char *name, int32_t len, char *msg, size_t cap); // the name by itself
 int16_t topic_name_check(const struct meta *m, const char *name, int32_t len, char *msg, size_t cap);
 int16_t assignment_check(struct meta *m, const int32_t *ids, int32_t n, int32_t expected, int32_t partition,
                          char *msg, size_t cap);

@@ -30,14 +30,10 @@ static const struct meta_topic *find_collision(const struct meta *m, const char 
     return NULL;
 }
 
-int16_t topic_name_check(const struct meta *m, const char *name, int32_t len, char *msg, size_t cap)
+int16_t topic_name_form(const char *name, int32_t len, char *msg, size_t cap)
 {
     static const char *const invalid = "Topic name is invalid: ";
     int32_t i = 0;
-    if (!name || len < 0) {
-        snprintf(msg, cap, "Invalid null topic name.");
-        return KERR_INVALID_TOPIC_EXCEPTION;
-    }
     while (i < len && name_char(name[i]))
         i++;
     if (len == 0)
@@ -51,14 +47,24 @@ int16_t topic_name_check(const struct meta *m, const char *name, int32_t len, ch
         snprintf(msg, cap,
                  "%s'%.*s' contains one or more characters other than ASCII alphanumerics, '.', '_' and '-'",
                  invalid, len, name);
-    else if (memchr(name, '.', (size_t)len) || memchr(name, '_', (size_t)len)) {
-        const struct meta_topic *t = find_collision(m, name, (size_t)len);
-        if (!t)
-            return KERR_NONE;
-        snprintf(msg, cap, "Topic '%.*s' collides with existing topic: %s", len, name, t->name);
-    } else {
+    else
         return KERR_NONE;
+    return KERR_INVALID_TOPIC_EXCEPTION;
+}
+
+int16_t topic_name_check(const struct meta *m, const char *name, int32_t len, char *msg, size_t cap)
+{
+    if (!name || len < 0) {
+        snprintf(msg, cap, "Invalid null topic name.");
+        return KERR_INVALID_TOPIC_EXCEPTION;
     }
+    int16_t error = topic_name_form(name, len, msg, cap);
+    if (error || (!memchr(name, '.', (size_t)len) && !memchr(name, '_', (size_t)len)))
+        return error;
+    const struct meta_topic *t = find_collision(m, name, (size_t)len);
+    if (!t)
+        return KERR_NONE;
+    snprintf(msg, cap, "Topic '%.*s' collides with existing topic: %s", len, name, t->name);
     return KERR_INVALID_TOPIC_EXCEPTION;
 }
 

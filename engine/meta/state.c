@@ -1,4 +1,4 @@
-// The controller's state: topics with their drafts, brokers, features, dynamic broker configs.
+// The controller's state: topics with their drafts, brokers, features.
 #include "engine/meta/meta_private.h"
 
 #include <stdlib.h>
@@ -210,7 +210,7 @@ void state_drop_broker(struct meta *m, int32_t id)
     m->brokers_n--;
 }
 
-// ---- features and dynamic broker configs ------------------------------------------------------------------
+// ---- features -----------------------------------------------------------------------------------------------
 int state_set_feature(struct meta *m, struct kp_str name, int16_t level)
 {
     struct named_level f = {.level = level};
@@ -246,35 +246,6 @@ int16_t state_feature(const struct meta *m, const char *name)
     return 0;
 }
 
-int state_set_broker_config(struct meta *m, bool cluster, struct kp_str key, struct kp_str value)
-{
-    uint32_t i = 0;
-    while (i < m->configs_n &&
-           (m->configs[i].cluster != cluster || strlen(m->configs[i].key) != (size_t)key.n ||
-            memcmp(m->configs[i].key, key.p, (size_t)key.n)))
-        i++;
-    if (i < m->configs_n) {
-        free(m->configs[i].key);
-        free(m->configs[i].value);
-        m->configs[i] = m->configs[--m->configs_n];
-    }
-    if (value.n < 0)
-        return 0;
-    struct config_state *v = realloc(m->configs, (m->configs_n + 1) * sizeof(*v));
-    if (!v)
-        return -ENOMEM;
-    m->configs = v;
-    struct config_state c = {
-        .key = strndup(key.p, (size_t)key.n), .value = strndup(value.p, (size_t)value.n), .cluster = cluster};
-    if (!c.key || !c.value) {
-        free(c.key);
-        free(c.value);
-        return -ENOMEM;
-    }
-    v[m->configs_n++] = c;
-    return 0;
-}
-
 void state_destroy(struct meta *m)
 {
     struct topic_state *t, *tmp;
@@ -290,13 +261,10 @@ void state_destroy(struct meta *m)
     }
     for (uint32_t i = 0; i < m->brokers_n; i++)
         broker_clear(&m->brokers[i]);
-    for (uint32_t i = 0; i < m->configs_n; i++) {
-        free(m->configs[i].key);
-        free(m->configs[i].value);
-    }
     free(m->brokers);
     free(m->features);
-    free(m->configs);
+    free(m->reconfigured);
+    settings_destroy(m);
     arena_free(&m->drafts);
     arena_free(&m->decode);
     recs_free(&m->txn_recs);

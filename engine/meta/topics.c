@@ -152,7 +152,7 @@ static void add_records(struct meta *m, struct meta_create_topic *t, struct recs
     struct kp_topic_record r = {.name = {t->name, t->name_len}, .topic_id = t->id};
     recs_add(rs, REC_TOPIC, 0, &r);
     for (uint32_t i = 0; i < t->configs_n; i++) {
-        struct kp_config_record cr = {.resource_type = RES_TOPIC,
+        struct kp_config_record cr = {.resource_type = META_RES_TOPIC,
                                       .resource_name = r.name,
                                       .name = kp_str_of(t->configs[i].key),
                                       .value = kp_str_of(t->configs[i].value)};

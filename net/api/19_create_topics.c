@@ -94,7 +94,7 @@ static void configs_fill(struct req *r, const struct meta_create_topic *c, out_t
     o->configs_n = 0;
     for (int k = 0; k < TOPIC_KEY_COUNT; k++) {
         struct cfg_view v;
-        topic_config_view(r->net->cfg.cfg, (enum topic_key)k,
+        topic_config_view(net_config(r->net), (enum topic_key)k,
                           override_of(c, topic_key_name((enum topic_key)k)), &v);
         if (v.internal)
             continue;

@@ -1,12 +1,11 @@
 // DescribeConfigs (key 32), versions 1-4: topics, this broker, its loggers, client metrics.
 //
-// Values come from the configuration's tables: static broker values, defaults, and topics' own. A broker's empty name asks
-// for the cluster's dynamic defaults, which are none.
+// Values come from the configuration in force: topics' own, dynamic configs of this broker and of all brokers, static ones,
+// defaults. A broker's empty name asks for the dynamic configs of all brokers.
 //
 // Deviations from upstream 4.3:
-// - Dynamic broker configs are not changed by any API here and not shown.
-// - Our own keys (sluice.*, write.caching) are listed as well.
-// - There is one logger, "root". Client metrics and groups show their defaults: neither can be configured yet.
+// - Our own keys (sluice.*, write.caching) are listed as well; documentation is in our words.
+// - There is one logger, "root".
 // - A resource that is named twice is answered once.
 #include "net/api/common.h"
 
@@ -19,9 +18,6 @@
 typedef struct kp_describe_configs_request_describe_configs_resource in_resource;
 typedef struct kp_describe_configs_response_describe_configs_result out_resource;
 typedef struct kp_describe_configs_response_describe_configs_resource_result out_config;
-
-enum { RES_TOPIC = 2, RES_BROKER = 4, RES_BROKER_LOGGER = 8, RES_CLIENT_METRICS = 16, RES_GROUP = 32 };
-enum { SOURCE_BROKER_LOGGER = 6 };
 
 static bool wanted(const in_resource *in, const char *name)
 {
@@ -93,7 +89,7 @@ static void describe_topic(struct req *r, const struct kp_describe_configs_reque
     out->configs = req_alloc_array(r, TOPIC_KEY_COUNT, sizeof(*out->configs));
     for (int k = 0; k < TOPIC_KEY_COUNT; k++) {
         struct cfg_view v;
-        topic_config_view(r->net->cfg.cfg, (enum topic_key)k,
+        topic_config_view(net_config(r->net), (enum topic_key)k,
                           override_of(t, topic_key_name((enum topic_key)k)), &v);
         config_add(r, m, in, &v, out);
     }
@@ -117,17 +113,59 @@ static int16_t check_broker(struct req *r, const in_resource *in, bool may_be_em
     return KERR_NONE;
 }
 
+// The dynamic configs of all brokers, and nothing else.
+static void describe_cluster(struct req *r, const struct kp_describe_configs_request *m,
+                             const in_resource *in, out_resource *out)
+{
+    const struct meta_resource *c = meta_find_resource(net_image(r->net), META_RES_BROKER, "");
+    out->configs = req_alloc_array(r, c ? c->configs_n : 0, sizeof(*out->configs));
+    for (uint32_t i = 0; c && i < c->configs_n; i++) {
+        struct cfg_view v;
+        config_layer_view(net_config(r->net), c->configs[i].key, NULL, c->configs[i].value, false, &v);
+        config_add(r, m, in, &v, out);
+    }
+}
+
+// Dynamic configs of no key of the table: for one listener, or a plugin's. With `below`, those are of the stronger layer.
+static void add_strangers(struct req *r, const struct kp_describe_configs_request *m, const in_resource *in,
+                          const struct meta_resource *of, const struct meta_resource *below,
+                          out_resource *out)
+{
+    const struct meta_resource *own =
+        meta_find_resource(net_image(r->net), META_RES_BROKER, api_cstr(r, in->resource_name));
+    bool broker = of == own;
+    for (uint32_t i = 0; of && i < of->configs_n; i++) {
+        const char *key = of->configs[i].key, *value = of->configs[i].value;
+        struct cfg_view v;
+        if (cfg_key_find(key) >= 0 || (!broker && meta_resource_config(own, key)))
+            continue;
+        config_layer_view(net_config(r->net), key, broker ? value : NULL,
+                          broker ? meta_resource_config(below, key) : value, true, &v);
+        config_add(r, m, in, &v, out);
+    }
+}
+
 static void describe_broker(struct req *r, const struct kp_describe_configs_request *m, const in_resource *in,
                             out_resource *out)
 {
-    if (in->resource_name.n <= 0 || check_broker(r, in, true, out))
+    if (in->resource_name.n <= 0) {
+        describe_cluster(r, m, in, out);
         return;
-    out->configs = req_alloc_array(r, CFG_KEY_COUNT, sizeof(*out->configs));
+    }
+    if (check_broker(r, in, true, out))
+        return;
+    const struct meta_resource *c = meta_find_resource(net_image(r->net), META_RES_BROKER, ""),
+                               *own = meta_find_resource(net_image(r->net), META_RES_BROKER,
+                                                         api_cstr(r, in->resource_name));
+    size_t more = (c ? c->configs_n : 0) + (own ? own->configs_n : 0);
+    out->configs = req_alloc_array(r, CFG_KEY_COUNT + more, sizeof(*out->configs));
     for (int k = 0; k < CFG_KEY_COUNT; k++) {
         struct cfg_view v;
-        config_view(r->net->cfg.cfg, (enum cfg_key)k, &v);
+        config_view(net_config(r->net), (enum cfg_key)k, &v);
         config_add(r, m, in, &v, out);
     }
+    add_strangers(r, m, in, own, c, out);
+    add_strangers(r, m, in, c, NULL, out);
 }
 
 static const char *log_level(void)
@@ -151,68 +189,30 @@ static void describe_logger(struct req *r, const in_resource *in, out_resource *
     kp_describe_configs_response_describe_configs_resource_result_init(out->configs);
     out->configs->name = KP_STR_LIT("root");
     out->configs->value = kp_str_of(log_level());
-    out->configs->config_source = SOURCE_BROKER_LOGGER;
+    out->configs->config_source = CFG_ORIGIN_LOGGER;
     out->configs->documentation = KP_STR_NULL;
 }
 
-// What configures a group or a metrics subscription: the broker's key that gives its default, or a fixed value.
-static const struct dynamic_key {
-    const char *name, *broker_key, *value;
-    enum cfg_type type;
-} GROUP_KEYS[] =
-    {
-        {"consumer.assignment.interval.ms", "group.consumer.assignment.interval.ms", "1000", CFG_INT},
-        {"consumer.heartbeat.interval.ms", "group.consumer.heartbeat.interval.ms", "5000", CFG_INT},
-        {"consumer.session.timeout.ms", "group.consumer.session.timeout.ms", "45000", CFG_INT},
-        {"share.assignment.interval.ms", "group.share.assignment.interval.ms", "1000", CFG_INT},
-        {"share.auto.offset.reset", NULL, "latest", CFG_STRING},
-        {"share.delivery.count.limit", "group.share.delivery.count.limit", "5", CFG_INT},
-        {"share.heartbeat.interval.ms", "group.share.heartbeat.interval.ms", "5000", CFG_INT},
-        {"share.isolation.level", NULL, "read_uncommitted", CFG_STRING},
-        {"share.partition.max.record.locks", "group.share.partition.max.record.locks", "2000", CFG_INT},
-        {"share.record.lock.duration.ms", "group.share.record.lock.duration.ms", "30000", CFG_INT},
-        {"share.renew.acknowledge.enable", NULL, "true", CFG_BOOLEAN},
-        {"share.session.timeout.ms", "group.share.session.timeout.ms", "45000", CFG_INT},
-        {"streams.assignment.interval.ms", "group.streams.assignment.interval.ms", "1000", CFG_INT},
-        {"streams.heartbeat.interval.ms", "group.streams.heartbeat.interval.ms", "5000", CFG_INT},
-        {"streams.initial.rebalance.delay.ms", "group.streams.initial.rebalance.delay.ms", "3000", CFG_INT},
-        {"streams.num.standby.replicas", "group.streams.num.standby.replicas", "0", CFG_INT},
-        {"streams.session.timeout.ms", "group.streams.session.timeout.ms", "45000", CFG_INT},
-},
-  METRICS_KEYS[] = {
-      {"interval.ms", NULL, "300000", CFG_INT},
-      {"match", NULL, "", CFG_LIST},
-      {"metrics", NULL, "", CFG_LIST},
-};
-
-static void dynamic_view(struct req *r, const struct dynamic_key *k, bool synonym, struct cfg_view *v)
+// A group's or a metrics subscription's.
+static void describe_resource(struct req *r, const struct kp_describe_configs_request *m,
+                              const in_resource *in, out_resource *out)
 {
-    int key = k->broker_key ? cfg_key_find(k->broker_key) : -ENOENT;
-    if (key >= 0) {
-        config_view(r->net->cfg.cfg, (enum cfg_key)key, v);
-    } else {
-        *v = (struct cfg_view){.value = k->value, .origin = CFG_ORIGIN_DEFAULT, .synonym_count = synonym};
-        v->synonyms[0] = (struct cfg_synonym){k->name, k->value, CFG_ORIGIN_DEFAULT};
-    }
-    v->name = k->name;
-    v->type = k->type;
-    v->read_only = v->internal = v->sensitive = false;
-}
-
-static void describe_dynamic(struct req *r, const struct kp_describe_configs_request *m,
-                             const in_resource *in, bool group, out_resource *out)
-{
-    size_t n = group ? SL_ARRAY_LEN(GROUP_KEYS) : SL_ARRAY_LEN(METRICS_KEYS);
+    bool group = in->resource_type == META_RES_GROUP;
+    enum cfg_resource kind = group ? CFG_RESOURCE_GROUP : CFG_RESOURCE_METRICS;
+    size_t n = config_resource_keys(kind);
     if (in->resource_name.n <= 0) {
         fail(out, KERR_INVALID_REQUEST,
              group ? KP_STR_LIT("Group name must not be empty")
                    : KP_STR_LIT("Client metrics subscription name must not be empty"));
         return;
     }
+    const struct meta_resource *own =
+        meta_find_resource(net_image(r->net), in->resource_type, api_cstr(r, in->resource_name));
     out->configs = req_alloc_array(r, n, sizeof(*out->configs));
     for (size_t i = 0; i < n; i++) {
         struct cfg_view v;
-        dynamic_view(r, group ? &GROUP_KEYS[i] : &METRICS_KEYS[i], group, &v);
+        config_resource_view(kind, net_config(r->net), i,
+                             meta_resource_config(own, config_resource_key(kind, i)), &v);
         config_add(r, m, in, &v, out);
     }
 }
@@ -224,17 +224,17 @@ static void describe(struct req *r, const struct kp_describe_configs_request *m,
     out->resource_type = in->resource_type;
     out->resource_name = in->resource_name;
     switch (in->resource_type) {
-    case RES_TOPIC:
+    case META_RES_TOPIC:
         describe_topic(r, m, in, out);
         break;
-    case RES_BROKER:
+    case META_RES_BROKER:
         describe_broker(r, m, in, out);
         break;
-    case RES_BROKER_LOGGER:
+    case META_RES_LOGGER:
         describe_logger(r, in, out);
         break;
     default:
-        describe_dynamic(r, m, in, in->resource_type == RES_GROUP, out);
+        describe_resource(r, m, in, out);
         break;
     }
 }
@@ -244,8 +244,8 @@ static bool known_kinds(const struct kp_describe_configs_request *m)
 {
     for (int32_t i = 0; i < m->resources_n; i++) {
         int8_t t = m->resources[i].resource_type;
-        if (t != RES_TOPIC && t != RES_BROKER && t != RES_BROKER_LOGGER && t != RES_CLIENT_METRICS &&
-            t != RES_GROUP)
+        if (t != META_RES_TOPIC && t != META_RES_BROKER && t != META_RES_LOGGER && t != META_RES_METRICS &&
+            t != META_RES_GROUP)
             return false;
     }
     return true;

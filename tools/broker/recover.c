@@ -51,7 +51,7 @@ static int recover_one(struct run *run, const struct job *j)
     char err[700] = "";
     uint32_t shard = shard_of(&t->id, j->partition, b->placement.shards);
     struct log_env *env = shard_env(b->shards[shard]);
-    meta_log_config(b->cfg, t, &lc);
+    meta_log_config(meta_boot_image(b->meta)->config, t, &lc);
     int64_t point = find_point(run, t->name, j->partition);
     int rc = log_recover(env, b->dir, t->name, &t->id, j->partition, store_kind(b->store),
                          store_find_log(b->store, &t->id, j->partition), point, &lc, &l, err, sizeof(err));

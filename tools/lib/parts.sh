@@ -93,4 +93,5 @@ part_interop() {
     need build clients
     build release sluiced
     counted tests/clients/metacheck/run "$BUILD"
+    counted tests/clients/compare/run "$BUILD"
 }

@@ -212,6 +212,9 @@ static void test_broker_views(void **state)
     struct cfg_view v;
     config_view(c, CFG_LOG_RETENTION_MS, &v);
     assert_null(v.value);
+    assert_int_equal(v.synonym_count, 0); // nothing of its own name supplies it: upstream's rule
+    assert_int_equal(v.origin, CFG_ORIGIN_DEFAULT);
+    config_view(c, CFG_LOG_RETENTION_MINUTES, &v);
     assert_int_equal(v.synonym_count, 2);
     assert_string_equal(v.synonyms[0].name, "log.retention.minutes");
     assert_int_equal(v.synonyms[0].origin, CFG_ORIGIN_STATIC_BROKER);

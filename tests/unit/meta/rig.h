@@ -159,7 +159,7 @@ static inline int rig_recover_one(struct rig *r, const struct meta_topic *t, int
     struct log_config lc;
     struct log *l = NULL;
     struct shard *s = r->shards[shard_of(&t->id, p, r->pl.shards)];
-    meta_log_config(r->cfg, t, &lc);
+    meta_log_config(meta_boot_image(r->meta)->config, t, &lc);
     int rc = log_recover(shard_env(s), "/data", t->name, &t->id, p, store_kind(r->store),
                          store_find_log(r->store, &t->id, p), 0, &lc, &l, r->err, sizeof(r->err));
     if (rc == -ESTALE) { // a deleted topic's, of the same name

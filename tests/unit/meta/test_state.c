@@ -109,7 +109,7 @@ static int feature(const char *name, int16_t level)
 
 static int topic_setting(const char *topic, const char *key, const char *value)
 {
-    struct kp_config_record r = {.resource_type = RES_TOPIC,
+    struct kp_config_record r = {.resource_type = META_RES_TOPIC,
                                  .resource_name = kp_str_of(topic),
                                  .name = kp_str_of(key),
                                  .value = kp_str_of(value)};
@@ -333,7 +333,7 @@ static void test_brokers(void **state)
 // A dynamic default of the cluster lies under a topic's own value.
 static void test_dynamic_configs(void **state)
 {
-    struct kp_config_record r = {.resource_type = RES_BROKER,
+    struct kp_config_record r = {.resource_type = META_RES_BROKER,
                                  .resource_name = KP_STR_LIT(""),
                                  .name = KP_STR_LIT("min.insync.replicas"),
                                  .value = KP_STR_LIT("2")};
@@ -347,7 +347,11 @@ static void test_dynamic_configs(void **state)
     publish();
     assert_int_equal(find("t")->config->min_insync_replicas, 2);
     assert_int_equal(find("u")->config->min_insync_replicas, 3);
-    assert_int_equal(m->image->pub.broker_configs_n, 1);
+    assert_int_equal(m->image->pub.resources_n, 2);
+    assert_int_equal(cfg_int(m->image->pub.config, CFG_MIN_INSYNC_REPLICAS), 2);
+    assert_string_equal(
+        meta_resource_config(meta_find_resource(&m->image->pub, META_RES_BROKER, "7"), "min.insync.replicas"),
+        "5");
 }
 
 // ---- names ------------------------------------------------------------------------------------------------

@@ -69,6 +69,8 @@ struct rig {
     struct rig_shard shards[RIG_SHARDS];
     struct service meta;
     struct meta_image img;
+    uint32_t altered; // resources that the controller was last asked to alter
+    bool altered_incremental;
     struct meta_broker broker;
     struct meta_endpoint endpoint;
     struct meta_topic topics[RIG_TOPICS];
@@ -125,6 +127,22 @@ const struct meta_broker *meta_find_broker(const struct meta_image *img, int32_t
 static int rig_by_name(const void *a, const void *b)
 {
     return strcmp((*(const struct meta_topic *const *)a)->name, (*(const struct meta_topic *const *)b)->name);
+}
+
+const struct meta_resource *meta_find_resource(const struct meta_image *img, int8_t type, const char *name)
+{
+    for (uint32_t i = 0; i < img->resources_n; i++)
+        if (img->resources[i].type == type && !strcmp(img->resources[i].name, name))
+            return &img->resources[i];
+    return NULL;
+}
+
+const char *meta_resource_config(const struct meta_resource *r, const char *key)
+{
+    for (uint32_t i = 0; r && i < r->configs_n; i++)
+        if (!strcmp(r->configs[i].key, key))
+            return r->configs[i].value;
+    return NULL;
 }
 
 // Adds a topic to the image and its partitions to the shards. `name` is static.
@@ -412,6 +430,12 @@ static void rig_meta_msg(struct service *svc, uint32_t from, const struct spsc_m
                 q->topics[i].out_id = mt->id;
             }
         }
+    } else if (m->op == META_ALTER_CONFIGS) {
+        struct meta_alter *q = ptr;
+        for (uint32_t i = 0; i < q->n; i++)
+            q->resources[i].error = t->controller_error;
+        t->altered += q->n;
+        t->altered_incremental = q->incremental;
     } else {
         SL_ASSERT(m->op == META_CREATE_PARTITIONS);
         struct meta_grow *q = ptr;
