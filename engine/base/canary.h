@@ -18,6 +18,9 @@
     X(NO_SYNC_ON_RECOVERY, "S4: recovery does not sync the files that it accepted")                          \
     X(NO_DIR_SYNC, "S9: new segments' directory entries are not synced")                                     \
     X(RECYCLE_EARLY, "S5: a journal file is recycled before its logs' segments are synced")                  \
+    X(DIRECT_NOT_AWAITED, "S7: the durable end does not wait for the segment's own bytes")                   \
+    X(DIRECT_OVER_BLOCK, "S5: a direct write goes over a block that write-back wrote before")                \
+    X(CONFIRM_EARLY, "S2: direct bytes are confirmed before they are synced")                                \
     X(FENCE_LATE, "S3: files are deleted before the fence is durable")
 
 enum sl_canary {

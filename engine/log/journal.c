@@ -94,7 +94,7 @@ uint64_t journal_max_bytes(const struct journal_config *cfg)
 {
     struct jfile f = {.bytes = cfg->file_bytes};
     uint64_t most = SL_MIN(cfg->file_bytes - jfile_reserve(&f), (uint64_t)JOURNAL_GROUP_MAX);
-    return most - JOURNAL_HEADER - 2 * JOURNAL_ENTRY - JOURNAL_BLOCK;
+    return most - JOURNAL_HEADER - 3 * JOURNAL_ENTRY - JOURNAL_BLOCK;
 }
 
 static void journal_init(struct journal *j, struct reactor *r, const struct journal_config *cfg,
@@ -244,7 +244,7 @@ bool journal_room(struct journal *j, uint32_t bytes)
 {
     if (j->failed)
         return false;
-    uint64_t need = entry_need(JOURNAL_BLOCK) + entry_need(bytes);
+    uint64_t need = entry_need(JOURNAL_BLOCK) + entry_need(0) + entry_need(bytes);
     if (room_find(j, need))
         return true;
     if (!j->stalled && !j->failed) {
@@ -290,6 +290,8 @@ uint64_t journal_add(struct journal *j, const struct jentry *entry, const struct
     if (e.type != JE_BATCH) {
         SL_ASSERT(e.bytes == 0 || (e.flags & JE_INLINE));
         e.crc = e.bytes ? payload_crc(payload, n) : 0;
+    } else if (e.flags & JE_EDGES) {
+        e.edges_crc = payload_crc(payload, n);
     }
     if (is_reserved && !j->failed)
         reserve_place(j, need);
@@ -301,7 +303,9 @@ uint64_t journal_add(struct journal *j, const struct jentry *entry, const struct
         return j->open->sequence;
     }
     j->stats.entries++;
-    j->stats.inline_bytes += jentry_payload_len(&e);
+    uint64_t inl = jentry_payload_len(&e);
+    j->stats.inline_bytes += inl;
+    j->stats.direct_bytes += e.type == JE_BATCH ? e.bytes - inl : 0;
     // A group of reserved entries without a place gets one as soon as it can.
     if (!j->open->file)
         (void)journal_place(j);

@@ -30,7 +30,8 @@
 //
 // Entry
 //   0  u8   type (enum jentry_type)
-//   1  u8   flags (1: inline, the payload follows; 0: the bytes are in the segment ("direct"))
+//   1  u8   flags (1: inline, the payload follows; 0: the bytes are in the segment ("direct"); 2: direct, and what the batch
+//           has of its first and its last 4 KiB block, where it does not fill them, follows as the payload: see direct.h)
 //   2  u16  batch attributes
 //   4  u32  crc: BATCH: the batch's own CRC32C (its bytes 21..end; bytes 0..20 are verified field by field against this
 //           entry); other types: CRC32C of the payload bytes (0 when there are none)
@@ -49,7 +50,8 @@
 //   80 i64  max timestamp
 //   88 i32  leader epoch
 //   92 i32  record count (last offset delta + 1 of the batch as stored)
-//   96 32B  zero
+//   96 u32  crc32c of the payload of flag 2, else 0
+//   100 28B zero
 //
 // Rule S5 is kept by one invariant: *every journal file begins each log that it touches at a block boundary or with a
 // PREFIX entry*: at a log's first batch in a file generation, a PREFIX entry logs the bytes from the start of its 4 KiB
@@ -80,7 +82,7 @@ enum jentry_type {
     JE_CONFIRMED = 4, // direct bytes up to an offset are synced
     JE_EPOCH = 5,     // a leader epoch starts at base offset (leader epoch field), before its first append
 };
-enum { JE_INLINE = 1u << 0 };
+enum { JE_INLINE = 1u << 0, JE_EDGES = 1u << 1 };
 
 struct jentry {
     uint8_t type;
@@ -101,6 +103,7 @@ struct jentry {
     int64_t max_timestamp;
     int32_t leader_epoch;
     int32_t record_count;
+    uint32_t edges_crc; // set by journal_add
 };
 
 struct journal;
@@ -148,15 +151,16 @@ void journal_file_path(const struct journal_config *cfg, uint32_t n, char *out, 
 struct journal *journal_open(struct reactor *r, const struct journal_config *cfg,
                              const struct journal_owner *owner, int *err);
 
-// True if an entry with `bytes` of payload (plus a PREFIX of up to one block) can be added now. False: the caller holds
+// True if an entry with `bytes` of payload (plus a PREFIX of up to one block, and a CONFIRMED) can be added now. False: the caller holds
 // the append back (its order kept) until owner->room. May move on to the next file. More than journal_max_bytes never
 // fits: the caller checks its largest batch against it when it is configured.
 bool journal_room(struct journal *j, uint32_t bytes);
 // The largest payload that journal_room can ever accept with this configuration. Pure.
 uint64_t journal_max_bytes(const struct journal_config *cfg);
 
-// Adds an entry to the open group; `payload` is copied (JE_INLINE) from up to `n` pieces before it returns. For
-// JE_BATCH the pieces together are e->bytes long, and e->crc is the batch's; for the other types the crc is computed here.
+// Adds an entry to the open group; `payload` is copied (JE_INLINE, JE_EDGES) from up to `n` pieces before it returns. For
+// JE_BATCH the pieces together are e->bytes long, or what jentry_edges says, and e->crc is the batch's; for the other types
+// the crc is computed here.
 // Returns the sequence of the group that will carry it. Requires journal_room for JE_BATCH and JE_PREFIX. Fences,
 // confirmations and epochs have reserved room and are always accepted: when even that is used up they wait in memory for
 // the next free file. After a failure nothing is kept; the sequence returned never becomes durable.
@@ -191,7 +195,7 @@ int journal_close(struct journal *j);
 void journal_destroy(struct journal *j);
 
 struct journal_stats {
-    uint64_t groups, bytes, entries, inline_bytes, stalls, rotations;
+    uint64_t groups, bytes, entries, inline_bytes, direct_bytes, stalls, rotations;
 };
 const struct journal_stats *journal_get_stats(const struct journal *j);
 
@@ -202,6 +206,13 @@ struct jgroup {
     uint32_t crc, prev_crc, shard, length, count, flags;
 };
 void jentry_encode(const struct jentry *e, uint8_t out[JOURNAL_ENTRY]);
+// Of a batch at [position, position + bytes): how many bytes lie before its first whole block, and behind its last one. False:
+// it has no whole block, or ends beyond 2^32.
+bool jentry_edges(uint32_t position, uint32_t bytes, uint32_t *head, uint32_t *tail);
+// Whether the `bytes` at p are the batch that the entry tells of.
+bool jentry_batch_ok(const struct jentry *e, const uint8_t *p);
+// As far as its header goes, of which there are BATCH_HEADER_SIZE bytes at p.
+bool jentry_header_ok(const struct jentry *e, const uint8_t *p);
 void jentry_decode(struct jentry *e, const uint8_t in[JOURNAL_ENTRY]);
 void jgroup_encode(const struct jgroup *g, uint8_t out[JOURNAL_HEADER]); // crc as given
 // Checks magic, version, life (unless NULL), position, lengths against `avail`; not the crc. 0 or -EBADMSG.

@@ -46,12 +46,13 @@ enum entry_field {
     E_MAX_TIMESTAMP = 80,
     E_LEADER_EPOCH = 88,
     E_RECORD_COUNT = 92,
-    E_ZERO = 96,
+    E_EDGES_CRC = 96,
+    E_ZERO = 100,
 };
 SL_STATIC_ASSERT(G_LIFE + 16 == G_GENERATION && G_DURABLE % 8 == 0,
                  "the header has no holes before its zeros");
 SL_STATIC_ASSERT(G_ZERO + 44 == JOURNAL_HEADER, "a group header is 128 bytes");
-SL_STATIC_ASSERT(E_TOPIC + 16 == E_PARTITION && E_ZERO + 32 == JOURNAL_ENTRY, "an entry is 128 bytes");
+SL_STATIC_ASSERT(E_TOPIC + 16 == E_PARTITION && E_ZERO + 28 == JOURNAL_ENTRY, "an entry is 128 bytes");
 SL_STATIC_ASSERT(JOURNAL_HEADER % 8 == 0 && JOURNAL_ENTRY % 8 == 0, "entries stay 8-byte aligned");
 SL_STATIC_ASSERT(JOURNAL_HEADER <= 512, "a group header lies in one sector: it is never torn in itself");
 
@@ -76,6 +77,7 @@ void jentry_encode(const struct jentry *e, uint8_t out[JOURNAL_ENTRY])
     le64_store(out + E_MAX_TIMESTAMP, (uint64_t)e->max_timestamp);
     le32_store(out + E_LEADER_EPOCH, (uint32_t)e->leader_epoch);
     le32_store(out + E_RECORD_COUNT, (uint32_t)e->record_count);
+    le32_store(out + E_EDGES_CRC, e->edges_crc);
 }
 
 void jentry_decode(struct jentry *e, const uint8_t in[JOURNAL_ENTRY])
@@ -98,6 +100,7 @@ void jentry_decode(struct jentry *e, const uint8_t in[JOURNAL_ENTRY])
     e->max_timestamp = (int64_t)le64_load(in + E_MAX_TIMESTAMP);
     e->leader_epoch = (int32_t)le32_load(in + E_LEADER_EPOCH);
     e->record_count = (int32_t)le32_load(in + E_RECORD_COUNT);
+    e->edges_crc = le32_load(in + E_EDGES_CRC);
 }
 
 void jgroup_encode(const struct jgroup *g, uint8_t out[JOURNAL_HEADER])
@@ -164,27 +167,54 @@ int jgroup_decode(struct jgroup *g, const uint8_t *in, size_t avail, const struc
     return 0;
 }
 
+bool jentry_edges(uint32_t position, uint32_t bytes, uint32_t *head, uint32_t *tail)
+{
+    uint64_t end = (uint64_t)position + bytes;
+    uint64_t from = SL_ALIGN_UP((uint64_t)position, (uint64_t)JOURNAL_BLOCK);
+    uint64_t to = SL_ALIGN_DOWN(end, (uint64_t)JOURNAL_BLOCK);
+    if (from >= to || end > UINT32_MAX)
+        return false;
+    *head = (uint32_t)(from - position);
+    *tail = (uint32_t)(end - to);
+    return true;
+}
+
 uint64_t jentry_payload_len(const struct jentry *e)
 {
-    return e->flags & JE_INLINE ? e->bytes : 0;
+    uint32_t head, tail;
+    if (e->flags & JE_INLINE)
+        return e->bytes;
+    return e->flags & JE_EDGES && jentry_edges(e->position, e->bytes, &head, &tail) ? head + tail : 0;
 }
 
 // A batch's bytes 0..20 lie outside its own CRC: each field there is compared with the entry.
-static bool batch_payload_ok(const struct jentry *e, const uint8_t *p)
+bool jentry_header_ok(const struct jentry *e, const uint8_t *p)
 {
     return e->bytes >= BATCH_HEADER_SIZE && batch_base_offset(p) == e->base_offset &&
            batch_length(p) >= BATCH_MIN_LENGTH && batch_size(p) == e->bytes &&
            batch_leader_epoch(p) == e->leader_epoch && batch_magic(p) == BATCH_MAGIC_V2 &&
-           batch_crc(p) == e->crc && crc32c(0, p + BATCH_ATTRIBUTES, e->bytes - BATCH_ATTRIBUTES) == e->crc;
+           batch_crc(p) == e->crc;
+}
+
+bool jentry_batch_ok(const struct jentry *e, const uint8_t *p)
+{
+    return jentry_header_ok(e, p) && crc32c(0, p + BATCH_ATTRIBUTES, e->bytes - BATCH_ATTRIBUTES) == e->crc;
 }
 
 static bool entry_ok(const struct jentry *e, const uint8_t *payload)
 {
     bool is_inline = (e->flags & JE_INLINE) != 0;
-    if (e->type < JE_BATCH || e->type > JE_EPOCH || (e->flags & ~(unsigned)JE_INLINE))
+    uint32_t head, tail;
+    if (e->type < JE_BATCH || e->type > JE_EPOCH || (e->flags & ~(unsigned)(JE_INLINE | JE_EDGES)))
+        return false;
+    if (e->flags & JE_EDGES)
+        return e->type == JE_BATCH && !is_inline && e->bytes >= BATCH_HEADER_SIZE &&
+               jentry_edges(e->position, e->bytes, &head, &tail) &&
+               crc32c(0, payload, head + tail) == e->edges_crc;
+    if (e->edges_crc)
         return false;
     if (e->type == JE_BATCH)
-        return is_inline ? batch_payload_ok(e, payload) : true;
+        return is_inline ? jentry_batch_ok(e, payload) : true;
     if (!is_inline)
         return e->bytes == 0 && e->crc == 0;
     return crc32c(0, payload, e->bytes) == e->crc;
@@ -205,7 +235,7 @@ static int group_pass(const struct jgroup *g, const uint8_t *in, uint32_t *crc, 
         uint64_t len = SL_ALIGN_UP(jentry_payload_len(&e), 8);
         if (len > g->length - at)
             return -EBADMSG;
-        const uint8_t *payload = e.flags & JE_INLINE ? in + at : NULL;
+        const uint8_t *payload = e.flags & (JE_INLINE | JE_EDGES) ? in + at : NULL;
         if (crc && !entry_ok(&e, payload))
             return -EBADMSG;
         int rc = crc ? 0 : fn(arg, g, &e, payload);

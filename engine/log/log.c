@@ -39,6 +39,7 @@ struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, c
     l->leader_epoch = -1;
     producer_state_init(&l->producers, 0);
     list_init(&l->dirty_node);
+    list_init(&l->directs);
     fiber_mutex_init(&l->io_lock);
     fiber_mutex_init(&l->space_lock);
     if (l->topic && l->dir)
@@ -348,13 +349,39 @@ static void journal_prefix(struct log *l, struct segment *s, uint32_t pos)
     log_journal_head(l, s, pos, head);
 }
 
-// The journal takes the bytes from the request, which are what was stored and warm in the cache.
-static uint64_t journal_batch(struct log *l, struct segment *s, uint32_t pos, const struct log_append *a,
-                              const struct batch_info *b)
+// Added with an append only, behind its prefix: a log that gets nothing more has little that is not confirmed.
+static void journal_confirm(struct log *l)
 {
-    struct iovec iov = {.iov_base = a->batch, .iov_len = a->bytes};
+    int64_t upto = direct_confirmed(l);
+    if (l->confirmed >= upto)
+        return;
+    struct jentry e = {.type = JE_CONFIRMED,
+                       .topic_id = l->topic_id,
+                       .partition = l->partition,
+                       .incarnation = l->incarnation,
+                       .base_offset = l->log_start,
+                       .last_offset = upto,
+                       .producer_id = -1,
+                       .base_sequence = -1,
+                       .producer_epoch = -1,
+                       .max_timestamp = -1,
+                       .leader_epoch = l->leader_epoch};
+    (void)journal_add(l->env->journal, &e, NULL, 0);
+    l->confirmed = upto;
+}
+
+// The journal takes the bytes from the request, which are what was stored and warm in the cache; of a direct batch its edges.
+static uint64_t journal_batch(struct log *l, struct segment *s, uint32_t pos, const struct log_append *a,
+                              const struct batch_info *b, bool direct)
+{
+    struct iovec iov[2] = {{.iov_base = a->batch, .iov_len = a->bytes}};
+    uint32_t head = 0, tail = 0;
+    if (direct && jentry_edges(pos, a->bytes, &head, &tail)) {
+        iov[0].iov_len = head;
+        iov[1] = (struct iovec){.iov_base = a->batch + a->bytes - tail, .iov_len = tail};
+    }
     struct jentry e = {.type = JE_BATCH,
-                       .flags = JE_INLINE,
+                       .flags = direct ? JE_EDGES : JE_INLINE,
                        .attributes = b->attributes,
                        .crc = b->crc,
                        .topic_id = l->topic_id,
@@ -371,7 +398,7 @@ static uint64_t journal_batch(struct log *l, struct segment *s, uint32_t pos, co
                        .max_timestamp = b->max_timestamp,
                        .leader_epoch = b->leader_epoch,
                        .record_count = b->record_count};
-    return journal_add(l->env->journal, &e, &iov, 1);
+    return journal_add(l->env->journal, &e, iov, direct ? 2 : 1);
 }
 
 // Indexes and timestamps of a batch that now lies at `pos`. Also used by recovery.
@@ -425,9 +452,13 @@ int log_append(struct log *l, struct log_append *a)
         return -EBADMSG; // what was copied lies behind the end: the next append goes over it
     journal_prefix(l, s, pos);
     segment_publish(s, a->bytes);
+    journal_confirm(l);
     a->base_offset = b.base_offset;
     a->last_offset = b.base_offset + b.last_offset_delta;
-    a->sequence = journal_batch(l, s, pos, a, &b);
+    bool direct = !(b.attributes & BATCH_ATTR_CONTROL) && direct_wanted(l, s, pos, a->bytes);
+    a->sequence = journal_batch(l, s, pos, a, &b, direct);
+    if (direct)
+        direct_add(l, s, pos, a->bytes, l->appended.offset, a->last_offset + 1);
     l->last_sequence = a->sequence;
     l->appended = (struct log_mark){.offset = a->last_offset + 1, .seg = s, .pos = s->size};
     marks_push(l, &l->appended);
@@ -447,14 +478,21 @@ uint32_t log_durable_position(const struct log *l, const struct segment *s)
     return at && s->base_offset < at->base_offset ? s->size : 0;
 }
 
-void log_durable_to(struct log *l, int64_t end_offset)
+uint64_t log_durable_to(struct log *l, int64_t end_offset)
 {
+    uint64_t bytes = 0;
+    end_offset = direct_settled(l, end_offset);
     while (l->marks_n && l->marks[l->marks_head].offset <= end_offset) {
-        l->durable = l->marks[l->marks_head];
+        const struct log_mark *m = &l->marks[l->marks_head];
+        bytes += m->seg == l->durable.seg ? m->pos - l->durable.pos : m->pos;
+        l->durable = *m;
         l->marks_head = (l->marks_head + 1) % l->marks_cap;
         l->marks_n--;
     }
-    SL_ASSERT(l->durable.offset == end_offset);
+    SL_ASSERT(l->durable.offset == end_offset || !bytes);
+    if (bytes && l->durable.seg->cov_n)
+        log_pass_direct(l, l->durable.seg);
+    return bytes;
 }
 
 void log_set_high_watermark(struct log *l, int64_t hw)

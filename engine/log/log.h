@@ -15,6 +15,7 @@
 
 #include "engine/base/pool.h"
 #include "engine/log/batch.h"
+#include "engine/log/direct.h"
 #include "engine/log/epoch.h"
 #include "engine/log/extent.h"
 #include "engine/log/journal.h"
@@ -49,6 +50,7 @@ struct log_env {
     struct list_node dirty; // logs with dirty bytes, oldest first
     struct list_node lru;   // extents that are clean and may be dropped, oldest first
     int failed;             // -errno once the directory is offline
+    struct direct_env direct;
 };
 
 struct log;
@@ -124,8 +126,10 @@ struct log_append {
 // Copies, publishes, indexes, journals. Sequence checks (producer state) are the caller's before, its update is done
 // here. 0, or -EBADMSG when the CRC does not match (nothing was published).
 int log_append(struct log *l, struct log_append *a);
-// The shard tells the log that its bytes up to `end_offset` are durable (from the journal's callback).
-void log_durable_to(struct log *l, int64_t end_offset);
+// The shard tells the log that the journal is durable up to its offset `end_offset`. The durable end moves there, or to the
+// first direct write under way; the log's owner tells it again when one has ended (direct_env.settled). Returns the number
+// of bytes that became durable.
+uint64_t log_durable_to(struct log *l, int64_t end_offset);
 void log_set_high_watermark(struct log *l, int64_t hw);
 
 // ---- read ----------------------------------------------------------------------------------------------------------------

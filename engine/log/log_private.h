@@ -36,7 +36,13 @@ struct log {
     uint32_t segments_n, segments_cap;
     struct producer_state producers;
     struct epoch_cache epochs;
-    struct log_mark hint; // where the last read ended
+    struct log_mark hint;     // where the last read ended
+    struct list_node directs; // ranges of direct writes, in order (direct.h)
+    int64_t direct_end;       // all ranges below are whole and synced...
+    int64_t confirmed;        // ...and the journal was told so
+    uint64_t group;           // the commit group that its bytes are counted for, and they
+    uint64_t group_bytes;
+    bool direct; // large batches go direct now
     struct list_node dirty_node;
     uint64_t dirty_since;
     uint64_t dirty_bytes;
@@ -57,6 +63,8 @@ struct segment *log_segment_for(const struct log *l, int64_t offset, uint32_t *i
 void log_mark_dirty(struct log *l, uint32_t bytes);
 void log_mark_written(struct log *l, uint64_t bytes);
 void log_dirty_later(struct log *l);
+// Takes what direct writes brought into the file as written back, as far as it is durable.
+void log_pass_direct(struct log *l, struct segment *s);
 // Starts a fiber that allocates space ahead of the appends, when it gets short.
 void log_allocate_ahead(struct log *l);
 void log_journal_head(struct log *l, struct segment *s, uint32_t pos, const uint8_t *head);

@@ -49,6 +49,15 @@ void log_shut(struct log *l)
 }
 
 // ---- write-back ---------------------------------------------------------------------------------------------------------
+void log_pass_direct(struct log *l, struct segment *s)
+{
+    uint32_t n = direct_pass(s, log_durable_position(l, s));
+    if (!n)
+        return;
+    log_mark_written(l, n);
+    segment_mark_clean(s, &l->env->lru);
+}
+
 static int wait_durable(struct log *l, int64_t offset)
 {
     while (l->durable.offset < offset && !l->env->failed)
@@ -60,15 +69,18 @@ static int wait_durable(struct log *l, int64_t offset)
 // the durable end, whose block is in journal files from its first byte on until the next sync.
 static int flush_segment(struct log *l, struct segment *s)
 {
-    uint32_t upto = log_durable_position(l, s), from = s->flushed;
-    if (s->flushed >= upto)
-        return 0;
-    int rc = segment_write(s, upto);
-    if (rc)
-        return rc;
-    log_mark_written(l, upto - from);
-    segment_mark_clean(s, &l->env->lru);
-    return 0;
+    uint32_t upto = log_durable_position(l, s);
+    for (;;) {
+        log_pass_direct(l, s);
+        uint32_t from = s->flushed, to = s->cov_n ? SL_MIN(upto, s->cov[0].from) : upto;
+        if (from >= to) // nothing left, or the rest is under way
+            return 0;
+        int rc = segment_write(s, to);
+        if (rc)
+            return rc;
+        log_mark_written(l, to - from);
+        segment_mark_clean(s, &l->env->lru);
+    }
 }
 
 // Cutting a file inside a block makes the file system write that block again. `wait`: for journal room, but not for ever;
@@ -109,6 +121,7 @@ static int finish_segment(struct log *l, struct segment *s)
         rc = log_wait_tail(l, s);
     if (!rc)
         rc = flush_segment(l, s);
+    SL_ASSERT(rc || s->flushed == s->size);
     if (!rc)
         rc = segment_cut(s);
     if (!rc)
@@ -387,12 +400,30 @@ int log_describe_checkpoint(struct log *l, struct sbuf *out)
     return encode_checkpoint(l, out);
 }
 
+// What the entries of full journal files tell of was durable in the journal when the checkpoint began. Ranges that hold the
+// durable end back, or that have the last block of what is durable, end first.
+static int write_settled(struct log *l)
+{
+    int rc = direct_wait(l);
+    struct segment *s = l->durable.seg;
+    uint32_t upto = l->durable.pos;
+    if (!rc)
+        rc = log_write_locked(l, true, true);
+    while (!rc && s && !s->finished && s->flushed < upto) {
+        fiber_sleep(POLL_NS); // for the groups of ranges that are whole
+        rc = direct_wait(l);
+        if (!rc)
+            rc = log_write_locked(l, true, true);
+    }
+    return rc;
+}
+
 // A failed write of the indexes' new entries costs time after a crash, nothing else, unless the disk is broken.
 static int checkpoint_locked(struct log *l, struct sbuf *out, bool write)
 {
     int rc = 0;
     while (write && !rc) {
-        rc = log_write_locked(l, true, true);
+        rc = write_settled(l);
         struct segment *s = log_active(l);
         if (!rc && s && (rc = segment_write_indexes(s, false)) != -EIO)
             rc = 0;

@@ -1,6 +1,8 @@
 // Recovery of a log of ours: the checkpoint says how it was, the journal's entries what came after. Bytes of entries are
 // laid over the segment blocks; entries behind the checkpoint's end also move the end, the producer state, the epochs and
-// the index. Every file written is synced, and sealed ones are cut to their length again (S4, S9).
+// the index. Every file written is synced, and sealed ones are cut to their length again (S4, S9). Direct batches are looked at
+// in the file: with their CRC where they are not confirmed, and where one does not hold, the log ends; else their header
+// (direct.h).
 #include "engine/log/recover.h"
 
 #include "engine/base/canary.h"
@@ -17,6 +19,8 @@ struct replay {
     int64_t end;          // of the log
     int64_t ckpt_end;     // entries below only lay bytes
     int64_t ckpt_segment; // segments below are finished: nothing is laid there
+    int64_t confirmed;    // direct bytes of batches below are synced
+    bool cut;             // the log ended before the entries did
     char *err;
     size_t cap;
 };
@@ -100,17 +104,39 @@ static struct segment *new_segment(struct replay *r, const struct jentry *e, int
     return s;
 }
 
+// What is known of a direct batch without its records. It is not a control batch.
+static void info_of(const struct jentry *e, struct batch_info *b)
+{
+    *b = (struct batch_info){.base_offset = e->base_offset,
+                             .base_timestamp = e->max_timestamp,
+                             .max_timestamp = e->max_timestamp,
+                             .producer_id = e->producer_id,
+                             .size = e->bytes,
+                             .leader_epoch = e->leader_epoch,
+                             .crc = e->crc,
+                             .last_offset_delta = (int32_t)(e->last_offset - e->base_offset),
+                             .base_sequence = e->base_sequence,
+                             .record_count = e->record_count,
+                             .attributes = e->attributes,
+                             .producer_epoch = e->producer_epoch,
+                             .magic = BATCH_MAGIC_V2};
+}
+
 static int apply_batch(struct replay *r, struct segment *s, const struct store_entry *se)
 {
     struct log *l = r->l;
     const struct jentry *e = &se->e;
+    bool direct = !(e->flags & JE_INLINE);
     struct producer_completed done;
     struct batch_info b;
     if (e->base_offset < r->end || e->position != s->size)
         return broken(r, e, "does not continue the log");
-    if (batch_parse(se->payload, e->bytes, &b) || b.base_offset != e->base_offset)
+    if (direct)
+        info_of(e, &b);
+    else if (batch_parse(se->payload, e->bytes, &b) || b.base_offset != e->base_offset)
         return broken(r, e, "holds no batch");
-    int rc = producer_state_apply_batch(&l->producers, se->payload, e->bytes, &done);
+    int rc = direct ? producer_state_apply(&l->producers, &b)
+                    : producer_state_apply_batch(&l->producers, se->payload, e->bytes, &done);
     if (!rc && b.leader_epoch > epoch_cache_latest(&l->epochs))
         rc = SL_MIN(epoch_cache_assign(&l->epochs, b.leader_epoch, b.base_offset), 0);
     if (rc)
@@ -127,11 +153,49 @@ static int apply_batch(struct replay *r, struct segment *s, const struct store_e
     return 0;
 }
 
+static int lay(struct replay *r, struct segment *s, const struct store_entry *se)
+{
+    const struct jentry *e = &se->e;
+    uint32_t head, tail;
+    if (e->flags & JE_INLINE)
+        return layer_put(&r->layer, s, e->position, se->payload, e->bytes);
+    if (!(e->flags & JE_EDGES) || !jentry_edges(e->position, e->bytes, &head, &tail))
+        return 0;
+    int rc = head ? layer_put(&r->layer, s, e->position, se->payload, head) : 0;
+    return rc || !tail ? rc
+                       : layer_put(&r->layer, s, e->position + e->bytes - tail, se->payload + head, tail);
+}
+
+// A batch in the file alone: 0, also where the log ends before it.
+static int check_direct(struct replay *r, struct segment *s, const struct store_entry *se)
+{
+    const struct jentry *e = &se->e;
+    bool confirmed = e->last_offset < SL_MAX(r->confirmed, r->ckpt_end);
+    if (!(e->flags & JE_EDGES) || (e->attributes & BATCH_ATTR_CONTROL))
+        return broken(r, e, "is of a kind that is not known");
+    int rc = direct_check(s, se, !confirmed);
+    if (rc != -EBADMSG)
+        return rc;
+    if (confirmed) {
+        snprintf(r->err, r->cap,
+                 "%s/%020lld.log does not hold at position %u the batch of offset %lld, which was synced "
+                 "there: the file is "
+                 "damaged",
+                 r->l->dir, (long long)e->segment_base, e->position, (long long)e->base_offset);
+        return -EUCLEAN;
+    }
+    sl_log(SL_WARN, "log",
+           "%s-%d ends at offset %lld: what follows was not written whole and never acknowledged",
+           r->l->topic, r->l->partition, (long long)e->base_offset);
+    r->cut = true;
+    return 0;
+}
+
 static int replay_entry(struct replay *r, const struct store_entry *se)
 {
     const struct jentry *e = &se->e;
     int rc = 0;
-    if (e->type != JE_BATCH && e->type != JE_PREFIX)
+    if (r->cut || (e->type != JE_BATCH && e->type != JE_PREFIX))
         return 0;
     bool behind = e->type == JE_BATCH && e->last_offset >= r->ckpt_end;
     // Finished segments have all their bytes and end where their file ends. Laying blocks there would make it longer, and a
@@ -141,8 +205,12 @@ static int replay_entry(struct replay *r, const struct store_entry *se)
     struct segment *s = find_segment(r->l, e->segment_base);
     if (!s)
         s = new_segment(r, e, &rc);
+    if (s && behind && !(e->flags & JE_INLINE))
+        rc = check_direct(r, s, se);
+    if (rc || r->cut)
+        return rc;
     if (s && se->payload)
-        rc = layer_put(&r->layer, s, e->position, se->payload, e->bytes);
+        rc = lay(r, s, se);
     if (s)
         s->touched = true;
     return rc || !behind ? rc : apply_batch(r, s, se);
@@ -201,6 +269,9 @@ static int remove_stale(struct replay *r)
 int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap)
 {
     struct replay r = {.l = l, .dir = d, .ckpt_segment = INT64_MIN, .err = err, .cap = cap};
+    for (uint32_t i = 0; i < sl->entries_n; i++)
+        if (sl->entries[i].e.type == JE_CONFIRMED)
+            r.confirmed = SL_MAX(r.confirmed, sl->entries[i].e.last_offset);
     int rc = sl->has_checkpoint ? load_checkpoint(&r, &sl->ckpt) : 0;
     for (uint32_t i = 0; i < sl->entries_n && !rc; i++)
         rc = replay_entry(&r, &sl->entries[i]);

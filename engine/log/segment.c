@@ -170,6 +170,19 @@ uint32_t segment_pieces(struct segment *s, uint32_t pos, uint32_t n, struct log_
     return k;
 }
 
+uint32_t segment_iov(struct segment *s, uint32_t from, uint32_t to, struct iovec *out, uint32_t max)
+{
+    uint32_t k = 0;
+    SL_ASSERT(from >= s->mem_start && to <= s->size);
+    for (struct extent *e = extent_at(s, from); from < to && k < max; e = next_extent(e), k++) {
+        uint32_t len = SL_MIN(to, e->pos + e->len) - from;
+        SL_ASSERT(len > 0);
+        out[k] = (struct iovec){.iov_base = e->mem + (from - e->pos), .iov_len = len};
+        from += len;
+    }
+    return k;
+}
+
 bool segment_peek(struct segment *s, uint32_t pos, void *dst, uint32_t n)
 {
     uint8_t *to = dst;

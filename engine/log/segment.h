@@ -5,12 +5,14 @@
 //   |- on disk ----------------------|                |- zeros, allocated ahead of the writer
 //              |- in extents ------------------------|
 //
-// mem_start <= flushed: only clean bytes leave memory, from the front. The file grows by fallocate, never by a write.
+// mem_start <= flushed: only clean bytes leave memory, from the front. The file grows by fallocate, never by a write. Beyond
+// `flushed` there may be ranges of blocks that direct writes (direct.h) brought there, or are bringing: `cov`.
 #ifndef SLUICE_ENGINE_LOG_SEGMENT_H
 #define SLUICE_ENGINE_LOG_SEGMENT_H
 
 #include "engine/io/fiber.h"
 #include "engine/log/batch.h"
+#include "engine/log/direct.h"
 #include "engine/log/extent.h"
 #include "engine/log/index.h"
 #include "engine/log/timeindex.h"
@@ -18,6 +20,11 @@
 struct log;
 
 enum segment_file { SEG_LOG, SEG_INDEX, SEG_TIMEINDEX, SEG_SNAPSHOT };
+
+// Whole blocks.
+struct segment_cov {
+    uint32_t from, to;
+};
 
 struct segment {
     struct log *log;
@@ -28,6 +35,10 @@ struct segment {
     uint32_t flushed;   // written back up to here
     uint32_t synced;    // and synced up to here
     uint32_t allocated; // bytes of the file
+    uint32_t
+        wb_end; // write-back wrote, or writes, up to this block boundary; after a start `flushed` says so
+    struct segment_cov cov[DIRECT_COV_MAX];
+    uint32_t cov_n;
     uint32_t mem_start; // == size when nothing is in memory
     struct list_node extents;
     struct offset_index index;
@@ -89,6 +100,9 @@ void segment_publish(struct segment *s, uint32_t n);
 struct log_piece;
 uint32_t segment_pieces(struct segment *s, uint32_t pos, uint32_t n, struct log_piece *out, uint32_t max);
 uint32_t segment_count_pieces(struct segment *s, uint32_t pos, uint32_t n);
+// The same as iovecs, as far as `max` of them go.
+struct iovec;
+uint32_t segment_iov(struct segment *s, uint32_t from, uint32_t to, struct iovec *out, uint32_t max);
 // Copies [pos, pos + n) out of memory. False if it is not all there.
 bool segment_peek(struct segment *s, uint32_t pos, void *dst, uint32_t n);
 // The extents below `flushed` go on the lru.

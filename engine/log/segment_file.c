@@ -240,6 +240,8 @@ int segment_write(struct segment *s, uint32_t upto)
         memset(last + (upto - whole), 0, IO_BLOCK - (upto - whole));
     }
     s->writing = true;
+    s->wb_end = SL_MAX(s->wb_end, SL_ALIGN_UP(upto, (uint32_t)IO_BLOCK));
+    SL_ASSERT(!s->cov_n || s->wb_end <= s->cov[0].from);
     rc = write_range(s, from, whole, last);
     s->writing = false;
     free(last);

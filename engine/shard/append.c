@@ -80,8 +80,8 @@ static void inflight_push(struct shard *s, struct part *p, const struct log_appe
         s->inflight_cap = cap;
         s->inflight_head = 0;
     }
-    s->inflight[(s->inflight_head + s->inflight_n++) % s->inflight_cap] = (struct inflight){
-        .sequence = la->sequence, .part = p, .end_offset = la->last_offset + 1, .bytes = la->bytes};
+    s->inflight[(s->inflight_head + s->inflight_n++) % s->inflight_cap] =
+        (struct inflight){.sequence = la->sequence, .part = p, .end_offset = la->last_offset + 1};
     p->refs++;
 }
 
@@ -104,6 +104,19 @@ static void part_visible(struct part *p, int64_t end_offset, uint32_t bytes)
     watch_arrived(p, bytes);
 }
 
+// Moves the durable end as far as the journal and the log's direct writes let it.
+static void part_settle(struct part *p)
+{
+    struct log_ends e;
+    uint64_t bytes = log_durable_to(p->log, p->journal_end);
+    if (!bytes)
+        return;
+    log_get_ends(p->log, &e);
+    if (e.high_watermark < e.durable_end)
+        part_visible(p, e.durable_end, (uint32_t)SL_MIN(bytes, (uint64_t)INT32_MAX));
+    waiting_release(p, e.durable_end);
+}
+
 // The journal's word that every group up to `sequence` is on disk.
 void append_on_durable(void *ctx, uint64_t sequence)
 {
@@ -112,14 +125,20 @@ void append_on_durable(void *ctx, uint64_t sequence)
         struct inflight f = s->inflight[s->inflight_head];
         s->inflight_head = (s->inflight_head + 1) % s->inflight_cap;
         s->inflight_n--;
-        log_durable_to(f.part->log, f.end_offset);
-        struct log_ends e;
-        log_get_ends(f.part->log, &e);
-        if (e.high_watermark < f.end_offset)
-            part_visible(f.part, f.end_offset, f.bytes);
-        waiting_release(f.part, f.end_offset);
+        f.part->journal_end = f.end_offset;
+        part_settle(f.part);
         shard_part_unref(f.part);
     }
+}
+
+// A direct write of the log has ended.
+void append_on_settled(void *ctx, struct log *l)
+{
+    struct part *p = log_user(l);
+    (void)ctx;
+    p->refs++;
+    part_settle(p);
+    shard_part_unref(p);
 }
 
 // The parts' references of what was in flight come home. Their answers were given by background_fail.

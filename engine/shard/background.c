@@ -64,6 +64,11 @@ void background_on_failed(void *ctx, int err)
     append_forget(s); // no group becomes durable any more
 }
 
+void background_direct_failed(void *ctx, int err)
+{
+    background_fail(ctx, "a write to a segment", err);
+}
+
 // ---- all logs, several at a time --------------------------------------------------------------------------------------------
 struct sweep {
     struct shard *s;
@@ -245,6 +250,8 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
         rc = ckpt_finish(&image);
     if (!rc)
         rc = journal_drain(s->journal);
+    if (!rc)
+        rc = direct_drain(&s->env);
     store_checkpoint_path(s->store, s->cfg.shard, path, sizeof(path));
     if (!rc)
         rc = fio_write_file(path, image.data, image.len);

@@ -111,7 +111,7 @@ static void shard_on_msg(struct service *svc, uint32_t reactor, const struct sps
 static bool shard_on_flush(struct service *svc)
 {
     struct shard *s = SL_CONTAINER_OF(svc, struct shard, svc);
-    bool did = watch_flush(s);
+    bool did = watch_flush(s) | direct_flush(&s->env);
     if (s->journal)
         did |= journal_flush(s->journal);
     return did;
@@ -177,6 +177,10 @@ struct shard *shard_create(struct reactor *r, struct store *store, const struct 
     s->env.store = store;
     list_init(&s->env.dirty);
     list_init(&s->env.lru);
+    direct_env_init(&s->env.direct, &cfg->direct);
+    s->env.direct.ctx = s;
+    s->env.direct.settled = append_on_settled;
+    s->env.direct.failed = background_direct_failed;
     s->env.tail_pool = pool_make(s, cfg->tail_pool_bytes, false);
     s->env.read_pool = pool_make(s, cfg->read_pool_bytes, false);
     if (s->env.tail_pool && s->env.read_pool)
@@ -242,6 +246,7 @@ void shard_destroy(struct shard *s)
     if (!s)
         return;
     struct part *p, *tmp;
+    direct_env_destroy(&s->env.direct);
     HASH_ITER(hh, s->parts, p, tmp)
     {
         list_init(&p->watches);

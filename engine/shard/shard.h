@@ -190,6 +190,7 @@ struct shard_config {
     uint32_t max_watches;
     uint32_t fetch_window; // bytes that one fetch request pins at most; its first batch may exceed it
     struct journal_config journal;
+    struct direct_config direct;
     char dir[1024]; // the log directory
 };
 // Makes the service; logs are handed over with shard_adopt. shard_start opens its journal.

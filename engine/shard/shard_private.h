@@ -18,6 +18,7 @@ struct part {
     UT_hash_handle hh;
     struct shard *s;
     struct log *log;
+    int64_t journal_end;      // the journal is durable up to this offset, if anything was appended
     uint32_t refs;            // in-flight appends, reads, fibers
     bool closing;             // being deleted: new requests find nothing
     bool making_room;         // log_make_room is under way: appends are held
@@ -36,7 +37,6 @@ struct inflight {
     uint64_t sequence;
     struct part *part;
     int64_t end_offset;
-    uint32_t bytes;
 };
 
 // The one record walk that goes on over several turns. Others of its kind queue on shard->slicing.
@@ -120,6 +120,7 @@ void append_resume(struct part *p); // tries the held appends again
 void append_fail_all(struct part *p, int16_t error);
 void append_part_done(struct shard_append_part *ap, int16_t error);
 void append_on_durable(void *ctx, uint64_t sequence);
+void append_on_settled(void *ctx, struct log *l);
 void append_on_room(void *ctx);
 void append_run_slices(struct ready *w);
 void append_forget(struct shard *s); // the journal failed: nothing in flight becomes durable
@@ -146,6 +147,7 @@ void manage_delete(struct shard *s, uint32_t from, struct shard_delete *d);
 void background_init(struct shard *s);
 void background_start(struct shard *s); // arms write-back: something was appended
 void background_on_failed(void *ctx, int err);
+void background_direct_failed(void *ctx, int err);
 void background_on_full(void *ctx, uint64_t generation);
 void background_stop(struct service *svc);
 void background_fail(struct shard *s, const char *what, int err); // the directory goes offline

@@ -77,7 +77,8 @@ static int make_shards(struct life *l)
                                  .writeback_age_ms = k->writeback_ms,
                                  .max_watches = 64,
                                  .fetch_window = k->fetch_window,
-                                 .journal = journal_settings(k)};
+                                 .journal = journal_settings(k),
+                                 .direct = {.min = k->direct, .flying = 1 + i % 3, .random = true}};
         snprintf(c.dir, sizeof(c.dir), "%s", LIFE_DIR);
         snprintf(c.journal.dir, sizeof(c.journal.dir), "%s/sluice.journal.d", LIFE_DIR);
         c.journal.shard = i;

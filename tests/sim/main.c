@@ -258,7 +258,8 @@ static bool parse_range(const char *s, struct options *o)
 
 static bool parse_without(const char *s, struct options *o)
 {
-    static const char *const names[] = {"deletes", "faults", "tight-disk", "imitation", "kills", "cuts"};
+    static const char *const names[] = {"deletes", "faults", "tight-disk", "imitation",
+                                        "kills",   "cuts",   "direct"};
     while (*s) {
         size_t n = strcspn(s, ","), k = 0;
         while (k < SL_ARRAY_LEN(names) && (strlen(names[k]) != n || strncmp(names[k], s, n) != 0))

@@ -13,7 +13,7 @@ struct life;
 // What a seed chooses once.
 struct knobs {
     uint32_t segment_bytes;
-    uint32_t journal_bytes, journal_first, journal_files, slots, max_group, late_us, large_group;
+    uint32_t journal_bytes, journal_first, journal_files, slots, direct, max_group, late_us, large_group;
     uint32_t max_batch; // bytes of a producer's largest batch
     uint32_t tail_pool, read_pool, dirty_bytes, writeback_ms, fetch_window;
     uint32_t topics, partitions; // at most
@@ -35,6 +35,7 @@ enum {
     WITHOUT_IMITATION = 1u << 3,
     WITHOUT_KILLS = 1u << 4,
     WITHOUT_CUTS = 1u << 5,
+    WITHOUT_DIRECT = 1u << 6,
 };
 
 // Sums over seeds; a child writes it for its parent.

@@ -72,6 +72,9 @@ static void knobs_make(struct run *r)
     struct knobs *k = &r->k;
     k->segment_bytes = ONE_OF(r, 8192, 16384, 16384, 65536);
     k->max_batch = SL_MIN(ONE_OF(r, 600, 3000, 6000, 12000), k->segment_bytes);
+    k->direct = !(r->without & WITHOUT_DIRECT) && r->seed % 4;
+    if (k->direct && k->max_batch >= 6000) // two blocks and more
+        k->max_batch = SL_MIN(2 * k->max_batch, k->segment_bytes);
     k->journal_bytes = 65536;
     k->journal_first = ONE_OF(r, 65536, 65536, 40960);
     k->journal_files = ONE_OF(r, 3, 3, 4);
@@ -364,10 +367,12 @@ void scenario_run(struct run *r)
     r->model = model_create(r);
     knobs_make(r);
     run_say(
-        r, "segments %u, batches to %u, journal %u x %u, slots %u, groups %u, %u producers, %u readers%s%s%s",
-        r->k.segment_bytes, r->k.max_batch, r->k.journal_files, r->k.journal_bytes, r->k.slots,
-        r->k.max_group, r->k.producers, r->k.consumers, r->k.faults ? ", faults" : "",
-        r->k.tight_disk ? ", tight disk" : "", r->k.imitate ? ", imitation" : "");
+        r,
+        "segments %u, batches to %u%s, journal %u x %u, slots %u, groups %u, %u producers, %u readers%s%s%s",
+        r->k.segment_bytes, r->k.max_batch, r->k.direct ? ", some direct" : "", r->k.journal_files,
+        r->k.journal_bytes, r->k.slots, r->k.max_group, r->k.producers, r->k.consumers,
+        r->k.faults ? ", faults" : "", r->k.tight_disk ? ", tight disk" : "",
+        r->k.imitate ? ", imitation" : "");
     if (r->broker) {
         story_broker(r);
     } else {

@@ -47,21 +47,24 @@ static int check_sizes(struct broker *b)
     return 0;
 }
 
+enum { DIRECT_FLYING = 8 }; // direct writes of a shard at a time
+
 static int shards_make(struct broker *b, void (*ready)(void *, int))
 {
     const struct config *c = b->cfg;
     uint64_t pool = (uint64_t)cfg_int(c, CFG_SLUICE_POOL_BYTES) / b->placement.shards;
     for (uint32_t i = 0; i < b->placement.shards; i++) {
-        struct shard_config sc = {.shard = i,
-                                  .shards = b->placement.shards,
-                                  .tail_pool_bytes = pool / 2,
-                                  .read_pool_bytes = pool / 4,
-                                  .dirty_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_WRITEBACK_DIRTY_BYTES) /
-                                                 b->placement.shards,
-                                  .writeback_age_ms = (uint32_t)cfg_int(c, CFG_SLUICE_WRITEBACK_AGE_MS),
-                                  .max_watches = 100000,
-                                  .fetch_window = 4u << 20,
-                                  .journal = journal_settings(c)};
+        struct shard_config sc = {
+            .shard = i,
+            .shards = b->placement.shards,
+            .tail_pool_bytes = pool / 2,
+            .read_pool_bytes = pool / 4,
+            .dirty_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_WRITEBACK_DIRTY_BYTES) / b->placement.shards,
+            .writeback_age_ms = (uint32_t)cfg_int(c, CFG_SLUICE_WRITEBACK_AGE_MS),
+            .max_watches = 100000,
+            .fetch_window = 4u << 20,
+            .journal = journal_settings(c),
+            .direct = {.min = (uint32_t)cfg_int(c, CFG_SLUICE_DIRECT_MIN_BYTES), .flying = DIRECT_FLYING}};
         sc.dirty_bytes = SL_MIN(sc.dirty_bytes, pool / 8);
         snprintf(sc.dir, sizeof(sc.dir), "%s", b->dir);
         snprintf(sc.journal.dir, sizeof(sc.journal.dir), "%.1000s/sluice.journal.d", b->dir);

@@ -26,6 +26,7 @@ struct check_log {
     bool has_epochs;
     int64_t end; /* offset behind the last batch so far */
     int32_t last_epoch;
+    bool cut; /* a direct batch that nothing confirmed does not hold: recovery will end the log before it */
 };
 
 /* A segment: its bytes with what the journal holds laid over them. */

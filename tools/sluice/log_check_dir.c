@@ -79,6 +79,8 @@ static size_t known_end(const struct check_log *l, int64_t base, size_t file_len
     *settled = !sl || (sl->has_checkpoint && base < sl->ckpt.segment_base);
     if (*settled)
         return file_len;
+    if (l->cut)
+        return 0;
     if (sl->has_checkpoint && base == sl->ckpt.segment_base)
         end = sl->ckpt.end_position;
     for (uint32_t i = 0; i < sl->entries_n; i++) {
@@ -89,19 +91,52 @@ static size_t known_end(const struct check_log *l, int64_t base, size_t file_len
     return end;
 }
 
-/* The segment's bytes as recovery will leave them, in new memory. */
-static uint8_t *lay_over(const struct check_log *l, int64_t base, const struct logfile *f, size_t len)
+/* Below which offset direct batches must hold. */
+static int64_t confirmed_end(const struct store_log *sl)
 {
-    uint8_t *p = calloc(1, len + 1);
+    int64_t end = sl->has_checkpoint ? sl->ckpt.end_offset : 0;
+    for (uint32_t i = 0; i < sl->entries_n; i++)
+        if (sl->entries[i].e.type == JE_CONFIRMED)
+            end = SL_MAX(end, sl->entries[i].e.last_offset);
+    return end;
+}
+
+/* Lays the entry's bytes. False: it is a direct batch that does not hold. */
+static bool lay_entry(const struct store_entry *se, uint8_t *p)
+{
+    const struct jentry *e = &se->e;
+    uint32_t head, tail;
+    if (e->flags & JE_INLINE) {
+        memcpy(p + e->position, se->payload, e->bytes);
+        return true;
+    }
+    if (e->type != JE_BATCH)
+        return true;
+    if (e->flags & JE_EDGES && jentry_edges(e->position, e->bytes, &head, &tail)) {
+        memcpy(p + e->position, se->payload, head);
+        memcpy(p + e->position + e->bytes - tail, se->payload + head, tail);
+    }
+    return e->bytes >= BATCH_HEADER_SIZE && jentry_batch_ok(e, p + e->position);
+}
+
+/* The segment's bytes as recovery will leave them, in new memory; *len is less where the log ends earlier. */
+static uint8_t *lay_over(struct check_log *l, int64_t base, const struct logfile *f, size_t *len)
+{
+    uint8_t *p = calloc(1, *len + 1);
+    int64_t confirmed = confirmed_end(l->sl);
     if (!p)
         return NULL;
     if (f->len)
-        memcpy(p, f->data, SL_MIN(len, f->len));
-    for (uint32_t i = 0; i < l->sl->entries_n; i++) {
+        memcpy(p, f->data, SL_MIN(*len, f->len));
+    for (uint32_t i = 0; i < l->sl->entries_n && !l->cut; i++) {
         const struct store_entry *se = &l->sl->entries[i];
-        bool bytes = se->e.type == JE_BATCH || se->e.type == JE_PREFIX;
-        if (bytes && se->payload && se->e.segment_base == base && (size_t)se->e.position + se->e.bytes <= len)
-            memcpy(p + se->e.position, se->payload, se->e.bytes);
+        const struct jentry *e = &se->e;
+        bool bytes = e->type == JE_BATCH || e->type == JE_PREFIX;
+        if (!bytes || e->segment_base != base || (size_t)e->position + e->bytes > *len)
+            continue;
+        l->cut = !lay_entry(se, p) && e->last_offset >= confirmed;
+        if (l->cut)
+            *len = e->position;
     }
     return p;
 }
@@ -121,7 +156,7 @@ static bool check_segment(struct check_log *l, int64_t base, bool last)
     }
     struct check_segment s = {.log = l, .base = base, .data = f.data, .last = last};
     s.len = known_end(l, base, f.len, &s.settled);
-    uint8_t *laid = s.settled ? NULL : lay_over(l, base, &f, s.len);
+    uint8_t *laid = s.settled ? NULL : lay_over(l, base, &f, &s.len);
     if (laid)
         s.data = laid;
     bool sound = s.settled || laid;

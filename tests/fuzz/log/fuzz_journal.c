@@ -22,7 +22,15 @@ static int see(void *arg, const struct jgroup *g, const struct jentry *e, const 
     const struct bounds *b = arg;
     SL_ASSERT(e->type >= JE_BATCH && e->type <= JE_EPOCH && g->length % JOURNAL_BLOCK == 0);
     if (!payload) {
-        SL_ASSERT(!(e->flags & JE_INLINE));
+        SL_ASSERT(!(e->flags & (JE_INLINE | JE_EDGES)));
+        return 0;
+    }
+    if (e->flags & JE_EDGES) {
+        uint32_t head, tail;
+        SL_ASSERT(jentry_edges(e->position, e->bytes, &head, &tail) && head < JOURNAL_BLOCK &&
+                  tail < JOURNAL_BLOCK);
+        SL_ASSERT(payload >= b->from && payload + head + tail <= b->to);
+        SL_ASSERT(crc32c(0, payload, head + tail) == e->edges_crc);
         return 0;
     }
     SL_ASSERT(payload >= b->from && payload + e->bytes <= b->to);
