@@ -116,14 +116,18 @@ static void worker(void *arg)
 {
     struct meta *m = arg;
     struct list_node *n;
-    while ((n = list_pop_front(&m->jobs)))
-        run_job(m, list_entry(n, struct meta_job, node));
+    while ((n = list_pop_front(&m->jobs)) || m->reopen_due) {
+        if (n)
+            run_job(m, list_entry(n, struct meta_job, node));
+        else
+            meta_reopen(m);
+    }
     m->working = false;
 }
 
 void meta_work(struct meta *m)
 {
-    if (m->working || !m->begun || list_empty(&m->jobs))
+    if (m->working || !m->begun || (list_empty(&m->jobs) && !m->reopen_due))
         return;
     m->working = true;
     if (!fiber_spawn(m->r, worker, m, 0))
@@ -199,6 +203,7 @@ static void controller_stop(struct service *svc)
 {
     struct meta *m = SL_CONTAINER_OF(svc, struct meta_agent, svc)->m;
     m->stopping = true;
+    timer_cancel(m->r, &m->reopen);
     if (!fiber_spawn(m->r, stop_fiber, m, 0))
         sl_panic("meta: out of memory for a fiber");
 }

@@ -2,7 +2,7 @@
 //
 //   new log:     LeaderChange, KRaftVersion, KRaftVoters (one control batch)
 //                BeginTransaction "Bootstrap records", FeatureLevel.., EndTransaction (one batch)
-//   other log:   LeaderChange at the new epoch; AbortTransaction if the last life left one open
+//   other log:   LeaderChange at the new epoch; AbortTransaction if the last life left one open (meta_append)
 //   every start: RegisterController, RegisterBroker (its offset is the broker epoch),
 // BrokerRegistrationChange (unfence), a
 //                PartitionChange for every partition that this broker leads, which raises its leader epoch
@@ -11,7 +11,6 @@
 
 #include "engine/log/record.h"
 #include "engine/log/textfiles.h"
-#include "proto/gen/abort_transaction_record.h"
 #include "proto/gen/begin_transaction_record.h"
 #include "proto/gen/broker_registration_change_record.h"
 #include "proto/gen/config_record.h"
@@ -159,18 +158,6 @@ static int append_bootstrap(struct meta *m)
     if (level_in(&rs, "eligible.leader.replicas.version") > 0)
         add_min_isr(m, &rs);
     recs_add(&rs, REC_END_TRANSACTION, 0, &end);
-    int rc = meta_append(m, &rs, false);
-    recs_free(&rs);
-    return rc;
-}
-
-// A transaction that the last life began and did not end is void.
-static int append_abort(struct meta *m)
-{
-    struct kp_abort_transaction_record a = {.reason = KP_STR_LIT("Controller failover")};
-    struct recs rs;
-    recs_init(&rs);
-    recs_add(&rs, REC_ABORT_TRANSACTION, 0, &a);
     int rc = meta_append(m, &rs, false);
     recs_free(&rs);
     return rc;
@@ -340,8 +327,6 @@ static int begin(struct meta *m, char *err, size_t cap)
     int rc = write_quorum_state(m);
     if (!rc)
         rc = append_control(m);
-    if (!rc && m->in_txn)
-        rc = append_abort(m);
     if (!rc && state_feature(m, "metadata.version") == 0)
         rc = append_bootstrap(m);
     if (!rc && state_feature(m, "metadata.version") == 0)
@@ -351,10 +336,8 @@ static int begin(struct meta *m, char *err, size_t cap)
     if (rc)
         return meta_fail(err, cap, rc, "the metadata log could not be written: %s", strerror(-rc));
     meta_publish_begin(m);
-    int16_t error = meta_open_all(m);
+    meta_open_all(m);
     meta_publish_end(m);
-    if (error)
-        return meta_fail(err, cap, -EIO, "partitions could not be opened: %s", kerr_text(error));
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "engine/meta/meta_private.h"
 
 #include "engine/log/record.h"
+#include "proto/gen/abort_transaction_record.h"
 #include "proto/gen/begin_transaction_record.h"
 #include "proto/gen/end_transaction_record.h"
 
@@ -73,6 +74,11 @@ int meta_append_batch(struct meta *m, const uint8_t *batch, size_t n, uint32_t c
         return -EIO;
     call_shard(m, shard_of(&meta_topic_uuid, 0, m->placement.shards), SHARD_APPEND, &a, &w);
     call_wait(&w, 0);
+    if (part.error && part.refused) { // a full disk, say: nothing of it is in the log
+        sl_log(SL_WARN, "meta", "an append to the metadata log was refused: %s %s", kerr_name(part.error),
+               part.error_text);
+        return -ENOSPC;
+    }
     if (part.error) {
         m->broken = true; // what the log holds is not known: only a new start can tell
         sl_log(SL_ERROR, "meta", "appending to the metadata log failed: %s %s", kerr_name(part.error),
@@ -140,9 +146,23 @@ static int wrap(struct meta *m, struct recs *rs)
     return 0;
 }
 
+// A transaction that was begun and not ended, by the last life or by an append that was refused half-way, is void.
+static int abort_open(struct meta *m)
+{
+    struct kp_abort_transaction_record a = {.reason = KP_STR_LIT("Controller failover")};
+    struct recs rs;
+    recs_init(&rs);
+    recs_add(&rs, REC_ABORT_TRANSACTION, 0, &a);
+    int rc = rs.rc ? rs.rc : append_slice(m, &rs, 0, rs.n);
+    recs_free(&rs);
+    return rc;
+}
+
 int meta_append(struct meta *m, struct recs *rs, bool atomic)
 {
     int rc = rs->rc;
+    if (!rc && m->in_txn && rs->n)
+        rc = abort_open(m);
     if (!rc && atomic && rs->n && slice_end(m, rs, 0) < rs->n)
         rc = wrap(m, rs);
     for (uint32_t i = 0, to; i < rs->n && !rc; i = to) {
@@ -228,17 +248,26 @@ void meta_open_topic(struct meta_open *run, const struct meta_topic *t, uint32_t
     free(done);
 }
 
-int16_t meta_open_all(struct meta *m)
+void meta_open_all(struct meta *m)
 {
     struct meta_open run = {.m = m};
-    int16_t error = 0;
-    for (uint32_t i = 0; i < m->sorted_n && !error; i++) {
-        meta_open_topic(&run, m->sorted[i], 0, &error);
+    int16_t *errors = calloc(m->sorted_n + 1, sizeof(*errors));
+    if (!errors)
+        sl_panic("meta: out of memory for opening partitions");
+    for (uint32_t i = 0; i < m->sorted_n; i++) {
+        meta_open_topic(&run, m->sorted[i], 0, &errors[i]);
         if (i % 256 == 255)
             meta_open_wait(&run);
     }
     meta_open_wait(&run);
-    return error;
+    for (uint32_t i = 0; i < m->sorted_n; i++) {
+        if (!errors[i])
+            continue;
+        sl_log(SL_ERROR, "meta", "partitions could not be opened topic=%s error=%s; it is tried again",
+               m->sorted[i]->name, kerr_name(errors[i]));
+        meta_reopen_later(m, &m->sorted[i]->id);
+    }
+    free(errors);
 }
 
 // One topic's partitions in one shard.

@@ -237,6 +237,7 @@ int meta_load(struct reactor *r, struct log_env *env, struct store *st, const st
     topic_config_init(&m->base, cfg);
     list_init(&m->changed);
     list_init(&m->jobs);
+    meta_reopen_init(m);
     arena_init(&m->drafts, 0);
     arena_init(&m->decode, 0);
     recs_init(&m->txn_recs);
@@ -275,5 +276,6 @@ void meta_destroy(struct meta *m)
     state_destroy(m);
     image_free_topics(m);
     free(m->agents);
+    free(m->unopened);
     free(m);
 }

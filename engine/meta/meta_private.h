@@ -212,6 +212,12 @@ struct meta {
     struct list_node jobs;
     struct meta_wait publishing; // acknowledgements of an image
     bool working, begun, beginning, stopping, broken;
+    // topics with partitions that could not be opened yet (reopen.c)
+    struct sl_uuid *unopened;
+    uint32_t unopened_n, unopened_cap;
+    struct timer reopen;
+    uint64_t reopen_delay;
+    bool reopen_due;
     struct sl_uuid incarnation;
     int64_t broker_epoch;
 };
@@ -298,8 +304,8 @@ struct meta_open {
 };
 void meta_open_topic(struct meta_open *run, const struct meta_topic *t, uint32_t from, int16_t *error);
 void meta_open_wait(struct meta_open *run);
-// All topics of the present image, several at a time.
-int16_t meta_open_all(struct meta *m);
+// All topics of the present image, several at a time; those that cannot be opened are tried again later.
+void meta_open_all(struct meta *m);
 // Deletes the n partitions of a topic, likewise.
 struct drop_req;
 struct meta_drop {
@@ -318,6 +324,10 @@ void meta_publish_end(struct meta *m);
 
 // agent.c: starts the fiber that works on the queue, if there is something to do.
 void meta_work(struct meta *m);
+// reopen.c: tries a topic again later; and now, all of them (a job of the controller's fiber).
+void meta_reopen_init(struct meta *m);
+void meta_reopen_later(struct meta *m, const struct sl_uuid *id);
+void meta_reopen(struct meta *m);
 // begin.c: the record of a clean stop.
 int meta_append_fence(struct meta *m);
 

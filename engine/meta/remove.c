@@ -160,6 +160,14 @@ static void grow_one(struct meta *m, struct meta_grow_topic *t, bool validate_on
     }
 }
 
+static void note_unopened(struct meta *m, struct meta_grow_topic *t)
+{
+    const struct topic_state *s = state_find_name(m, t->name, (size_t)t->name_len);
+    refuse_grow(t, t->error, "The partitions were created, but could not be opened yet.");
+    if (s)
+        meta_reopen_later(m, &s->id);
+}
+
 static void open_grown(struct meta *m, struct meta_grow *g, const uint32_t *had)
 {
     struct meta_open run = {.m = m};
@@ -173,8 +181,7 @@ static void open_grown(struct meta *m, struct meta_grow *g, const uint32_t *had)
     meta_open_wait(&run);
     for (uint32_t i = 0; i < g->n; i++)
         if (g->topics[i].error && !g->topics[i].message[0] && g->topics[i].count > (int32_t)had[i] && had[i])
-            refuse_grow(&g->topics[i], g->topics[i].error,
-                        "The partitions were created, but could not be opened.");
+            note_unopened(m, &g->topics[i]);
     meta_publish_end(m);
 }
 

@@ -243,10 +243,13 @@ static void open_created(struct meta *m, struct meta_create *c)
             meta_open_topic(&run, s->frozen, 0, &c->topics[i].error);
     }
     meta_open_wait(&run);
-    for (uint32_t i = 0; i < c->n; i++)
-        if (fresh[i] && c->topics[i].error)
-            refuse(&c->topics[i], c->topics[i].error,
-                   "The topic was created, but its partitions could not be opened.");
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (!fresh[i] || !c->topics[i].error)
+            continue;
+        refuse(&c->topics[i], c->topics[i].error,
+               "The topic was created, but its partitions could not be opened yet.");
+        meta_reopen_later(m, &c->topics[i].id);
+    }
     free(fresh);
     meta_publish_end(m);
 }

@@ -19,7 +19,7 @@
 // Bytes of record walk that one turn does without cutting it into slices, and bytes of a slice.
 enum { WALK_INLINE = 2 << 20, WALK_SLICE = 256 << 10 };
 
-void append_part_done(struct shard_append_part *ap, int16_t error)
+static void append_part_done(struct shard_append_part *ap, int16_t error)
 {
     struct shard_append *a = ap->req;
     ap->error = error;
@@ -44,7 +44,15 @@ static void append_finish(struct shard *s, struct shard_append_part *ap, int16_t
     struct shard_append *a = ap->req;
     if (error && why)
         snprintf(ap->error_text, sizeof(ap->error_text), "%s", why);
+    ap->refused = error != 0;
     append_part_done(ap, error);
+    append_reply_if_done(s, a);
+}
+
+void append_lost(struct shard *s, struct shard_append_part *ap)
+{
+    struct shard_append *a = ap->req;
+    append_part_done(ap, KERR_KAFKA_STORAGE_ERROR);
     append_reply_if_done(s, a);
 }
 
@@ -207,7 +215,7 @@ static void append_store(struct part *p, struct shard_append_part *ap, struct va
         return;
     }
     if (s->env.failed) { // the journal ran out of memory over this one
-        append_finish(s, ap, KERR_KAFKA_STORAGE_ERROR, NULL);
+        append_lost(s, ap);
         return;
     }
     ap->base_offset = la.base_offset;
@@ -266,6 +274,7 @@ static void append_room_made(void *arg, int err)
 {
     struct part *p = arg;
     p->making_room = false;
+    list_remove(&p->room_node);
     if (err == -ENOSPC)
         SL_LOG_EVERY(1000, SL_ERROR, "shard", "no space left in %s: produce is refused until space is freed",
                      p->s->cfg.dir);
@@ -283,6 +292,8 @@ static bool append_room(struct part *p, const struct validate_result *res)
     struct shard *s = p->s;
     if (!log_has_room(p->log, res->info.size, res->max_timestamp)) {
         p->making_room = true;
+        p->room_since = reactor_now(s->r);
+        list_push_back(&s->room_waiters, &p->room_node);
         p->refs++;
         log_make_room(p->log, res->info.size, res->max_timestamp, append_room_made, p);
         return false;
@@ -475,6 +486,7 @@ static void append_one(struct shard *s, struct shard_append_part *ap)
 {
     struct part *p = shard_find(s, &ap->topic_id, ap->partition);
     ap->bad_record = -1;
+    ap->refused = false;
     ap->error_text[0] = 0;
     ap->log_start = -1;
     ap->log_append_time = -1;

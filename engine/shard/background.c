@@ -20,19 +20,16 @@ static const uint64_t MS = 1000 * 1000;
 static const uint64_t BACKGROUND_NS = 50 * MS;        // how often write-back looks
 static const uint64_t EXPIRY_NS = 60 * 1000 * MS;     // how often producers are forgotten
 static const uint64_t CHECKPOINT_RETRY_NS = 500 * MS; // after ENOSPC
-static const uint64_t JOURNAL_WAIT_NS = 10000 * MS;   // how long an append waits for the journal
+static const uint64_t HELD_NS =
+    10000 * MS; // how long an append waits for room: in the journal, its log, memory
 
 // ---- failure ----------------------------------------------------------------------------------------------------------
 static void fail_waiting(struct part *p)
 {
     struct list_node *n;
     append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
-    while ((n = list_pop_front(&p->waiting))) {
-        struct shard_append_part *ap = list_entry(n, struct shard_append_part, node);
-        append_part_done(ap, KERR_KAFKA_STORAGE_ERROR);
-        if (!ap->req->pending)
-            shard_reply(p->s, ap->req->from, SHARD_APPEND, ap->req);
-    }
+    while ((n = list_pop_front(&p->waiting)))
+        append_lost(p->s, list_entry(n, struct shard_append_part, node));
     watch_fire_part(p);
 }
 
@@ -156,11 +153,11 @@ static void writeback_worker(void *arg)
 static void journal_wait_check(struct shard *s)
 {
     struct list_node *n;
-    if (list_empty(&s->journal_waiters) || reactor_now(s->r) < s->journal_waits_since + JOURNAL_WAIT_NS)
+    if (list_empty(&s->journal_waiters) || reactor_now(s->r) < s->journal_waits_since + HELD_NS)
         return;
     SL_LOG_EVERY(10000, SL_ERROR, "shard",
                  "shard=%u dir=%s the journal has had no room for %llu s: produce is refused", s->cfg.shard,
-                 s->cfg.dir, (unsigned long long)(JOURNAL_WAIT_NS / (1000 * MS)));
+                 s->cfg.dir, (unsigned long long)(HELD_NS / (1000 * MS)));
     while ((n = list_pop_front(&s->journal_waiters))) {
         struct part *p = list_entry(n, struct part, journal_node);
         p->waiting_journal = false;
@@ -168,10 +165,36 @@ static void journal_wait_check(struct shard *s)
     }
 }
 
+// The same for what waits for room in its log: the fiber that makes it goes on, as long as that takes.
+static void room_wait_check(struct shard *s)
+{
+    uint64_t now = reactor_now(s->r);
+    list_foreach_safe(n, &s->room_waiters)
+    {
+        struct part *p = list_entry(n, struct part, room_node);
+        if (list_empty(&p->held))
+            p->room_since = now;
+        if (now < p->room_since + HELD_NS)
+            continue;
+        p->room_since = now;
+        SL_LOG_EVERY(10000, SL_ERROR, "shard",
+                     "shard=%u dir=%s %s-%d has had no room for %llu s: produce is refused", s->cfg.shard,
+                     s->cfg.dir, log_topic(p->log), log_partition(p->log),
+                     (unsigned long long)(HELD_NS / (1000 * MS)));
+        append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
+    }
+}
+
+static bool appends_wait(const struct shard *s)
+{
+    return s->env.dirty_bytes || !list_empty(&s->journal_waiters) || !list_empty(&s->room_waiters);
+}
+
 static void background_tick(struct timer *t)
 {
     struct shard *s = SL_CONTAINER_OF(t, struct shard, background);
     journal_wait_check(s);
+    room_wait_check(s);
     if (!s->writing_back && writeback_due(s)) {
         s->writeback_left = HASH_COUNT(s->parts);
         s->writing_back = SL_MIN((uint32_t)FLUSHERS, s->writeback_left);
@@ -179,7 +202,7 @@ static void background_tick(struct timer *t)
             spawn(s, writeback_worker);
     }
     // An idle shard does not tick: appends arm the timer again.
-    if (!s->stopping && !s->env.failed && (s->env.dirty_bytes || !list_empty(&s->journal_waiters)))
+    if (!s->stopping && !s->env.failed && appends_wait(s))
         timer_set(s->r, t, reactor_now(s->r) + BACKGROUND_NS);
 }
 

@@ -26,6 +26,7 @@ struct part *shard_add_part(struct shard *s, struct log *l)
     list_init(&p->waiting);
     list_init(&p->watches);
     list_init(&p->journal_node);
+    list_init(&p->room_node);
     list_init(&p->slice_node);
     log_set_user(l, p);
     HASH_ADD(hh, s->parts, key, sizeof(p->key), p);
@@ -167,6 +168,7 @@ struct shard *shard_create(struct reactor *r, struct store *store, const struct 
     s->ready_arg = arg;
     s->max_batch = SL_MIN(journal_max_bytes(&cfg->journal), cfg->tail_pool_bytes / 2);
     list_init(&s->journal_waiters);
+    list_init(&s->room_waiters);
     list_init(&s->slicing);
     fiber_mutex_init(&s->manage);
     s->slice_work.run = append_run_slices;

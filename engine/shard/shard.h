@@ -44,6 +44,8 @@ struct shard_append_part {
     int32_t bytes;
     // out
     int16_t error; // KERR_*
+    bool
+        refused; // with an error: nothing was appended, nor will be; without it the batch's fate is not known
     int64_t base_offset;
     int64_t log_append_time; // -1 for CreateTime
     int64_t log_start;

@@ -27,6 +27,8 @@ struct part {
     struct list_node waiting; // struct shard_append_part appended and not yet durable, in order
     struct list_node watches; // struct watch_node
     struct list_node journal_node;
+    struct list_node room_node;      // on shard->room_waiters while making_room
+    uint64_t room_since;             // when the oldest append that is held for it came to wait
     struct list_node slice_node;     // on shard->slicing while its head is validated in slices
     bool slicing;                    // on shard->slicing, or the one that shard->slice works on
     struct validate_result *checked; // of the held head, once its walk is over
@@ -90,7 +92,8 @@ struct shard {
     uint32_t inflight_head, inflight_n, inflight_cap;
     struct list_node journal_waiters; // parts
     uint64_t journal_waits_since;
-    struct list_node slicing; // parts
+    struct list_node room_waiters; // parts that make room in their log
+    struct list_node slicing;      // parts
     struct ready slice_work;
     struct watch *watches; // hash
     uint32_t watches_n;
@@ -118,7 +121,8 @@ int16_t shard_check_epoch(const struct part *p, int32_t current);
 void append_handle(struct shard *s, uint32_t from, struct shard_append *a);
 void append_resume(struct part *p); // tries the held appends again
 void append_fail_all(struct part *p, int16_t error);
-void append_part_done(struct shard_append_part *ap, int16_t error);
+void append_lost(struct shard *s,
+                 struct shard_append_part *ap); // it was appended, and may or may not become durable
 void append_on_durable(void *ctx, uint64_t sequence);
 void append_on_settled(void *ctx, struct log *l);
 void append_on_room(void *ctx);

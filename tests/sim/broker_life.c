@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "tests/sim/model.h"
 #include "tests/sim/people.h"
 
 static void set(struct config *c, const char *key, const char *fmt, long long v)
@@ -94,6 +95,7 @@ static void ended(struct blife *l)
     l->r->sum->boots_broken += !l->boot_said;
     l->over = true;
     sim_detach(l->p);
+    model_crashed(l->r->model);
 }
 
 void blife_kill(struct blife *l)

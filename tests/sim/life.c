@@ -10,7 +10,7 @@
 
 enum { CREDITS = 16 };
 
-void life_log_config(const struct run *r, struct log_config *c)
+void life_log_config(const struct run *r, const struct mtopic *t, struct log_config *c)
 {
     *c = (struct log_config){
         .segment_bytes = r->k.segment_bytes,
@@ -23,6 +23,7 @@ void life_log_config(const struct run *r, struct log_config *c)
         .producer_expiration_ms = INT64_MAX / 2,
         .min_insync_replicas = 1,
         .validate_records = true,
+        .write_caching = t->caching,
     };
 }
 
@@ -128,7 +129,7 @@ static int recover_part(struct life *l, struct mtopic *t, int32_t n)
     struct log *log = NULL;
     uint32_t s = shard_of(&t->id, n, l->shards_n);
     struct log_env *env = shard_env(l->shards[s]);
-    life_log_config(l->r, &c);
+    life_log_config(l->r, t, &c);
     int rc = log_recover(env, LIFE_DIR, t->name, &t->id, n, l->kind, store_find_log(l->store, &t->id, n), 0,
                          &c, &log, l->err, sizeof(l->err));
     if (rc == -ESTALE)
@@ -261,6 +262,7 @@ static void life_ended(struct life *l)
     l->over = true;
     sim_detach(l->p);
     traffic_life_over(l->t);
+    model_crashed(l->r->model);
 }
 
 void life_kill(struct life *l)

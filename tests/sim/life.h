@@ -49,7 +49,7 @@ bool life_finished(void *life);
 bool life_booted(void *life); // serving, or broken
 void life_free(struct life *l);
 
-void life_log_config(const struct run *r, struct log_config *c);
+void life_log_config(const struct run *r, const struct mtopic *t, struct log_config *c);
 // The reactor of the shard that owns a partition.
 uint32_t life_reactor_of(const struct life *l, const struct mpart *p);
 

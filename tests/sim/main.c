@@ -6,7 +6,8 @@
 //   sluice-sim --keep-going ...                   does not stop at a failing seed
 //   sluice-sim --canary NAME ...                  with one rule broken: exit 0 if a seed notices, 1 if none does
 //   sluice-sim --canaries [--seeds A..B]          every canary in turn, each with those seeds at most
-//   sluice-sim --without LIST ...                 leaves parts out: deletes,faults,tight-disk,imitation,kills,cuts
+//   sluice-sim --without LIST ...                 leaves parts out: deletes,faults,tight-disk,imitation,kills,cuts,caching
+//   sluice-sim --with LIST ...                    every seed has them: faults,tight-disk,imitation,caching
 //   sluice-sim --replay-check ...                 runs every seed twice and compares the hashes of all events
 //
 // Each seed runs in a process of its own: a crash is that seed's failure, and what a killed life leaves in memory goes.
@@ -29,7 +30,7 @@ struct options {
     uint32_t jobs;
     bool broker, verbose, trace, replay_check, canaries, keep_going;
     enum sl_canary canary;
-    uint32_t without;
+    uint32_t without, with;
 };
 
 struct job {
@@ -58,6 +59,7 @@ static void child(const struct options *o, uint64_t seed, struct totals *sum)
                     .trace = o->trace,
                     .broker = o->broker,
                     .without = o->without,
+                    .with = o->with,
                     .sum = sum};
     scenario_run(&r);
     _exit(0);
@@ -162,9 +164,11 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            "\n",
            s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates,
            s->forgotten, s->creates, s->deletes);
-    printf("faults %" PRIu64 ", late writes %" PRIu64 ", sectors lost %" PRIu64 ", torn %" PRIu64
-           ", writes from changing buffers %" PRIu64 "; events %" PRIu64 "\n",
-           s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors, s->unstable_writes, s->events);
+    printf("full disks that healed %" PRIu64 "; faults %" PRIu64 ", late writes %" PRIu64
+           ", sectors lost %" PRIu64 ", torn %" PRIu64 ", writes from changing buffers %" PRIu64
+           "; events %" PRIu64 "\n",
+           s->heals, s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors, s->unstable_writes,
+           s->events);
 }
 
 static int run_seeds(const struct options *o)
@@ -238,7 +242,7 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: sluice-sim [--seed N | --seeds A..B] [--jobs N] [--verbose] [--trace] [--replay-check]\n"
-            "                  [--broker] [--without LIST] [--keep-going]"
+            "                  [--broker] [--without LIST] [--with LIST] [--keep-going]"
             "                  [--canary NAME | --canaries]\ncanaries:\n");
     for (unsigned c = 1; c < SL_CANARY_COUNT; c++)
         fprintf(stderr, "  %-24s %s\n", sl_canary_name((enum sl_canary)c), sl_canary_text((enum sl_canary)c));
@@ -256,17 +260,17 @@ static bool parse_range(const char *s, struct options *o)
     return end != b && *end == 0 && o->to >= o->from;
 }
 
-static bool parse_without(const char *s, struct options *o)
+static bool parse_parts(const char *s, uint32_t *parts)
 {
     static const char *const names[] = {"deletes", "faults", "tight-disk", "imitation",
-                                        "kills",   "cuts",   "direct"};
+                                        "kills",   "cuts",   "direct", "caching"};
     while (*s) {
         size_t n = strcspn(s, ","), k = 0;
         while (k < SL_ARRAY_LEN(names) && (strlen(names[k]) != n || strncmp(names[k], s, n) != 0))
             k++;
         if (k == SL_ARRAY_LEN(names))
             return false;
-        o->without |= 1u << k;
+        *parts |= 1u << k;
         s += n + (s[n] == ',');
     }
     return true;
@@ -296,7 +300,10 @@ static bool parse(struct options *o, int argc, char **argv)
             if (!parse_range(v, o))
                 return false;
         } else if (strcmp(a, "--without") == 0 && ++k) {
-            if (!parse_without(v, o))
+            if (!parse_parts(v, &o->without))
+                return false;
+        } else if (strcmp(a, "--with") == 0 && ++k) {
+            if (!parse_parts(v, &o->with))
                 return false;
         } else if (strcmp(a, "--jobs") == 0 && ++k)
             o->jobs = (uint32_t)strtoul(v, NULL, 10);

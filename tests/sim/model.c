@@ -37,6 +37,7 @@ struct mtopic *model_topic_add(struct model *m, const char *name, uint32_t parti
     snprintf(t->name, sizeof(t->name), "%s", name);
     sl_rand_bytes(m->r->rng, t->id.b, sizeof(t->id.b));
     t->parts_n = partitions;
+    t->caching = m->r->k.caching && run_chance(m->r, 1, 2);
     t->parts = zeroed(partitions * sizeof(*t->parts));
     for (uint32_t k = 0; k < partitions; k++) {
         t->parts[k].topic = t;
@@ -53,6 +54,30 @@ struct mtopic *model_topic_find(struct model *m, const char *name)
         if (t->state != TOPIC_DELETED && strcmp(t->name, name) == 0)
             return t;
     return NULL;
+}
+
+bool model_weak(const struct model *m, const struct mtopic *t)
+{
+    return t->caching && m->r->broker;
+}
+
+void model_crashed(struct model *m)
+{
+    for (struct mtopic *t = m->topics; t; t = t->next)
+        for (uint32_t k = 0; t->caching && k < t->parts_n; k++) {
+            struct mpart *p = &t->parts[k];
+            if (p->claims_cap)
+                memset(p->claims, 0, p->claims_cap * sizeof(*p->claims));
+            p->claimed_end = p->hw_seen = 0;
+        }
+    for (uint32_t k = 1; k <= m->attempts_n; k++) {
+        struct attempt *a = m->attempts[k];
+        if (!a->part->topic->caching)
+            continue;
+        a->offset = -1;
+        if (a->state == ATTEMPT_ACKED)
+            a->state = ATTEMPT_UNKNOWN;
+    }
 }
 
 static uint64_t hash_of(const uint8_t *batch, uint32_t bytes)
@@ -130,14 +155,17 @@ void model_acked(struct model *m, struct attempt *a, int64_t offset)
         m->r->sum->records_acked += a->records;
         m->r->sum->bytes_acked += a->bytes;
     }
-    a->state = ATTEMPT_ACKED;
-    claim(m, a, offset, true);
+    a->state = model_weak(m, a->part->topic) ? ATTEMPT_UNKNOWN : ATTEMPT_ACKED;
+    if (a->state == ATTEMPT_ACKED)
+        claim(m, a, offset, true);
     free(a->copy);
     a->copy = NULL;
 }
 
 void model_saw_hw(struct model *m, struct mpart *p, int64_t known, int64_t hw)
 {
+    if (model_weak(m, p->topic))
+        return;
     if (hw < known)
         run_fail(m->r, "%s-%d: the high watermark went back from %lld to %lld", p->topic->name, p->n,
                  (long long)known, (long long)hw);
@@ -185,7 +213,8 @@ int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, c
         if (next > hw)
             run_fail(m->r, "%s-%d: a reader got offset %lld above the high watermark %lld", p->topic->name,
                      p->n, (long long)next - 1, (long long)hw);
-        claim(m, a, base, false);
+        if (!model_weak(m, p->topic))
+            claim(m, a, base, false);
         m->r->sum->batches_read++;
         bytes += size;
         n -= size;
@@ -235,6 +264,8 @@ void model_verify_bytes(struct model *m, struct verify *v, const uint8_t *bytes,
 void model_verify_end(struct model *m, struct verify *v, int64_t hw)
 {
     struct mpart *p = v->p;
+    if (model_weak(m, p->topic))
+        p->hw_seen = hw;
     if (v->next != hw)
         run_fail(m->r, "%s-%d: read to %lld, but the high watermark is %lld", p->topic->name, p->n,
                  (long long)v->next, (long long)hw);

@@ -5,6 +5,7 @@
 //  - What is in a log was sent to it; nothing is there twice; a producer's batches are in the order of sending, and an
 //    idempotent producer's have no hole before any of them.
 //  - The high watermark that a reader was told of never goes back.
+//  - A topic with write.caching keeps all that between two crashes; a crash takes from the end of its logs, never a hole.
 #ifndef SLUICE_TESTS_SIM_MODEL_H
 #define SLUICE_TESTS_SIM_MODEL_H
 
@@ -58,6 +59,7 @@ struct mtopic {
     enum topic_state state;
     int32_t leader_epoch;
     bool maybe, maybe_gone; // a creation or deletion was asked for before
+    bool caching;           // write.caching: a crash takes back what was answered and read (S12)
     uint32_t parts_n;
     struct mpart *parts;
     struct mtopic *next;
@@ -88,6 +90,11 @@ struct model *model_create(struct run *r);
 struct mtopic *model_topic_add(struct model *m, const char *name, uint32_t partitions);
 // The live incarnation of a name, or NULL.
 struct mtopic *model_topic_find(struct model *m, const char *name);
+
+// The broker's life ended by a kill or a power cut: what write caching promised is void.
+void model_crashed(struct model *m);
+// What a client hears of this topic is no promise: it may have been lost while the answer was under way.
+bool model_weak(const struct model *m, const struct mtopic *t);
 
 // A new batch was made (bytes as sent).
 struct attempt *model_sent(struct model *m, struct mpart *p, struct mproducer *pr, const uint8_t *batch,

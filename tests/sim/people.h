@@ -13,6 +13,10 @@ struct people;
 struct people *people_create(struct run *r);
 void people_start(struct people *p);
 void people_stop(struct people *p); // they finish what they have begun
+// Producers send nothing while hushed. Produce requests without an answer; whether anybody could send one.
+void people_hush(struct people *p, bool hush);
+uint32_t people_shots(const struct people *p);
+bool people_write(struct people *p);
 bool people_gone(void *people);
 // Reads everything and compares it with the model; people_verified when done. Needs a serving broker.
 void people_verify(struct people *p);

@@ -25,6 +25,7 @@ struct knobs {
     bool imitate;    // payloads that look like headers
     bool deletes;    // topics are deleted, and created again under their names
     bool follow_cut; // endings follow an answer closely
+    bool caching;    // some topics have write.caching: their answers promise nothing
 };
 
 // Parts of the story that can be left out, to narrow a failure down.
@@ -36,11 +37,13 @@ enum {
     WITHOUT_KILLS = 1u << 4,
     WITHOUT_CUTS = 1u << 5,
     WITHOUT_DIRECT = 1u << 6,
+    WITHOUT_CACHING = 1u << 7,
 };
 
 // Sums over seeds; a child writes it for its parent.
 struct totals {
     uint64_t lives, clean_stops, kills, power_cuts, boots_broken; // boots_broken: ended while recovering
+    uint64_t heals;                                               // of a full disk within a life
     uint64_t batches_acked, batches_read, records_acked, bytes_acked, deletes, creates, duplicates, forgotten;
     uint64_t unstable_writes; // whose buffer changed while they were in flight
     uint64_t faults, events, virtual_ns, late_writes, garbage_sectors, lost_sectors;
@@ -52,6 +55,7 @@ struct run {
     bool verbose, trace;
     bool broker;      // the whole broker over sockets, not storage alone
     uint32_t without; // WITHOUT_*
+    uint32_t with;    // the same, for parts that every seed is to have
     struct sim_world *w;
     struct sim_host *host;
     struct sl_rand *rng;

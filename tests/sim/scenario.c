@@ -97,7 +97,13 @@ static void knobs_make(struct run *r)
     k->tight_disk = run_chance(r, 1, 8);
     k->imitate = run_chance(r, 1, 2);
     k->follow_cut = run_chance(r, 1, 2);
+    k->caching = run_chance(r, 1, 4);
     k->deletes = !(r->without & WITHOUT_DELETES);
+    k->faults |= (r->with & WITHOUT_FAULTS) != 0;
+    k->tight_disk |= (r->with & WITHOUT_TIGHT_DISK) != 0;
+    k->imitate |= (r->with & WITHOUT_IMITATION) != 0;
+    k->caching |= (r->with & WITHOUT_CACHING) != 0;
+    k->caching &= !(r->without & WITHOUT_CACHING);
     k->faults &= !(r->without & WITHOUT_FAULTS);
     k->tight_disk &= !(r->without & WITHOUT_TIGHT_DISK);
     k->imitate &= !(r->without & WITHOUT_IMITATION);
@@ -151,6 +157,12 @@ void story_faults_off(struct run *r)
     sim_disk_set_capacity(r->host, 0);
     sim_run(r->w, 100 * MS, NULL, NULL); // answers of a life with faults are still under way
     r->calm = true;
+}
+
+bool story_may_heal(struct run *r)
+{
+    const struct sim_faults *f = sim_world_faults(r->w);
+    return (r->k.tight_disk || f->enospc) && !f->eio_write && !f->eio_sync && run_chance(r, 1, 2);
 }
 
 // ---- the parts of a life --------------------------------------------------------------------------------------------------
@@ -232,6 +244,30 @@ static void end_life(struct run *r, struct life *l)
         stop_life(r, l);
 }
 
+static bool nothing_held(void *arg)
+{
+    return traffic_appends(arg) == 0;
+}
+
+// The disk gets space again while the broker runs (S8): what was held is answered within a bound, and from then on
+// everything is served as if nothing had been.
+static void heal(struct run *r, struct life *l)
+{
+    run_say(r, "  the disk has space again");
+    traffic_hush(l->t, true);
+    if (!sim_run(r->w, STORY_HELD, nothing_held, l->t))
+        run_fail(r, "%u appends are without an answer after %llu s", traffic_appends(l->t),
+                 (unsigned long long)(STORY_HELD / SEC));
+    story_faults_off(r);
+    sim_run(r->w, STORY_HEALED, NULL, NULL);
+    traffic_hush(l->t, false);
+    struct acks_wait w = {l, traffic_acks(l->t) + 1};
+    if (!sim_run(r->w, STORY_HELD, acks_came, &w) && traffic_writes(l->t))
+        run_fail(r, "nothing is acknowledged though the disk has space again");
+    sim_run(r->w, run_skewed(r, 1000, SEC), NULL, NULL);
+    r->sum->heals++;
+}
+
 static void one_life(struct run *r)
 {
     story_faults_on(r);
@@ -253,6 +289,8 @@ static void one_life(struct run *r)
     } else {
         sim_run(r->w, run_skewed(r, 1000, SEC), NULL, NULL);
     }
+    if (story_may_heal(r))
+        heal(r, l);
     end_life(r, l);
     if (run_chance(r, 1, 4))
         sim_advance(r->w, run_skewed(r, 1, SEC));

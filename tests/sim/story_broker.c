@@ -88,6 +88,29 @@ static bool acks_came(void *arg)
     return people_acks(w->p) >= w->want;
 }
 
+static bool nothing_held(void *arg)
+{
+    return people_shots(arg) == 0;
+}
+
+// See scenario.c. Here the partitions that could not be opened for lack of space are opened, too.
+static void heal(struct run *r, struct people *p)
+{
+    run_say(r, "  the disk has space again");
+    people_hush(p, true);
+    if (!sim_run(r->w, STORY_HELD, nothing_held, p))
+        run_fail(r, "%u produce requests are without an answer after %llu s", people_shots(p),
+                 (unsigned long long)(STORY_HELD / SEC));
+    story_faults_off(r);
+    sim_run(r->w, STORY_HEALED, NULL, NULL);
+    people_hush(p, false);
+    struct acks_wait w = {p, people_acks(p) + 1};
+    if (!sim_run(r->w, STORY_HELD, acks_came, &w) && people_write(p))
+        run_fail(r, "nothing is acknowledged though the disk has space again");
+    sim_run(r->w, run_skewed(r, 1000, SEC), NULL, NULL);
+    r->sum->heals++;
+}
+
 static void one_life(struct run *r, struct people *p)
 {
     story_faults_on(r);
@@ -108,6 +131,8 @@ static void one_life(struct run *r, struct people *p)
     } else {
         sim_run(r->w, run_skewed(r, 1000, SEC), NULL, NULL);
     }
+    if (story_may_heal(r))
+        heal(r, p);
     end_life(r, p, l);
     if (run_chance(r, 1, 4))
         sim_run(r->w, run_skewed(r, 1, SEC), NULL, NULL); // nobody serves for a while

@@ -37,8 +37,8 @@ struct driver {
 struct traffic {
     struct life *l;
     struct driver drivers[2];
-    bool opened, stop, verified, quiet;
-    uint32_t fibers, in_flight;
+    bool opened, stop, verified, quiet, hush;
+    uint32_t fibers, in_flight, appends;
     uint64_t acks, content;
     uint64_t next_key;
     struct watcher *watchers;
@@ -161,6 +161,7 @@ static void append_came(struct traffic *t, struct reactor *r, struct shard_appen
 {
     struct flight *f = a->owner;
     reactor_credit_give(r, f->to, 1);
+    t->appends--;
     append_answered(t, f);
     free(f->part.records);
     free(f);
@@ -270,6 +271,7 @@ static void send_batch(struct traffic *t, struct reactor *r, struct prod_part *p
         .parts = &f->part, .n = 1, .acks = acks, .api_version = 9, .timeout_ms = 30000, .owner = f};
     pp->in_flight++;
     t->in_flight++;
+    t->appends++;
     sim_trace(run_of(t)->w, "produce", a->id, (uint64_t)(uint32_t)pp->p->n, a->bytes);
     struct spsc_msg *m = reactor_request(r, f->to, SHARD_APPEND, SVC_NET);
     m->u[0] = (uint64_t)(uintptr_t)&f->a;
@@ -341,7 +343,8 @@ static struct mpart *pick_part(struct traffic *t)
 static void produce_once(struct traffic *t, struct producer *pr)
 {
     struct mpart *p = pick_part(t);
-    if (!p)
+    // An idempotent producer's sequence would have a gap for ever where write caching lost a batch.
+    if (!p || (p->topic->caching && pr->m.idempotent))
         return;
     struct prod_part *pp = prod_part_of(pr, p);
     uint32_t to = life_reactor_of(t->l, p);
@@ -367,7 +370,7 @@ static void producer_fiber(void *arg)
     while (going(t)) {
         for (uint32_t burst = 1 + (run_chance(run_of(t), 1, 4) ? run_below(run_of(t), 6) : 0);
              burst && going(t); burst--)
-            if (t->opened)
+            if (t->opened && !t->hush)
                 produce_once(t, fa->pr);
         fiber_sleep(1000 * run_skewed(run_of(t), 1, run_of(t)->k.pause_us));
     }
@@ -599,7 +602,7 @@ static bool open_topic(struct traffic *t, struct mtopic *m)
                                .n = parts_on(t, m, to, parts),
                                .leader_epoch = m->leader_epoch,
                                .owner = &c};
-        life_log_config(run, &o.config);
+        life_log_config(run, m, &o.config);
         if (!o.n)
             continue;
         take_credit(t, here(), to, true);
@@ -642,6 +645,8 @@ static void admin_once(struct traffic *t)
     char name[16];
     snprintf(name, sizeof(name), "t%u", run_below(run, run->k.topics));
     struct mtopic *m = model_topic_find(run->model, name);
+    if (t->hush && !(m && m->state == TOPIC_CREATING))
+        return;
     if (!m) {
         m = model_topic_add(run->model, name, 1 + run_below(run, run->k.partitions));
         run->sum->creates++;
@@ -723,6 +728,21 @@ bool traffic_open(void *traffic)
 void traffic_stop(struct traffic *t)
 {
     t->stop = true;
+}
+
+void traffic_hush(struct traffic *t, bool hush)
+{
+    t->hush = hush;
+}
+
+uint32_t traffic_appends(const struct traffic *t)
+{
+    return t->appends;
+}
+
+bool traffic_writes(const struct traffic *t)
+{
+    return t->opened && pick_part((struct traffic *)t) != NULL;
 }
 
 bool traffic_idle(void *traffic)

@@ -11,6 +11,10 @@ struct traffic *traffic_create(struct life *l);
 void traffic_start(struct traffic *t, bool verify, bool quiet);
 bool traffic_open(void *traffic); // the administrator is through with the start
 void traffic_stop(struct traffic *t);
+// Producers send nothing while hushed. Appends without an answer; whether anybody could send one.
+void traffic_hush(struct traffic *t, bool hush);
+uint32_t traffic_appends(const struct traffic *t);
+bool traffic_writes(const struct traffic *t);
 bool traffic_idle(void *traffic); // no fiber, no request in flight
 // Reads and compares everything; traffic_verified when done. The hash is equal for equal contents.
 void traffic_verify(struct traffic *t);

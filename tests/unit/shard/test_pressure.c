@@ -142,6 +142,54 @@ static void full_disk(void **state)
     free(b);
 }
 
+// ---- room that does not come ------------------------------------------------------------------------------------------------------
+// A disk that takes twenty seconds for a write: the memory for appends is full, and what is held for it hears so in time.
+static void wait_for_room(struct broker *b)
+{
+    enum { N = 60 };
+    struct log_config c = t_log_config();
+    struct t_append x[N];
+    uint32_t held = 0, answered = 0;
+    assert_int_equal(t_open(b, 0, "slow", 2, &c), 0);
+    for (int i = 0; i < N; i++) {
+        struct t_spec s = {.records = 1, .value = 90000, .timestamp = 1};
+        uint32_t bytes;
+        uint8_t *batch = t_batch(b, &s, &bytes);
+        t_append_start(b, &x[i], 0, i % 2, batch, bytes, 1, -1);
+    }
+    fiber_sleep(12 * T_SECOND);
+    for (int i = 0; i < N; i++)
+        held += x[i].call.done && x[i].part.error == KERR_KAFKA_STORAGE_ERROR && x[i].part.refused;
+    assert_true(held > 0);
+    for (int i = 0; i < N; i++)
+        answered += t_append_end(b, &x[i]) == 0;
+    assert_int_equal(answered + held, N); // what had room was only slow
+    assert_true(answered > 0);
+    fiber_sleep(120 * T_SECOND);
+    assert_int_equal(storm(b, 4, 90000, false, 0, 0), 0); // and it goes on
+    t_verify_all(b, false);
+}
+
+static void no_room(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    struct sim_config c;
+    t_sim(b, 65);
+    sim_world_destroy(b->w);
+    sim_config_default(&c, 65);
+    c.disk_write = (struct sim_latency){20 * T_SECOND, 21 * T_SECOND, 0, 0};
+    b->w = sim_world_create(&c);
+    b->host = sim_host_create(b->w);
+    b->cfg.tail_pool_bytes = 2 << 20;
+    b->cfg.read_pool_bytes = 2 << 20;
+    b->cfg.journal.file_bytes = b->cfg.journal.first_file_bytes = 4 << 20;
+    t_boot_ok(b);
+    t_run(b, wait_for_room);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
 // ---- a broken disk ----------------------------------------------------------------------------------------------------------------
 static void break_disk(struct broker *b)
 {
@@ -228,8 +276,8 @@ T_BOTH(stop_under_load, 64)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(memory),        T_BOTH_ENTRIES(slices),          cmocka_unit_test(full_disk),
-        cmocka_unit_test(broken_disk), T_BOTH_ENTRIES(stop_under_load),
+        T_BOTH_ENTRIES(memory),    T_BOTH_ENTRIES(slices),        cmocka_unit_test(full_disk),
+        cmocka_unit_test(no_room), cmocka_unit_test(broken_disk), T_BOTH_ENTRIES(stop_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
