@@ -21,7 +21,14 @@
     X(DIRECT_NOT_AWAITED, "S7: the durable end does not wait for the segment's own bytes")                   \
     X(DIRECT_OVER_BLOCK, "S5: a direct write goes over a block that write-back wrote before")                \
     X(CONFIRM_EARLY, "S2: direct bytes are confirmed before they are synced")                                \
-    X(FENCE_LATE, "S3: files are deleted before the fence is durable")
+    X(FENCE_LATE, "S3: files are deleted before the fence is durable")                                       \
+    X(CRC_NOT_CHECKED, "S2: replay takes a group of this life without looking at its CRCs")                  \
+    X(OUT_OF_SEQUENCE, "S7: a group that is written counts as durable before those in front of it")          \
+    X(HELD_ON_FULL_DISK, "S8: what is held for space on a full disk is not answered")                        \
+    X(INDEX_BELIEVED, "S10: an index entry is not verified at the batch that it points to")                  \
+    X(CLEAN_TOO_EARLY, "S11: .kafka_cleanshutdown is written while the journals are still in force")         \
+    X(CACHING_NOT_SUBMITTED, "S12: groups wait for seconds before they are submitted")                       \
+    X(PUBLISHED_CHANGES, "S13: write-back pads the last block in the extent, over what was published")
 
 enum sl_canary {
     SL_CANARY_NONE,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/canary.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/log.h"
 
@@ -376,6 +377,8 @@ static void late_arm(struct journal *j)
 bool journal_flush(struct journal *j)
 {
     bool started = false;
+    if (SL_CANARY(CACHING_NOT_SUBMITTED) && reactor_now(j->r) < j->last_done_ns + 3000000000ull)
+        return false;
     while (start_next(j))
         started = true;
     if (started)
@@ -476,6 +479,8 @@ void journal_write_done(struct io_op *op, int32_t res)
     }
     if (rc == 0 && !j->failed) {
         g->written = true;
+        if (SL_CANARY(OUT_OF_SEQUENCE))
+            j->owner.durable(j->owner.ctx, g->sequence);
         complete_in_sequence(j);
         return;
     }

@@ -222,5 +222,7 @@ int jgroup_decode(struct jgroup *g, const uint8_t *in, size_t avail, const struc
 // 0, -EBADMSG, or fn's non-zero.
 typedef int (*jentry_fn)(void *arg, const struct jgroup *g, const struct jentry *e, const uint8_t *payload);
 int jgroup_walk(const struct jgroup *g, const uint8_t *in, jentry_fn fn, void *arg);
+// The second half alone: hands out the entries of a group that jgroup_walk found good.
+int jgroup_each(const struct jgroup *g, const uint8_t *in, jentry_fn fn, void *arg);
 
 #endif

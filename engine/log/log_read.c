@@ -2,6 +2,8 @@
 // it points to (S10); one that does not hold costs a rebuild of that segment's index, never a wrong answer.
 #include "engine/log/log_private.h"
 
+#include "engine/base/canary.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +30,8 @@ static int64_t limit_position(const struct log *l, const struct segment *s, int6
 
 static bool hit_holds(const struct offset_position *hit, const struct batch_info *b)
 {
-    return hit->offset < 0 || b->base_offset + b->last_offset_delta == hit->offset;
+    return hit->offset < 0 || SL_CANARY(INDEX_BELIEVED) ||
+           b->base_offset + b->last_offset_delta == hit->offset;
 }
 
 // Finds, in memory, the batch that holds `offset`; or with a limit, the position of the first batch at or above it.

@@ -228,6 +228,20 @@ static void seal_later(struct log *l, struct segment *s)
 }
 
 // ---- room ----------------------------------------------------------------------------------------------------------------
+// A segment that was not to be leaves no file: appends go on in the one before it, and a file whose name lies within that
+// one would hide their offsets after the next start.
+static int roll_undo(struct log *l, struct segment *s, bool made, int rc)
+{
+    char path[1500];
+    segment_close(s);
+    segment_path(s, SEG_LOG, path, sizeof(path));
+    int undo = made ? fio_unlink(path, false) : 0;
+    if (!undo && made)
+        undo = fio_sync_dir(l->dir);
+    segment_free(s);
+    return undo && undo != -ENOENT ? -EIO : rc;
+}
+
 // A new active segment: its file, space and directory entry are durable before it takes the first append (S9).
 static int roll(struct log *l, uint32_t bytes)
 {
@@ -237,6 +251,7 @@ static int roll(struct log *l, uint32_t bytes)
     if (!s)
         return -ENOMEM;
     int rc = old ? log_hold_tail(l, old, true) : 0;
+    bool made = !rc;
     if (!rc)
         rc = segment_open(s, true);
     if (!rc)
@@ -245,11 +260,8 @@ static int roll(struct log *l, uint32_t bytes)
         rc = fio_sync_dir(l->dir);
     if (!rc)
         rc = log_push_segment(l, s);
-    if (rc) {
-        segment_close(s);
-        segment_free(s);
-        return rc;
-    }
+    if (rc)
+        return roll_undo(l, s, made, rc);
     if (l->marks_n == 0 && l->appended.seg == NULL)
         l->appended = l->durable = l->visible =
             (struct log_mark){.offset = l->appended.offset, .seg = s, .pos = 0};

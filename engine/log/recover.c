@@ -199,6 +199,26 @@ void layer_free(struct layer *y)
     free(y->buf);
 }
 
+// Files of segments below `below` that hold nothing and are followed by others were rolls that failed: their names lie
+// within the segment before them and would hide its offsets.
+static int forget_empty(struct log *l, struct recover_dir *d, int64_t below)
+{
+    uint32_t keep = 0;
+    int rc = 0;
+    for (uint32_t i = 0; i < d->n && !rc; i++) {
+        if (i > 0 && i + 1 < d->n && !d->sizes[i] && d->bases[i] < below) {
+            sl_log(SL_WARN, "log", "%s-%d: segment %lld is empty and not the last: removed", l->topic,
+                   l->partition, (long long)d->bases[i]);
+            rc = recover_unlink_segment(l, d->bases[i]);
+            continue;
+        }
+        d->bases[keep] = d->bases[i];
+        d->sizes[keep++] = d->sizes[i];
+    }
+    d->n = rc ? d->n : keep;
+    return rc;
+}
+
 // ---- the choice -------------------------------------------------------------------------------------------------------------
 static int check_identity(struct log *l, const struct recover_dir *d)
 {
@@ -228,7 +248,14 @@ static int recover_into(struct log *l, enum store_kind kind, struct store_log *s
     int rc = recover_list(l, &d);
     if (!rc)
         rc = check_identity(l, &d);
-    if (!rc && kind == STORE_OURS && sl && (sl->has_checkpoint || sl->entries_n))
+    bool ours = kind == STORE_OURS && sl && (sl->has_checkpoint || sl->entries_n);
+    // After an unclean end an empty file may also be one whose size was lost: what follows it does not belong to the log.
+    int64_t whole = kind == STORE_CLEAN          ? INT64_MAX
+                    : ours && sl->has_checkpoint ? sl->ckpt.segment_base
+                                                 : INT64_MIN;
+    if (!rc)
+        rc = forget_empty(l, &d, whole);
+    if (!rc && ours)
         rc = recover_from_journal(l, &d, sl, err, cap);
     else if (!rc)
         rc =

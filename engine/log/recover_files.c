@@ -123,6 +123,20 @@ static int scan_segment(struct scan *sc, struct segment *s, uint32_t pos, int64_
     return 0;
 }
 
+static int drop_segments_behind(struct log *l, uint32_t keep)
+{
+    int rc = 0;
+    while (l->segments_n > keep && !rc) {
+        struct segment *s = l->segments[--l->segments_n];
+        sl_log(SL_WARN, "log", "%s-%d: segment %lld does not continue the log and is removed", l->topic,
+               l->partition, (long long)s->base_offset);
+        rc = recover_unlink_segment(l, s->base_offset);
+        segment_close(s);
+        segment_free(s);
+    }
+    return rc;
+}
+
 // ---- clean ----------------------------------------------------------------------------------------------------------------
 // The end of a clean segment: loading its index walks what lies behind the last entry, which is sound if that works.
 static int clean_end(struct scan *sc, struct segment *s, bool *sound)
@@ -163,11 +177,26 @@ static int replay_from(struct scan *sc, int64_t from, int64_t end)
     return 0;
 }
 
-static int recover_clean(struct scan *sc, bool *sound)
+// An empty last segment continues the one before it, as a roll leaves it; one whose name lies within that was a roll that
+// failed.
+static int clean_last(struct scan *sc, bool *sound)
 {
     struct log *l = sc->l;
     struct segment *s = log_active(l);
-    int rc = clean_end(sc, s, sound);
+    if (l->segments_n > 1 && !s->size) {
+        int rc = clean_end(sc, l->segments[l->segments_n - 2], sound);
+        if (rc || !*sound)
+            return rc;
+        if (sc->end != s->base_offset && (rc = drop_segments_behind(l, l->segments_n - 1)))
+            return rc;
+    }
+    return clean_end(sc, log_active(l), sound);
+}
+
+static int recover_clean(struct scan *sc, bool *sound)
+{
+    struct log *l = sc->l;
+    int rc = clean_last(sc, sound);
     if (rc || !*sound)
         return rc;
     int64_t end = sc->end, from = load_snapshot(sc, end);
@@ -177,20 +206,6 @@ static int recover_clean(struct scan *sc, bool *sound)
 }
 
 // ---- unclean --------------------------------------------------------------------------------------------------------------
-static int drop_segments_behind(struct log *l, uint32_t keep)
-{
-    int rc = 0;
-    while (l->segments_n > keep && !rc) {
-        struct segment *s = l->segments[--l->segments_n];
-        sl_log(SL_WARN, "log", "%s-%d: segment %lld lies behind a damaged one and is removed", l->topic,
-               l->partition, (long long)s->base_offset);
-        rc = recover_unlink_segment(l, s->base_offset);
-        segment_close(s);
-        segment_free(s);
-    }
-    return rc;
-}
-
 // Cut, synced, with indexes made anew: what was only readable is durable from here on.
 static int settle_segment(struct segment *s)
 {

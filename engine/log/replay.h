@@ -7,7 +7,11 @@
 // at the first group that does not verify (the break). What follows a break is dropped, but every 4 KiB behind it is
 // looked at for a group header of this life: if one says that the group at the break was durable, acknowledged records
 // are lost, and the start is refused. (A group's sequence is at most JOURNAL_SLOTS_MAX beyond its durable-through; a block
-// that claims more is somebody's payload.)
+// that claims more is somebody's payload.) That is the rest of the file in which the chain ends, and the first MiB of every
+// other: a group that lies deeper in a file than that has its predecessor there, or was preceded by a durable one that is
+// larger than that and that the drive never wrote.
+//
+// So a start reads what the last life wrote since its last checkpoint, that rest, and little more.
 //
 // The chain of a file whose generation is below the needed one only tells which sequence the needed one begins with.
 #ifndef SLUICE_ENGINE_LOG_REPLAY_H
@@ -18,8 +22,9 @@
 // ---- one shard's chain, pure (replay_chain.c) -----------------------------------------------------------------------
 struct replay_file {
     char name[80];
-    uint8_t *data; // whole file; unreadable blocks are zeros
-    uint64_t len;  // a multiple of JOURNAL_BLOCK
+    uint8_t *data;   // of the whole file; unreadable blocks are zeros
+    uint64_t len;    // a multiple of JOURNAL_BLOCK
+    uint64_t loaded; // bytes of data that are there, from position 0
     // found by replay_chain
     uint64_t generation; // that the header at position 0 claims; 0: none of this life and shard
     uint64_t walked;     // bytes of the chain, from position 0
@@ -34,13 +39,17 @@ struct replay_chain {
     uint32_t n;
     jentry_fn fn; // called for every entry of the chain, in order; its non-zero result ends the walk
     void *arg;
+    // Makes [0, upto) of a file be there, or more; 0 or -errno. NULL: all files are there.
+    int (*load)(void *load_arg, struct replay_file *f, uint64_t upto);
+    void *load_arg;
     // out
     uint64_t groups, last_sequence, last_generation;
     uint64_t durable_through; // the highest that was seen anywhere
     char break_file[80];
     uint64_t break_position;
+    int failed; // what load said
 };
-// 0; -EUCLEAN with the break set when a group that was durable is broken or missing; or fn's result.
+// 0; -EUCLEAN with the break set when a group that was durable is broken or missing; or what load or fn said.
 int replay_chain(struct replay_chain *c);
 
 // ---- what is known of every log (replay.c) ----------------------------------------------------------------------------
@@ -74,7 +83,8 @@ struct store_log *replay_log_at(struct replay *r, uint32_t i);
 // -errno.
 int replay_read_life(struct replay *r, const char *dir, const struct sl_uuid *life, uint32_t shards,
                      char *err, size_t cap);
-// Reads a whole file block-wise into aligned, malloc'd memory; blocks that cannot be read are zeros, *bad counts them.
-int replay_read_blocks(const char *path, uint8_t **data, uint64_t *len, uint32_t *bad);
+// Reads [from, to) of an open file, multiples of a block, into data (its own offset 0 is the file's); blocks that cannot be
+// read are zeros, *bad counts them.
+int replay_read_blocks(io_file f, uint8_t *data, uint64_t from, uint64_t to, uint32_t *bad);
 
 #endif

@@ -15,9 +15,24 @@ struct cursor {
     uint32_t crc;
 };
 
-static int header_at(const struct replay_chain *c, const struct replay_file *f, uint64_t position,
-                     struct jgroup *g)
+// How far into a file that is not the chain's last one headers are looked for.
+enum { BEHIND_OTHERS = 1024 * 1024 };
+
+// Whether [0, upto) of the file is there.
+static bool there(struct replay_chain *c, struct replay_file *f, uint64_t upto)
 {
+    upto = SL_MIN(upto, f->len);
+    if (!c->load || f->loaded >= upto)
+        return true;
+    if (!c->failed)
+        c->failed = c->load(c->load_arg, f, upto);
+    return f->loaded >= upto;
+}
+
+static int header_at(struct replay_chain *c, struct replay_file *f, uint64_t position, struct jgroup *g)
+{
+    if (!there(c, f, position + JOURNAL_BLOCK))
+        return -EBADMSG;
     const struct sl_uuid *life = SL_CANARY(REPLAY_WITHOUT_LIFE_ID) ? NULL : &c->life;
     int rc = jgroup_decode(g, f->data + position, f->len - position, life, position);
     return rc == 0 && g->shard != c->shard ? -EBADMSG : rc;
@@ -33,10 +48,9 @@ static int walk_file(struct cursor *cur, struct replay_file *f, uint64_t generat
             break;
         if (cur->known && (g.sequence != cur->sequence || g.prev_crc != cur->crc))
             break;
-        int rc = jgroup_walk(&g, f->data + at, NULL, NULL);
-        if (rc)
+        if (!there(cur->c, f, at + g.length) || jgroup_walk(&g, f->data + at, NULL, NULL))
             break;
-        rc = fn ? jgroup_walk(&g, f->data + at, fn, arg) : 0;
+        int rc = fn ? jgroup_each(&g, f->data + at, fn, arg) : 0;
         if (rc)
             return rc;
         cur->known = true;
@@ -50,8 +64,7 @@ static int walk_file(struct cursor *cur, struct replay_file *f, uint64_t generat
 }
 
 // The file in use for a generation. With `cur`, it must begin with the group that the chain expects.
-static struct replay_file *file_of(const struct replay_chain *c, uint64_t generation,
-                                   const struct cursor *cur)
+static struct replay_file *file_of(struct replay_chain *c, uint64_t generation, const struct cursor *cur)
 {
     for (uint32_t i = 0; i < c->n; i++) {
         struct jgroup g;
@@ -70,8 +83,7 @@ static void set_break(struct replay_chain *c, const struct replay_file *f)
 }
 
 // A header behind the break, if the block at `at` is one that may be believed.
-static bool later_header(const struct replay_chain *c, const struct replay_file *f, uint64_t at,
-                         struct jgroup *g)
+static bool later_header(struct replay_chain *c, struct replay_file *f, uint64_t at, struct jgroup *g)
 {
     return header_at(c, f, at, g) == 0 && g->generation >= c->first_generation &&
            g->durable_through < g->sequence && g->sequence - g->durable_through <= JOURNAL_SLOTS_MAX;
@@ -82,9 +94,9 @@ struct behind {
     uint64_t lowest, generation; // sequence of the first one, and the latest generation
 };
 
-static void look_behind(struct replay_chain *c, const struct replay_file *f, struct behind *b)
+static void look_behind(struct replay_chain *c, struct replay_file *f, uint64_t upto, struct behind *b)
 {
-    for (uint64_t at = f->walked; at < f->len; at += JOURNAL_BLOCK) {
+    for (uint64_t at = f->walked; at < upto; at += JOURNAL_BLOCK) {
         struct jgroup g;
         if (!later_header(c, f, at, &g))
             continue;
@@ -95,11 +107,14 @@ static void look_behind(struct replay_chain *c, const struct replay_file *f, str
 }
 
 // -EUCLEAN if the group that is expected at the break was durable once.
-static int judge_break(struct replay_chain *c, const struct cursor *cur)
+static int judge_break(struct replay_chain *c, const struct cursor *cur, const struct replay_file *last)
 {
     struct behind b = {.lowest = UINT64_MAX};
     for (uint32_t i = 0; i < c->n; i++)
-        look_behind(c, &c->files[i], &b);
+        look_behind(c, &c->files[i],
+                    last == &c->files[i] ? last->len : SL_MIN(c->files[i].len, (uint64_t)BEHIND_OTHERS), &b);
+    if (c->failed)
+        return c->failed;
     if (b.lowest == UINT64_MAX)
         return 0;
     if (cur->known)
@@ -149,6 +164,7 @@ int replay_chain(struct replay_chain *c)
     struct replay_file *last;
     SL_ASSERT(c->first_generation >= 1 && c->fn);
     c->groups = c->durable_through = 0;
+    c->failed = 0;
     find_generations(c);
     learn_start(&cur, &last);
     uint64_t generation = c->first_generation;
@@ -166,5 +182,5 @@ int replay_chain(struct replay_chain *c)
     if (!last && c->n > 0)
         last = &c->files[0];
     set_break(c, last);
-    return judge_break(c, &cur);
+    return c->failed ? c->failed : judge_break(c, &cur, last);
 }

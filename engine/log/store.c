@@ -271,6 +271,7 @@ int store_write_identity(struct store *s, const struct store_identity *id)
 int store_mark_dirty(struct store *s)
 {
     char path[STORE_PATH_MAX];
+    store_drop_ballast(s);
     if (!s->has_clean_file)
         return 0;
     store_path(s, CLEAN_FILE, path);

@@ -87,7 +87,7 @@ struct store_life {
     struct sl_uuid life;
     uint32_t shards;
 };
-// Fiber. Removes .kafka_cleanshutdown durably, if it is there: due before the first write to any other file of the
+// Fiber. Frees what store_make_ballast kept back, and removes .kafka_cleanshutdown durably, if it is there: due before the first write to any other file of the
 // directory. store_begin_life does it by itself; who writes earlier calls it earlier.
 int store_mark_dirty(struct store *s);
 // The id that the next store_begin_life will use: random, its first 8 hex digits unlike the present life's. The same until
@@ -102,6 +102,10 @@ int store_begin_life(struct store *s, const struct journal_config *cfg, uint32_t
 void store_journal_config(const struct store *s, uint32_t shard, struct journal_config *cfg);
 // Path of a shard's checkpoint file in this life (fio_write_file replaces it durably).
 void store_checkpoint_path(const struct store *s, uint32_t shard, char *out, size_t cap);
+
+// Fiber, while a life is in force. Space that a start on a full disk will need (rule S8): a file that store_mark_dirty
+// removes, so that recovery and the next life's first files find room. 0, -ENOSPC: there is none now, or -errno.
+int store_make_ballast(struct store *s, uint64_t bytes);
 
 // Fiber. The last steps of a clean stop, after every log is closed, cut and synced and upstream's checkpoint files are
 // written: removes the journal directory durably, then writes .kafka_cleanshutdown with `broker_epoch` durably.

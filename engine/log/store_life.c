@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/bytes.h"
+#include "engine/base/canary.h"
 #include "engine/base/crc32c.h"
 #include "engine/base/log.h"
 #include "engine/log/textfiles.h"
@@ -247,6 +248,37 @@ int store_begin_life(struct store *s, const struct journal_config *cfg, uint32_t
     return rc ? store_error(rc, err, cap, "cannot clear %s: %s", s->journal_dir, strerror(-rc)) : 0;
 }
 
+// ---- space for a start ----------------------------------------------------------------------------------------------
+// It lies in the journal directory: who clears that, clears it.
+#define BALLAST "ballast"
+
+void store_drop_ballast(struct store *s)
+{
+    char path[STORE_PATH_MAX];
+    if (s->kind != STORE_OURS || s->no_ballast)
+        return;
+    s->no_ballast = true;
+    store_journal_path(s, BALLAST, path);
+    (void)fio_unlink(path, false); // without it a start has the space that there is
+}
+
+int store_make_ballast(struct store *s, uint64_t bytes)
+{
+    char path[STORE_PATH_MAX];
+    SL_ASSERT(s->has_life && bytes > 0);
+    store_journal_path(s, BALLAST, path);
+    io_file f = fio_open(path, IO_RDWR | IO_CREATE, 0600);
+    if (f < 0)
+        return f;
+    int rc = fio_fallocate(f, 0, bytes);
+    if (rc == 0)
+        rc = fio_fsync(f, false);
+    if (rc)
+        (void)fio_unlink(path, false);
+    int rc2 = fio_close(f);
+    return rc ? rc : rc2;
+}
+
 // ---- the clean end --------------------------------------------------------------------------------------------------
 // `current` goes first, durably: from then on no life is in force, and a crash leaves a directory that is recovered from
 // its recovery points, which the caller has written.
@@ -268,20 +300,25 @@ static int remove_journals(struct store *s)
     return rc;
 }
 
-int store_end_clean(struct store *s, int64_t broker_epoch)
+static int write_clean_file(struct store *s, int64_t broker_epoch)
 {
     char path[STORE_PATH_MAX];
     struct sbuf text;
-    int rc = s->has_journal_dir ? remove_journals(s) : 0;
-    if (rc)
-        return rc;
     sbuf_init(&text);
     store_path(s, ".kafka_cleanshutdown", path);
-    rc = clean_shutdown_print(&text, broker_epoch);
+    int rc = clean_shutdown_print(&text, broker_epoch);
     if (rc == 0)
         rc = fio_write_file(path, text.data, text.len);
     sbuf_free(&text);
     if (rc == 0)
         s->has_clean_file = true;
     return rc;
+}
+
+int store_end_clean(struct store *s, int64_t broker_epoch)
+{
+    int rc = SL_CANARY(CLEAN_TOO_EARLY) ? write_clean_file(s, broker_epoch) : 0;
+    if (rc == 0 && s->has_journal_dir)
+        rc = remove_journals(s);
+    return rc ? rc : write_clean_file(s, broker_epoch);
 }

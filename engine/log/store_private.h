@@ -16,6 +16,7 @@ struct store {
     bool has_identity;
     struct store_identity identity;
     bool has_journal_dir, has_clean_file;
+    bool no_ballast; // it was freed for this start
     bool has_life;
     struct sl_uuid life; // in force
     uint32_t shards;
@@ -31,6 +32,8 @@ void store_path(const struct store *s, const char *name, char *out);
 void store_journal_path(const struct store *s, const char *name, char *out);
 // Syncs the directory that holds `path`.
 int store_sync_parent(const char *path);
+// Fiber. Frees the space that was kept back for this start, if there is any.
+void store_drop_ballast(struct store *s);
 // Fiber. Reads `current`, if there is one. 0, -EUCLEAN, -errno.
 int store_read_current(struct store *s, char *err, size_t cap);
 

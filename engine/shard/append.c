@@ -280,9 +280,9 @@ static void append_room_made(void *arg, int err)
                      p->s->cfg.dir);
     if (err == -EIO)
         background_fail(p->s, "making room in a log", err);
-    else if (err)
+    else if (err && !SL_CANARY(HELD_ON_FULL_DISK))
         append_fail_all(p, KERR_KAFKA_STORAGE_ERROR);
-    else
+    else if (!err)
         append_resume(p);
     shard_part_unref(p);
 }

@@ -174,7 +174,7 @@ static void room_wait_check(struct shard *s)
         struct part *p = list_entry(n, struct part, room_node);
         if (list_empty(&p->held))
             p->room_since = now;
-        if (now < p->room_since + HELD_NS)
+        if (now < p->room_since + HELD_NS || SL_CANARY(HELD_ON_FULL_DISK))
             continue;
         p->room_since = now;
         SL_LOG_EVERY(10000, SL_ERROR, "shard",

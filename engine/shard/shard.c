@@ -5,6 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BALLAST_RECOVERY = 1 << 20, BALLAST_TICKS = 60 };
+static const uint64_t BALLAST_TICK_NS = 500ull * 1000 * 1000;
+
 struct part *shard_find(struct shard *s, const struct sl_uuid *topic_id, int32_t partition)
 {
     struct part_key key = {.topic_id = *topic_id, .partition = partition};
@@ -118,6 +121,22 @@ static bool shard_on_flush(struct service *svc)
     return did;
 }
 
+// Space for the next start's first journal files and what recovery allocates again, as soon as there is some.
+static void keep_ballast(struct shard *s)
+{
+    uint64_t bytes = s->cfg.shards * s->cfg.journal.first_file_bytes + BALLAST_RECOVERY;
+    int rc = -ENOSPC;
+    for (uint32_t tick = 0; rc == -ENOSPC && !s->stopping && !s->env.failed; tick++) {
+        if (tick % BALLAST_TICKS == 0)
+            rc = store_make_ballast(s->store, bytes);
+        if (rc == -ENOSPC)
+            fiber_sleep(BALLAST_TICK_NS);
+    }
+    if (rc && rc != -ENOSPC && !s->stopping)
+        sl_log(SL_WARN, "shard", "no space could be kept back for a start on a full disk dir=%s error=%s",
+               s->cfg.dir, strerror(-rc));
+}
+
 static void start_fiber(void *arg)
 {
     struct shard *s = arg;
@@ -132,8 +151,10 @@ static void start_fiber(void *arg)
         s->env.journal = s->journal;
     }
     s->ready(s->ready_arg, err);
-    if (!err && s->cfg.shard == 0)
-        (void)log_remove_deleted(s->r, s->cfg.dir); // beside serving
+    if (!err && s->cfg.shard == 0) { // beside serving
+        (void)log_remove_deleted(s->r, s->cfg.dir);
+        keep_ballast(s);
+    }
     s->fibers--;
 }
 

@@ -111,7 +111,10 @@ static int open_store(struct life *l)
             return fail(l, rc, "store_write_identity");
     }
     rc = store_read_journals(l->store, l->err, sizeof(l->err));
-    return rc ? fail(l, rc, "store_read_journals") : 0;
+    if (rc)
+        return fail(l, rc, "store_read_journals");
+    rc = store_mark_dirty(l->store);
+    return rc ? fail(l, rc, "store_mark_dirty") : 0;
 }
 
 static int set_stray_aside(const char *name, int32_t n, uint32_t life)

@@ -164,11 +164,11 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            "\n",
            s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates,
            s->forgotten, s->creates, s->deletes);
-    printf("full disks that healed %" PRIu64 "; faults %" PRIu64 ", late writes %" PRIu64
-           ", sectors lost %" PRIu64 ", torn %" PRIu64 ", writes from changing buffers %" PRIu64
-           "; events %" PRIu64 "\n",
-           s->heals, s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors, s->unstable_writes,
-           s->events);
+    printf("full disks that healed %" PRIu64 ", files of earlier lives that came back %" PRIu64
+           ", rot refused %" PRIu64 "; faults %" PRIu64 ", late writes %" PRIu64 ", sectors lost %" PRIu64
+           ", torn %" PRIu64 ", writes from changing buffers %" PRIu64 "; events %" PRIu64 "\n",
+           s->heals, s->strays, s->refused, s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors,
+           s->unstable_writes, s->events);
 }
 
 static int run_seeds(const struct options *o)
@@ -209,14 +209,14 @@ static bool run_canary(const struct options *o, enum sl_canary c)
     return bad != 0;
 }
 
-// Rules that nothing can break yet, and why.
-static const char *unobservable(enum sl_canary c)
+// Rules that the stories cannot break yet, and what notices them instead, or why nothing does.
+static const char *remark(enum sl_canary c)
 {
     switch (c) {
     case SL_CANARY_ZERO_PADDED_REPLAY:
-        return "all bytes are inline: what follows an entry in its block is in a later entry";
-    case SL_CANARY_REPLAY_WITHOUT_LIFE_ID:
-        return "an older life's groups lie in files of another name, and hold what the log has already";
+        return "is noticed by a directory made by hand (laid.c): no append is direct yet, and what follows "
+               "inline "
+               "bytes in their block is in a later entry";
     case SL_CANARY_FENCE_LATE:
         return "only deletion is fenced so far, and the metadata void a deleted topic's entries by "
                "themselves";
@@ -225,15 +225,20 @@ static const char *unobservable(enum sl_canary c)
     }
 }
 
+static bool left_out(enum sl_canary c)
+{
+    return c == SL_CANARY_FENCE_LATE;
+}
+
 static int run_canaries(const struct options *o)
 {
     int missed = 0;
     for (unsigned c = 1; c < SL_CANARY_COUNT; c++) {
-        const char *why = unobservable((enum sl_canary)c);
+        const char *why = remark((enum sl_canary)c);
+        bool out = left_out((enum sl_canary)c);
+        missed += !out && !run_canary(o, (enum sl_canary)c);
         if (why)
-            printf("canary %-24s left out: %s\n", sl_canary_name((enum sl_canary)c), why);
-        else
-            missed += !run_canary(o, (enum sl_canary)c);
+            printf("canary %-24s %s%s\n", sl_canary_name((enum sl_canary)c), out ? "left out: " : "", why);
     }
     return missed ? 1 : 0;
 }

@@ -44,6 +44,8 @@ enum {
 struct totals {
     uint64_t lives, clean_stops, kills, power_cuts, boots_broken; // boots_broken: ended while recovering
     uint64_t heals;                                               // of a full disk within a life
+    uint64_t strays;                                              // files of earlier lives that came back
+    uint64_t refused;                                             // starts, after a bit rotted
     uint64_t batches_acked, batches_read, records_acked, bytes_acked, deletes, creates, duplicates, forgotten;
     uint64_t unstable_writes; // whose buffer changed while they were in flight
     uint64_t faults, events, virtual_ns, late_writes, garbage_sectors, lost_sectors;

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "engine/log/batch.h"
+#include "tests/sim/laid.h"
 #include "tests/sim/story.h"
+#include "tests/sim/stray.h"
 #include "tests/sim/traffic.h"
 
 // ---- chance ----------------------------------------------------------------------------------------------------------
@@ -189,9 +191,9 @@ static bool boot_life(struct run *r, struct life *l)
 }
 
 // True: the life ended in the middle of its clean stop.
-static bool cut_short(struct run *r, struct life *l)
+static bool cut_short(struct run *r, struct life *l, bool (*done)(void *))
 {
-    if (r->calm || !run_chance(r, 1, 2) || sim_run(r->w, run_skewed(r, 1000, 60 * MS), life_stopped, l))
+    if (r->calm || !run_chance(r, 1, 2) || sim_run(r->w, run_skewed(r, 1000, 60 * MS), done, l))
         return false;
     if (run_chance(r, 1, 2) || (r->without & WITHOUT_CUTS))
         life_kill(l);
@@ -205,10 +207,12 @@ static void stop_life(struct run *r, struct life *l)
     traffic_stop(l->t);
     wait_or_fail(r, l, traffic_idle, l->t, "draining the clients");
     life_stop(l);
-    if (cut_short(r, l))
+    if (cut_short(r, l, life_stopped))
         return;
     wait_or_fail(r, l, life_stopped, l, "the stop");
     life_finish(l);
+    if (cut_short(r, l, life_finished))
+        return;
     wait_or_fail(r, l, life_finished, l, "the end of the stop");
     if (l->rc && r->calm)
         run_fail(r, "%s", l->err);
@@ -270,6 +274,7 @@ static void heal(struct run *r, struct life *l)
 
 static void one_life(struct run *r)
 {
+    stray_plant(r);
     story_faults_on(r);
     struct life *l = life_start(r);
     if (run_chance(r, 1, 4) && !sim_run(r->w, run_skewed(r, 1000, 40 * MS), life_booted, l)) {
@@ -353,6 +358,66 @@ void story_check_files(struct run *r)
     }
 }
 
+// ---- rot ------------------------------------------------------------------------------------------------------------------------
+struct rot {
+    struct run *r;
+    uint32_t seen;
+    char path[160];
+    uint64_t at; // of a byte that is not zero
+};
+
+// One byte that is not zero, out of all blocks of the journal directory that have one.
+static void find_rot(void *arg, const char *path, uint64_t size)
+{
+    struct rot *x = arg;
+    uint8_t b[4096];
+    for (uint64_t at = 0; at < size; at += sizeof(b)) {
+        int64_t n = sim_disk_read(x->r->host, path, at, b, sizeof(b));
+        uint32_t used = 0;
+        for (int64_t k = 0; k < n; k++)
+            if (b[k] && run_below(x->r, ++used) == 0 && run_below(x->r, x->seen + 1) == 0) {
+                snprintf(x->path, sizeof(x->path), "%s", path);
+                x->at = at + (uint64_t)k;
+            }
+        x->seen += used > 0;
+    }
+}
+
+// A bit of what the last life left in its journals, checkpoints or in the file that names it is another one. Either nothing
+// was in it that matters, or the start is refused; never is anything else served.
+static void rot(struct run *r, uint64_t content)
+{
+    struct sim_host *sound = r->host;
+    struct rot x = {.r = r};
+    uint8_t b;
+    uint64_t now;
+    while (sim_disk_busy(r->host) && sim_step(r->w))
+        ;
+    r->host = sim_host_clone(sound);
+    sim_disk_walk(r->host, LIFE_DIR "/sluice.journal.d", find_rot, &x);
+    if (x.seen && sim_disk_read(r->host, x.path, x.at, &b, 1) == 1) {
+        b ^= (uint8_t)(1u << run_below(r, 8));
+        (void)sim_disk_poke(r->host, x.path, x.at, &b, 1);
+        run_say(r, "  a bit rots in %s at %llu", x.path, (unsigned long long)x.at);
+    }
+    struct life *l = life_start(r);
+    wait_or_fail(r, l, life_booted, l, "the start");
+    if (l->broken) {
+        run_say(r, "  refused: %s", l->err);
+        r->sum->refused++;
+        if (l->rc != -EUCLEAN && l->rc != -EPROTONOSUPPORT)
+            run_fail(r, "a rotten journal is refused with %d: %s", l->rc, l->err);
+    } else {
+        traffic_start(l->t, true, true);
+        wait_or_fail(r, l, traffic_idle, l->t, "verification");
+        now = traffic_content(l->t);
+        if (now != content)
+            run_fail(r, "the logs are not the same after a bit rotted in %s", x.path);
+    }
+    life_kill(l);
+    r->host = sound; // the copy stays with the world
+}
+
 static void calm_end(struct run *r)
 {
     uint64_t first, again, third, clean;
@@ -373,6 +438,8 @@ static void calm_end(struct run *r)
         life_kill(l);
     else
         life_power_cut(l);
+    if (run_chance(r, 1, 2))
+        rot(r, first);
     l = look(r, &again);
     same(r, first, again, "after a recovery");
     life_kill(l);
@@ -414,9 +481,12 @@ void scenario_run(struct run *r)
     if (r->broker) {
         story_broker(r);
     } else {
-        for (uint32_t k = 0; k < r->k.lives; k++)
+        for (uint32_t k = 0; k < r->k.lives; k++) {
             one_life(r);
+            stray_keep(r);
+        }
         calm_end(r);
+        laid_check(r);
     }
     const struct sim_stats *s = sim_world_stats(r->w);
     r->sum->faults += s->faults;

@@ -6,6 +6,7 @@
 
 #include "tests/sim/broker_life.h"
 #include "tests/sim/people.h"
+#include "tests/sim/stray.h"
 
 static void wait_or_fail(struct run *r, struct people *p, bool (*done)(void *), void *arg, const char *what)
 {
@@ -32,9 +33,9 @@ static bool boot(struct run *r, struct people *p, struct blife *l)
 }
 
 // True: the life ended in the middle of its clean stop.
-static bool cut_short(struct run *r, struct blife *l)
+static bool cut_short(struct run *r, struct blife *l, bool (*done)(void *))
 {
-    if (r->calm || !run_chance(r, 1, 2) || sim_run(r->w, run_skewed(r, 1000, 60 * MS), blife_stopped, l))
+    if (r->calm || !run_chance(r, 1, 2) || sim_run(r->w, run_skewed(r, 1000, 60 * MS), done, l))
         return false;
     if (run_chance(r, 1, 2) || (r->without & WITHOUT_CUTS))
         blife_kill(l);
@@ -46,10 +47,12 @@ static bool cut_short(struct run *r, struct blife *l)
 static void stop(struct run *r, struct people *p, struct blife *l)
 {
     blife_stop(l);
-    if (cut_short(r, l))
+    if (cut_short(r, l, blife_stopped))
         return;
     wait_or_fail(r, p, blife_stopped, l, "the stop");
     blife_finish(l);
+    if (cut_short(r, l, blife_finished))
+        return;
     wait_or_fail(r, p, blife_finished, l, "the end of the stop");
     const char *text = "";
     int rc = blife_error(l, &text);
@@ -190,7 +193,10 @@ void story_broker(struct run *r)
 {
     struct people *p = people_create(r);
     people_start(p);
-    for (uint32_t k = 0; k < r->k.lives; k++)
+    for (uint32_t k = 0; k < r->k.lives; k++) {
+        stray_plant(r);
         one_life(r, p);
+        stray_keep(r);
+    }
     calm_end(r, p);
 }

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORKERS = 16 };
+enum { WORKERS = 16, PROGRESS_NS = 1000 * 1000 * 1000 };
 
 struct job {
     const struct meta_topic *topic;
@@ -19,6 +19,8 @@ struct run {
     uint32_t n, next;
     struct offset_checkpoint *points; // recovery-point-offset-checkpoint, of a directory that upstream left
     uint32_t points_n;
+    uint32_t done;
+    uint64_t said_ns; // when progress was last told
     int rc;
     struct fiber_wait wait;
 };
@@ -71,11 +73,23 @@ static int recover_one(struct run *run, const struct job *j)
     return shard_adopt(b->shards[shard], l);
 }
 
+// Whoever waits for a long recovery sees it move.
+static void say_progress(struct run *run)
+{
+    uint64_t now = io_now_ns(reactor_io(reactor_group_get(run->b->group, 0)));
+    if (now < run->said_ns + PROGRESS_NS)
+        return;
+    run->said_ns = now;
+    sl_log(SL_INFO, "broker", "recovering partitions=%u of=%u", run->done, run->n);
+}
+
 static void worker(void *arg)
 {
     struct run *run = arg;
     while (run->next < run->n && !run->rc) {
         int rc = recover_one(run, &run->jobs[run->next++]);
+        run->done++;
+        say_progress(run);
         if (rc && !run->rc)
             run->rc = rc;
     }
@@ -135,6 +149,7 @@ int recover_partitions(struct broker *b)
 {
     struct run run = {.b = b};
     uint64_t t0 = io_now_ns(reactor_io(reactor_group_get(b->group, 0)));
+    run.said_ns = t0;
     int rc = jobs_list(&run, meta_boot_image(b->meta));
     if (rc)
         return boot_fail(b, rc, "out of memory for recovery");

@@ -75,14 +75,15 @@ part_hostile() {
     counted tests/clients/hostile "$BUILD/asan" --deps "$BUILD" --count "$count"
 }
 
-# Killed under load, again and again; what was acknowledged or read must be there. The long form also times a restart
-# over 2 GB, with the program that users run.
+# Killed under load, again and again, and on a full or broken disk; what was acknowledged or read must be there. The
+# long form also times a restart over 2 GB, with the program that users run.
 part_kill9() {
     local rounds=10
     long && rounds=200
     need build clients
     build asan sluiced
     counted tests/clients/kill9 "$BUILD/asan" --deps "$BUILD" --rounds "$rounds"
+    counted tests/clients/diskfull "$BUILD/asan"
     long || return 0
     build release sluiced
     counted tests/clients/restart2g "$BUILD"

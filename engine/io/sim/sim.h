@@ -135,6 +135,8 @@ int64_t sim_disk_size(struct sim_host *h, const char *path); // or -ENOENT
 int64_t sim_disk_id(struct sim_host *h, const char *path);   // the file's number in the trace, or -ENOENT
 // Overwrites bytes of a file, at once and durably.
 int sim_disk_poke(struct sim_host *h, const char *path, uint64_t pos, const void *buf, size_t len);
+// Makes an empty file, which a power cut may take back. 0, or -errno.
+int sim_disk_create(struct sim_host *h, const char *path);
 // Makes a sector unreadable.
 int sim_disk_break(struct sim_host *h, const char *path, uint64_t pos);
 // Calls fn for every file below `path`, in name order.

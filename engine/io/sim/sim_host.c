@@ -120,6 +120,19 @@ int sim_disk_poke(struct sim_host *h, const char *path, uint64_t pos, const void
     return err;
 }
 
+int sim_disk_create(struct sim_host *h, const char *path)
+{
+    int err = 0;
+    const char *name;
+    struct sim_inode *dir = sim_lookup_parent(&h->disk, path, &name, &err);
+    if (!dir)
+        return err;
+    if (sim_dir_find(dir, name))
+        return -EEXIST;
+    sim_dir_create(&h->disk, dir, name, false);
+    return 0;
+}
+
 int sim_disk_break(struct sim_host *h, const char *path, uint64_t pos)
 {
     int err = 0;

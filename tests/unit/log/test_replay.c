@@ -23,6 +23,8 @@ struct world {
     uint64_t first_generation;
     struct seen seen;
     struct replay_chain c;
+    uint64_t loaded[4]; // of each file, by the lazy way
+    uint64_t refuse;    // reads beyond fail; 0: none
 };
 
 static void world_init(struct world *w)
@@ -42,13 +44,30 @@ static struct t_file *world_next(struct world *w)
     return &w->f[w->n++];
 }
 
-// Replays the files in reverse order of creation: the order on disk must not matter.
-static int world_replay(struct world *w)
+// The files as a disk has them: a block at a time, exactly as far as asked.
+static int load(void *arg, struct replay_file *f, uint64_t upto)
+{
+    struct world *w = arg;
+    const struct t_file *from = &w->f[f->name[4] - '0'];
+    assert_true(upto > f->loaded && upto <= f->len && upto % JOURNAL_BLOCK == 0);
+    if (w->refuse && upto > w->refuse)
+        return -EIO;
+    memcpy(f->data + f->loaded, from->data + f->loaded, upto - f->loaded);
+    w->loaded[f->name[4] - '0'] = f->loaded = upto;
+    return 0;
+}
+
+// Replays the files in reverse order of creation: the order on disk must not matter. `lazy`: read as the chain asks for it.
+static int world_replay_as(struct world *w, bool lazy)
 {
     struct replay_file files[4];
     for (uint32_t i = 0; i < w->n; i++) {
         struct replay_file *f = &files[w->n - 1 - i];
-        *f = (struct replay_file){.data = w->f[i].data, .len = w->f[i].len};
+        *f = (struct replay_file){.data = lazy ? malloc(w->f[i].len) : w->f[i].data, .len = w->f[i].len};
+        if (lazy)
+            memset(f->data, 0xcc, f->len);
+        if (lazy)
+            w->loaded[i] = 0;
         snprintf(f->name, sizeof(f->name), "file%u", i);
     }
     w->seen.n = 0;
@@ -57,9 +76,29 @@ static int world_replay(struct world *w)
                                  .files = files,
                                  .n = w->n,
                                  .fn = see,
-                                 .arg = &w->seen};
+                                 .arg = &w->seen,
+                                 .load = lazy ? load : NULL,
+                                 .load_arg = w};
     int rc = replay_chain(&w->c);
+    for (uint32_t i = 0; i < w->n && lazy; i++)
+        free(files[i].data);
     w->c.files = NULL;
+    return rc;
+}
+
+// Both ways find the same.
+static int world_replay(struct world *w)
+{
+    int lazy = world_replay_as(w, true);
+    struct seen seen = w->seen;
+    struct replay_chain c = w->c;
+    int rc = world_replay_as(w, false);
+    assert_int_equal(rc, lazy);
+    assert_memory_equal(&seen, &w->seen, sizeof(seen.n) + seen.n * sizeof(seen.offset[0]));
+    assert_int_equal(c.last_sequence, w->c.last_sequence);
+    assert_int_equal(c.durable_through, w->c.durable_through);
+    assert_int_equal(c.break_position, w->c.break_position);
+    assert_string_equal(c.break_file, w->c.break_file);
     return rc;
 }
 
@@ -311,6 +350,41 @@ static void other_shards_and_lives(void **state)
     world_free(&w);
 }
 
+// What is read: the chain, the rest of the file in which it ends, and the head of every other.
+static void reads_what_was_used(void **state)
+{
+    enum { LARGE = 3 << 20, HEAD = 1 << 20 };
+    struct world w;
+    world_init(&w);
+    for (; w.n < 4; w.n++)
+        t_file_init(&w.f[w.n], LARGE, &w.life, 1);
+    for (int i = 0; i < 5; i++)
+        t_group(&w.f[1], 1, i, (uint64_t)i); // generation 1: checkpointed
+    w.f[2].g.generation = 2;
+    w.f[2].g.sequence = w.f[1].g.sequence;
+    w.f[2].g.prev_crc = w.f[1].g.prev_crc;
+    for (int i = 0; i < 3; i++)
+        t_group(&w.f[2], 1, 5 + i, (uint64_t)(5 + i));
+    w.first_generation = 2;
+    assert_int_equal(world_replay(&w), 0);
+    assert_int_equal(w.seen.n, 3);
+    assert_int_equal(w.loaded[2], LARGE);
+    assert_int_equal(w.loaded[0], HEAD);
+    assert_int_equal(w.loaded[1], HEAD);
+    assert_int_equal(w.loaded[3], HEAD);
+    // A group far behind the break says that what is missing was durable.
+    uint64_t at = w.f[2].at;
+    w.f[2].at = LARGE - 2 * JOURNAL_BLOCK;
+    w.f[2].g.sequence += 3;
+    t_group(&w.f[2], 1, 9, w.f[2].g.sequence - 1);
+    assert_int_equal(world_replay(&w), -EUCLEAN);
+    assert_int_equal(w.c.break_position, at);
+    // A disk that does not read is no damage, and no end of the chain either.
+    w.refuse = 2 * JOURNAL_BLOCK;
+    assert_int_equal(world_replay_as(&w, true), -EIO);
+    world_free(&w);
+}
+
 // ---- fences -----------------------------------------------------------------------------------------------------------
 static void add(struct replay *r, uint64_t topic, uint8_t type, int64_t segment, int64_t base, int64_t last)
 {
@@ -427,6 +501,7 @@ int main(void)
         cmocka_unit_test(previous_crc_is_checked),
         cmocka_unit_test(imitated_headers),
         cmocka_unit_test(other_shards_and_lives),
+        cmocka_unit_test(reads_what_was_used),
         cmocka_unit_test(fences_void_entries),
         cmocka_unit_test(log_in_two_shards_is_refused),
     };

@@ -302,6 +302,7 @@ static inline void t_boot_fiber(struct broker *b)
     if (b->kind == STORE_EMPTY)
         rc = store_write_identity(b->store, &id);
     rc = rc ? rc : store_read_journals(b->store, b->err, sizeof(b->err));
+    rc = rc ? rc : store_mark_dirty(b->store);
     snprintf(b->cfg.dir, sizeof(b->cfg.dir), "%s", b->dir);
     snprintf(b->cfg.journal.dir, sizeof(b->cfg.journal.dir), "%s/sluice.journal.d", b->dir);
     b->s = shard_create(b->r, b->store, &b->cfg, t_ready, b);

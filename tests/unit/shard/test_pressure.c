@@ -142,6 +142,112 @@ static void full_disk(void **state)
     free(b);
 }
 
+// A roll that finds no space leaves nothing behind: what is appended to the old segment in its place is read after a start.
+static void fail_roll(struct broker *b)
+{
+    struct t_spec small = {.records = 1, .value = 1000, .timestamp = 1},
+                  large = {.records = 1, .value = 40000, .timestamp = 1};
+    struct log_config c = t_log_config();
+    c.segment_bytes = 64 << 10;
+    assert_int_equal(t_open(b, 0, "roll", 1, &c), 0);
+    assert_int_equal(t_produce(b, 0, 0, &large, NULL), 0);
+    sim_disk_set_capacity(b->host, sim_disk_used(b->host));
+    assert_int_equal(t_produce(b, 0, 0, &large, NULL), KERR_KAFKA_STORAGE_ERROR);
+    assert_int_equal(t_produce(b, 0, 0, &small, NULL), 0);
+    assert_int_equal(t_produce(b, 0, 0, &small, NULL), 0);
+    sim_disk_set_capacity(b->host, 0);
+    assert_int_equal(log_segment_count(t_log(b, 0, 0)), 1);
+    if (b->rc)
+        return;
+    assert_int_equal(t_produce(b, 0, 0, &large, NULL), 0);
+    assert_int_equal(t_produce(b, 0, 0, &small, NULL), 0);
+}
+
+static void read_each(struct broker *b)
+{
+    struct shard_fetch_part fp;
+    int64_t n = b->topics[0].parts[0].n;
+    for (int64_t at = 0; at < n; at++) {
+        uint8_t *bytes = t_fetch(b, 0, 0, at, 1, 0, &fp);
+        assert_int_equal(fp.high_watermark, n);
+        assert_int_equal(batch_base_offset(bytes), at);
+        free(bytes);
+    }
+    t_verify_all(b, false);
+}
+
+// `leave`: no other roll comes, so that the failed one would be the last. `how`: clean stop, kill, power cut.
+static void failed_roll(void **state)
+{
+    for (int i = 0; i < 6; i++) {
+        struct broker *b = malloc(sizeof(*b));
+        t_sim(b, 90 + (uint64_t)i);
+        t_boot_ok(b);
+        b->rc = i % 2;
+        t_run(b, fail_roll);
+        b->rc = 0;
+        if (i < 2)
+            assert_int_equal(t_stop(b), 0);
+        else
+            t_crash(b, i < 4);
+        t_boot_ok(b);
+        t_run(b, read_each);
+        assert_int_equal(t_stop(b), 0);
+        t_down(b);
+        free(b);
+    }
+}
+
+// Killed on a full disk, and started on it: what is there is served, and what was kept back for that is enough.
+static void fill_up(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    c.segment_bytes = 256 << 10;
+    assert_int_equal(t_open(b, 0, "start", 2, &c), 0);
+    assert_int_equal(storm(b, 10, 5000, false, 0, 0), 0);
+    fiber_sleep(2 * T_SECOND); // the ballast is there
+    sim_disk_set_capacity(b->host, sim_disk_used(b->host) + (300 << 10));
+    uint32_t failed = 0;
+    for (int i = 0; i < 30; i++)
+        failed += storm(b, 10, 5000, false, 0, KERR_KAFKA_STORAGE_ERROR);
+    assert_true(failed > 0);
+    sim_disk_set_capacity(b->host, sim_disk_used(b->host));
+}
+
+static void read_all(struct broker *b)
+{
+    t_verify_all(b, true);
+}
+
+static void space_returns(struct broker *b)
+{
+    sim_disk_set_capacity(b->host, 0);
+    fiber_sleep(40 * T_SECOND);
+    assert_int_equal(storm(b, 20, 5000, false, 0, 0), 0);
+    t_verify_all(b, true);
+}
+
+static void start_on_full_disk(void **state)
+{
+    for (uint64_t seed = 0; seed < 6; seed++) {
+        struct broker *b = malloc(sizeof(*b));
+        t_sim(b, 80 + seed);
+        b->cfg.journal.file_bytes = b->cfg.journal.first_file_bytes = 256 << 10;
+        t_boot_ok(b);
+        t_run(b, fill_up);
+        t_crash(b, seed % 2);
+        t_boot_ok(b);
+        t_run(b, read_all);
+        t_run(b, space_returns);
+        t_crash(b, seed % 2);
+        t_boot_ok(b);
+        t_run(b, read_all);
+        assert_int_equal(t_stop(b), 0);
+        t_down(b);
+        free(b);
+    }
+}
+
 // ---- room that does not come ------------------------------------------------------------------------------------------------------
 // A disk that takes twenty seconds for a write: the memory for appends is full, and what is held for it hears so in time.
 static void wait_for_room(struct broker *b)
@@ -276,8 +382,14 @@ T_BOTH(stop_under_load, 64)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(memory),    T_BOTH_ENTRIES(slices),        cmocka_unit_test(full_disk),
-        cmocka_unit_test(no_room), cmocka_unit_test(broken_disk), T_BOTH_ENTRIES(stop_under_load),
+        T_BOTH_ENTRIES(memory),
+        T_BOTH_ENTRIES(slices),
+        cmocka_unit_test(full_disk),
+        cmocka_unit_test(failed_roll),
+        cmocka_unit_test(start_on_full_disk),
+        cmocka_unit_test(no_room),
+        cmocka_unit_test(broken_disk),
+        T_BOTH_ENTRIES(stop_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
