@@ -87,8 +87,8 @@ struct store_life {
     struct sl_uuid life;
     uint32_t shards;
 };
-// Fiber. Frees what store_make_ballast kept back, and removes .kafka_cleanshutdown durably, if it is there: due before the first write to any other file of the
-// directory. store_begin_life does it by itself; who writes earlier calls it earlier.
+// Fiber. Frees what store_make_ballast kept back, and removes .kafka_cleanshutdown durably, if it is there: due before the
+// first write to any other file of the directory. store_begin_life does it by itself; who writes earlier calls it earlier.
 int store_mark_dirty(struct store *s);
 // The id that the next store_begin_life will use: random, its first 8 hex digits unlike the present life's. The same until
 // that life has begun.

@@ -33,9 +33,11 @@ static bool boot(struct run *r, struct people *p, struct blife *l)
 }
 
 // True: the life ended in the middle of its clean stop.
-static bool cut_short(struct run *r, struct blife *l, bool (*done)(void *))
+static bool cut_short(struct run *r, struct blife *l, bool (*done)(void *), uint64_t within)
 {
-    if (r->calm || !run_chance(r, 1, 2) || sim_run(r->w, run_skewed(r, 1000, 60 * MS), done, l))
+    if (r->calm || !run_chance(r, 1, 2) ||
+        sim_run(r->w, run_chance(r, 1, 2) ? run_skewed(r, 1000, within) : 1 + run_below(r, (uint32_t)within),
+                done, l))
         return false;
     if (run_chance(r, 1, 2) || (r->without & WITHOUT_CUTS))
         blife_kill(l);
@@ -47,11 +49,11 @@ static bool cut_short(struct run *r, struct blife *l, bool (*done)(void *))
 static void stop(struct run *r, struct people *p, struct blife *l)
 {
     blife_stop(l);
-    if (cut_short(r, l, blife_stopped))
+    if (cut_short(r, l, blife_stopped, 60 * MS))
         return;
     wait_or_fail(r, p, blife_stopped, l, "the stop");
     blife_finish(l);
-    if (cut_short(r, l, blife_finished))
+    if (cut_short(r, l, blife_finished, 4 * MS))
         return;
     wait_or_fail(r, p, blife_finished, l, "the end of the stop");
     const char *text = "";

@@ -518,6 +518,23 @@ static void reader_fiber(void *arg)
 }
 
 // ---- verification --------------------------------------------------------------------------------------------------------------
+// A read from anywhere, which an index leads to.
+static void probe(struct traffic *t, struct mpart *p, int64_t hw)
+{
+    struct shard_fetch_part part;
+    int64_t n, at = (int64_t)run_below(run_of(t), (uint32_t)hw);
+    uint32_t to = life_reactor_of(t->l, p);
+    take_credit(t, here(), to, true);
+    uint8_t *b = fetch(t, p, at, 1, 0, &part, &n);
+    reactor_credit_give(here(), to, 1);
+    if (n > 0)
+        (void)model_read(run_of(t)->model, p, at, part.high_watermark, b, (uint64_t)n);
+    else if (n == 0 || run_of(t)->calm)
+        run_fail(run_of(t), "%s-%d: nothing comes at offset %lld below %lld", p->topic->name, p->n,
+                 (long long)at, (long long)hw);
+    free(b);
+}
+
 static void verify_part(struct traffic *t, struct mpart *p)
 {
     struct run *run = run_of(t);
@@ -555,6 +572,8 @@ static void verify_part(struct traffic *t, struct mpart *p)
             fiber_sleep(200000);
     }
     model_verify_end(run->model, &v, hw);
+    for (uint32_t k = 0; k < 3 && hw > 0; k++)
+        probe(t, p, hw);
     t->content = sl_hash_pair(t->content, v.hash);
     sim_trace(run->w, "verified", (uint64_t)p->n, (uint64_t)hw, v.hash);
 }
