@@ -21,6 +21,7 @@ struct replay {
     int64_t ckpt_segment; // segments below are finished: nothing is laid there
     int64_t confirmed;    // direct bytes of batches below are synced
     bool cut;             // the log ended before the entries did
+    bool changed;         // entries were laid, or files removed
     char *err;
     size_t cap;
 };
@@ -227,7 +228,8 @@ static int check_length(struct replay *r, const struct segment *s)
 }
 
 // Bytes that are only readable are not durable: everything laid is synced before the log serves (S4). All segments but the
-// last are finished: the next checkpoint will say so.
+// last are finished: the next checkpoint will say so. A log without entries is as it was when its checkpoint was written,
+// and that was synced before.
 static int sync_touched(struct replay *r)
 {
     struct log *l = r->l;
@@ -238,6 +240,8 @@ static int sync_touched(struct replay *r)
         if (!s->touched)
             continue;
         rc = check_length(r, s);
+        if (!r->changed)
+            continue;
         if (!rc && i + 1 < l->segments_n) {
             rc = segment_cut(s);
             if (!rc)
@@ -246,7 +250,7 @@ static int sync_touched(struct replay *r)
             rc = fio_fsync(s->file, false);
         }
     }
-    return rc ? rc : fio_sync_dir(l->dir);
+    return rc || !r->changed ? rc : fio_sync_dir(l->dir);
 }
 
 // Files of segments that no durable entry names: a roll whose first append was never acknowledged.
@@ -254,12 +258,15 @@ static int remove_stale(struct replay *r)
 {
     int rc = 0;
     for (uint32_t i = 0; i < r->dir->n && !rc; i++)
-        if (!find_segment(r->l, r->dir->bases[i]))
+        if (!find_segment(r->l, r->dir->bases[i])) {
+            r->changed = true;
             rc = recover_unlink_segment(r->l, r->dir->bases[i]);
+        }
     for (uint32_t i = 0; i < r->dir->snapshots_n && !rc; i++) {
         char path[1500];
         if (r->dir->snapshots[i] <= r->end)
             continue;
+        r->changed = true;
         snprintf(path, sizeof(path), "%s/%020lld.snapshot", r->l->dir, (long long)r->dir->snapshots[i]);
         rc = fio_unlink(path, false);
     }
@@ -268,7 +275,8 @@ static int remove_stale(struct replay *r)
 
 int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap)
 {
-    struct replay r = {.l = l, .dir = d, .ckpt_segment = INT64_MIN, .err = err, .cap = cap};
+    struct replay r = {
+        .l = l, .dir = d, .ckpt_segment = INT64_MIN, .changed = sl->entries_n > 0, .err = err, .cap = cap};
     for (uint32_t i = 0; i < sl->entries_n; i++)
         if (sl->entries[i].e.type == JE_CONFIRMED)
             r.confirmed = SL_MAX(r.confirmed, sl->entries[i].e.last_offset);
