@@ -71,6 +71,8 @@ static bool going(const struct people *p)
 
 static void nap(struct people *p, uint64_t lo_us, uint64_t hi_us)
 {
+    if (p->hush)
+        lo_us = hi_us = 50000;
     fiber_sleep(1000 * run_skewed(p->r, lo_us, hi_us));
 }
 
