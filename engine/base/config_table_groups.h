@@ -18,11 +18,11 @@
     X(OFFSETS_COMMIT_TIMEOUT_MS, "offsets.commit.timeout.ms", INT, "5000", AT_LEAST(1), HIGH, \
       READ_ONLY, ACCEPTED, 0, "How long an offset commit may wait to be durable.") \
     X(OFFSETS_RETENTION_MINUTES, "offsets.retention.minutes", INT, "10080", AT_LEAST(1), HIGH, \
-      READ_ONLY, ACCEPTED, 0, "How long an empty group's offsets are kept.") \
+      READ_ONLY, USED, 0, "How long an empty group's offsets are kept.") \
     X(OFFSETS_RETENTION_CHECK_INTERVAL_MS, "offsets.retention.check.interval.ms", LONG, "600000", \
-      AT_LEAST(1), HIGH, READ_ONLY, ACCEPTED, 0, "Interval at which expired offsets are looked for.") \
+      AT_LEAST(1), HIGH, READ_ONLY, USED, 0, "Interval at which expired offsets are looked for.") \
     X(OFFSET_METADATA_MAX_BYTES, "offset.metadata.max.bytes", INT, "4096", ANY, HIGH, READ_ONLY, \
-      ACCEPTED, 0, "Largest metadata string of a committed offset.") \
+      USED, 0, "Largest metadata string of a committed offset.") \
     X(GROUP_COORDINATOR_APPEND_LINGER_MS, "group.coordinator.append.linger.ms", INT, "-1", \
       AT_LEAST(-1), MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "How long upstream collects coordinator writes; the journal groups them here.") \
@@ -39,12 +39,12 @@
       READ_ONLY, ACCEPTED, 0, \
       "Upstream's coordinator threads. Coordinators run on the reactor of their partition here.") \
     X(GROUP_INITIAL_REBALANCE_DELAY_MS, "group.initial.rebalance.delay.ms", INT, "3000", ANY, \
-      MEDIUM, READ_ONLY, ACCEPTED, 0, "How long a new classic group waits for more members.") \
+      MEDIUM, READ_ONLY, USED, 0, "How long a new classic group waits for more members.") \
     X(GROUP_MAX_SESSION_TIMEOUT_MS, "group.max.session.timeout.ms", INT, "1800000", ANY, MEDIUM, \
-      READ_ONLY, ACCEPTED, 0, "Largest session timeout of a classic member.") \
+      READ_ONLY, USED, 0, "Largest session timeout of a classic member.") \
     X(GROUP_MIN_SESSION_TIMEOUT_MS, "group.min.session.timeout.ms", INT, "6000", ANY, MEDIUM, \
-      READ_ONLY, ACCEPTED, 0, "Smallest session timeout of a classic member.") \
-    X(GROUP_MAX_SIZE, "group.max.size", INT, "2147483647", AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, \
+      READ_ONLY, USED, 0, "Smallest session timeout of a classic member.") \
+    X(GROUP_MAX_SIZE, "group.max.size", INT, "2147483647", AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, \
       "Most members of a classic group.") \
     X(GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS, "group.consumer.assignment.interval.ms", INT, "1000", \
       AT_LEAST(0), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
