@@ -1,4 +1,5 @@
 // Calls to shards and the controller on behalf of requests, with credits; and watches.
+#include "engine/coord/coord.h"
 #include "net/net_private.h"
 
 static void call_go(struct call *c)
@@ -20,15 +21,21 @@ static void call_retry(struct ready *w)
 void call_send(struct call *c, struct req *r, uint32_t to, uint16_t op, void *ptr,
                void (*done)(struct call *c))
 {
+    c->req = r;
+    call_begin(c, r->net, to, op, ptr, done);
+}
+
+void call_begin(struct call *c, struct net *n, uint32_t to, uint16_t op, void *ptr,
+                void (*done)(struct call *c))
+{
     c->wait = (struct ready){.run = call_retry};
     list_init(&c->wait.node);
-    c->net = r->net;
-    c->req = r;
+    c->net = n;
     c->to = to;
     c->op = op;
     c->ptr = ptr;
     c->done = done;
-    r->net->calls_n++;
+    n->calls_n++;
     call_go(c);
 }
 
@@ -63,11 +70,24 @@ static void fired(struct net *n, uint32_t from, const struct spsc_msg *m)
     reactor_send(n->r, from, SHARD_FIRED_ACK)->u[0] = m->u[0];
 }
 
+static void coord_done(struct net *n, uint32_t from, const struct spsc_msg *m)
+{
+    struct coord_req *q = (struct coord_req *)(uintptr_t)m->u[0], *next;
+    for (; q; q = next) {
+        next = q->next;
+        net_coord_done(n, q);
+    }
+    reactor_reply(n->r, from, COORD_DONE, SVC_COORD)->u[0] = m->u[0];
+    net_maybe_stopped(n);
+}
+
 void net_on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
 {
     struct net *n = SL_CONTAINER_OF(svc, struct net, svc);
     if (m->op == SHARD_FIRED)
         fired(n, from, m);
+    else if (m->op == COORD_DONE)
+        coord_done(n, from, m);
     else
         call_reply(n, m);
 }

@@ -1,4 +1,5 @@
 // The net service: listeners, flushing once a turn, idle connections, the stop.
+#include "engine/coord/coord.h"
 #include "net/net_private.h"
 
 #include <errno.h>
@@ -185,6 +186,19 @@ void net_maybe_stopped(struct net *n)
     reactor_service_stopped(n->r, &n->svc);
 }
 
+static void let_go_done(struct call *c)
+{
+    SL_ASSERT(c->net->stopping);
+}
+
+// Requests that wait for members of their group would hold up the stop.
+static void net_let_go(struct net *n)
+{
+    for (uint32_t i = 0; i < reactor_group_size(reactor_get_group(n->r)); i++)
+        if (reactor_service(reactor_group_get(reactor_get_group(n->r), i), SVC_COORD))
+            call_begin(&n->let_go[i], n, i, COORD_LET_GO, &n->let_go[i], let_go_done);
+}
+
 static void net_on_stop(struct service *svc)
 {
     struct net *n = SL_CONTAINER_OF(svc, struct net, svc);
@@ -197,6 +211,7 @@ static void net_on_stop(struct service *svc)
             listener_close(&n->listeners[i]);
     }
     list_foreach(node, &n->conns) conn_close(list_entry(node, struct conn, node), NULL);
+    net_let_go(n);
     net_maybe_stopped(n);
 }
 

@@ -78,9 +78,11 @@ struct api_handler {
     bool pipelined; // may start behind unanswered requests of the same API
 };
 // One per file net/api/NN_name.c.
-extern const struct api_handler api_produce, api_fetch, api_list_offsets, api_metadata, api_find_coordinator,
-    api_api_versions, api_create_topics, api_delete_topics, api_init_producer_id, api_offset_for_leader_epoch,
-    api_describe_configs, api_alter_configs, api_create_partitions, api_incremental_alter_configs,
+extern const struct api_handler api_produce, api_fetch, api_list_offsets, api_metadata, api_offset_commit,
+    api_offset_fetch, api_find_coordinator, api_join_group, api_heartbeat, api_leave_group, api_sync_group,
+    api_describe_groups, api_list_groups, api_api_versions, api_create_topics, api_delete_topics,
+    api_init_producer_id, api_offset_for_leader_epoch, api_describe_configs, api_alter_configs,
+    api_create_partitions, api_delete_groups, api_incremental_alter_configs, api_offset_delete,
     api_describe_cluster, api_list_config_resources, api_describe_topic_partitions;
 // All that are served, by key; NULL if not. *n: how many (for ApiVersions).
 const struct api_handler *api_find(int16_t key);
@@ -101,6 +103,8 @@ void req_respond(struct req *r, const void *m, kp_size_fn size, kp_encode_fn enc
 // As req_respond in another version than the request's (ApiVersions).
 void req_respond_as(struct req *r, const void *m, int16_t version, kp_size_fn size, kp_encode_fn encode);
 void req_respond_none(struct req *r); // acks=0
+// For a request that may wait long: the body and the client id move into the arena, the frame's memory is given back.
+void req_keep_body(struct req *r);
 // Bad input: the connection closes without an answer, but earlier requests are answered first. `why`: static
 // text.
 void req_close(struct req *r, const char *why);
@@ -132,7 +136,13 @@ struct call {
 // `c` is the caller's memory (the request's arena) and lives until done ran.
 void call_send(struct call *c, struct req *r, uint32_t to, uint16_t op, void *ptr,
                void (*done)(struct call *c));
+// The same for the service itself.
+void call_begin(struct call *c, struct net *n, uint32_t to, uint16_t op, void *ptr,
+                void (*done)(struct call *c));
 void call_release(struct net *n, uint32_t to);
+// A request that its coordinator had parked is done (net/api/groups.c).
+struct coord_req;
+void net_coord_done(struct net *n, struct coord_req *q);
 // The reactor of the shard that a partition lives on, and of the controller.
 uint32_t net_shard_of(const struct net *n, const struct sl_uuid *topic_id, int32_t partition);
 uint32_t net_shard_reactor(const struct net *n, uint32_t shard);
@@ -252,6 +262,7 @@ struct net {
     uint32_t calls_n;  // under way or waiting for a credit
     struct timer tick; // idle connections, memory waiters
     bool stopping, stopped;
+    struct call let_go[REACTOR_MAX]; // of a stop: to coordinators
     struct pid_block pids;
     struct fetch_sessions *sessions;
 };

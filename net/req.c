@@ -41,6 +41,38 @@ static bool decoded_admit(struct req *r)
     return true;
 }
 
+static void drop_frame(struct req *r)
+{
+    if (!r->frame)
+        return;
+    SL_ASSERT(r->conn->frame_bytes >= r->frame_cap);
+    r->conn->frame_bytes -= r->frame_cap;
+    frame_free(r->net, r->frame, r->frame_cap);
+    frame_grant_end(r->net, &r->granted);
+    r->frame = NULL;
+    r->body = NULL;
+    r->body_len = 0;
+    r->client_id = KP_STR_NULL;
+}
+
+void req_keep_body(struct req *r)
+{
+    uint8_t *body = req_alloc(r, r->body_len);
+    struct kp_str id = r->client_id;
+    if (r->body_len)
+        memcpy(body, r->body, r->body_len);
+    if (id.n > 0) {
+        char *copy = req_alloc(r, (size_t)id.n);
+        memcpy(copy, id.p, (size_t)id.n);
+        id.p = copy;
+    }
+    size_t len = r->body_len;
+    drop_frame(r);
+    r->body = body;
+    r->body_len = len;
+    r->client_id = id;
+}
+
 bool req_decode(struct req *r, void *m, kp_decode_fn decode)
 {
     int64_t n = decode(m, r->body, r->body_len, r->version, &r->arena);
@@ -54,20 +86,6 @@ bool req_decode(struct req *r, void *m, kp_decode_fn decode)
     }
     r->arena.limit = SIZE_MAX;
     return true;
-}
-
-static void drop_frame(struct req *r)
-{
-    if (!r->frame)
-        return;
-    SL_ASSERT(r->conn->frame_bytes >= r->frame_cap);
-    r->conn->frame_bytes -= r->frame_cap;
-    frame_free(r->net, r->frame, r->frame_cap);
-    frame_grant_end(r->net, &r->granted);
-    r->frame = NULL;
-    r->body = NULL;
-    r->body_len = 0;
-    r->client_id = KP_STR_NULL;
 }
 
 void req_destroy(struct req *r)

@@ -152,7 +152,7 @@ static void let_go(struct coord *c, uint32_t from, const struct spsc_msg *m)
     struct crt_part *p, *tmp;
     HASH_ITER(hh, c->rt.parts, p, tmp)
     crt_let_go(p, KERR_NOT_COORDINATOR);
-    reactor_reply(c->r, from, COORD_LET_GO, (enum service_kind)(m->flags & MSG_ASKER));
+    reactor_reply(c->r, from, COORD_LET_GO, (enum service_kind)(m->flags & MSG_ASKER))->u[0] = m->u[0];
 }
 
 static void on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)

@@ -1,13 +1,17 @@
 // FindCoordinator (key 10), versions 0-6: which broker coordinates a group, a transaction or a share group.
 // Up to version 3 one key, from 4 a list of keys.
 //
-// Deviations from upstream 4.3: no coordinator runs yet, so every valid key is answered with COORDINATOR_NOT_AVAILABLE,
-// as upstream answers while the internal topic is missing.
-#include "net/api/common.h"
+// The first one who asks for a group's coordinator has __consumer_offsets created.
+//
+// Deviations from upstream 4.3: the creation is waited for, where upstream answers COORDINATOR_NOT_AVAILABLE and lets the
+// client ask again. No transaction or share coordinator runs yet: COORDINATOR_NOT_AVAILABLE, as upstream answers while
+// their topics are missing.
+#include "net/api/groups.h"
 
 #include "proto/gen/find_coordinator_request.h"
 #include "proto/gen/find_coordinator_response.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { KEY_GROUP = 0, KEY_TRANSACTION = 1, KEY_SHARE = 2, KEY_SHARE_SINCE = 6 };
@@ -27,13 +31,45 @@ static bool share_key_ok(struct kp_str k)
     return end - last <= 10;
 }
 
-static int16_t find(const struct req *r, int8_t type, struct kp_str key)
+struct state {
+    struct kp_find_coordinator_request m;
+    struct meta_create create;
+    struct meta_create_topic topic;
+    struct meta_config_entry configs[3];
+    char segment_bytes[24];
+    struct call call;
+};
+
+typedef struct kp_find_coordinator_response_coordinator found;
+
+// The broker that leads the key's partition.
+static int16_t find_group(const struct req *r, struct kp_str key, found *o)
 {
+    const struct meta_topic *t = api_topic(r, KP_STR_LIT(COORD_GROUP_TOPIC));
+    const struct meta_endpoint *ep;
+    if (!t)
+        return KERR_COORDINATOR_NOT_AVAILABLE;
+    int32_t p = coord_partition_of(key.p, (size_t)SL_MAX(key.n, 0), (int32_t)t->partitions_n);
+    const struct meta_broker *b = api_live_broker(r, t->partitions[p].leader, &ep);
+    if (!b)
+        return KERR_COORDINATOR_NOT_AVAILABLE;
+    o->node_id = b->id;
+    o->host = kp_str_of(ep->host); // the image's: encoded within this turn
+    o->port = ep->port;
+    return KERR_NONE;
+}
+
+static int16_t find(const struct req *r, int8_t type, struct kp_str key, found *o)
+{
+    o->key = key;
+    o->node_id = -1;
+    o->host = KP_STR_LIT("");
+    o->port = -1;
     if (type < KEY_GROUP || type > KEY_SHARE || (type == KEY_SHARE && r->version < KEY_SHARE_SINCE))
         return KERR_INVALID_REQUEST;
     if (type == KEY_SHARE && !share_key_ok(key))
         return KERR_INVALID_REQUEST;
-    return KERR_COORDINATOR_NOT_AVAILABLE;
+    return type == KEY_GROUP ? find_group(r, key, o) : KERR_COORDINATOR_NOT_AVAILABLE;
 }
 
 // Lists carry a text only when the kind of key is unknown, which upstream finds before it looks at a key.
@@ -45,37 +81,74 @@ static struct kp_str list_text(int8_t type, int16_t error)
 static void answer_list(struct req *r, const struct kp_find_coordinator_request *m,
                         struct kp_find_coordinator_response *out)
 {
-    out->coordinators_n = m->coordinator_keys_n;
-    out->coordinators = req_alloc_array(r, (size_t)m->coordinator_keys_n, sizeof(*out->coordinators));
-    for (int32_t i = 0; i < m->coordinator_keys_n; i++) {
-        int16_t error = find(r, m->key_type, m->coordinator_keys[i]);
-        out->coordinators[i] =
-            (struct kp_find_coordinator_response_coordinator){.key = m->coordinator_keys[i],
-                                                              .node_id = -1,
-                                                              .host = KP_STR_LIT(""),
-                                                              .port = -1,
-                                                              .error_code = error,
-                                                              .error_message = list_text(m->key_type, error)};
+    out->coordinators_n = SL_MAX(m->coordinator_keys_n, 0);
+    out->coordinators = req_alloc_array(r, (size_t)out->coordinators_n, sizeof(*out->coordinators));
+    for (int32_t i = 0; i < out->coordinators_n; i++) {
+        found *o = &out->coordinators[i];
+        o->error_code = find(r, m->key_type, m->coordinator_keys[i], o);
+        o->error_message = list_text(m->key_type, o->error_code);
     }
+}
+
+static void answer(struct req *r)
+{
+    const struct state *st = r->state;
+    struct kp_find_coordinator_response out;
+    found one;
+    kp_find_coordinator_response_init(&out);
+    if (r->version >= 4) {
+        answer_list(r, &st->m, &out);
+    } else {
+        out.error_code = find(r, r->version >= 1 ? st->m.key_type : KEY_GROUP, st->m.key, &one);
+        out.error_message = kp_str_of(kerr_text(out.error_code));
+        out.node_id = one.node_id;
+        out.host = one.host;
+        out.port = one.port;
+    }
+    REQ_RESPOND(r, &out, find_coordinator_response);
+}
+
+static void created(struct call *c)
+{
+    const struct state *st = c->req->state;
+    if (st->topic.error && st->topic.error != KERR_TOPIC_ALREADY_EXISTS)
+        SL_LOG_EVERY(10000, SL_WARN, "net", "%s cannot be created: %s %s", COORD_GROUP_TOPIC,
+                     kerr_name(st->topic.error), st->topic.message);
+    answer(c->req);
+}
+
+static void create(struct req *r, struct state *st)
+{
+    const struct config *cfg = r->net->cfg.cfg;
+    snprintf(st->segment_bytes, sizeof(st->segment_bytes), "%lld",
+             (long long)cfg_int(cfg, CFG_OFFSETS_TOPIC_SEGMENT_BYTES));
+    st->configs[0] = (struct meta_config_entry){"cleanup.policy", "compact"};
+    st->configs[1] = (struct meta_config_entry){"compression.type", "producer"};
+    st->configs[2] = (struct meta_config_entry){"segment.bytes", st->segment_bytes};
+    st->topic = (struct meta_create_topic){
+        .name = COORD_GROUP_TOPIC,
+        .name_len = (int32_t)strlen(COORD_GROUP_TOPIC),
+        .partitions = (int32_t)cfg_int(cfg, CFG_OFFSETS_TOPIC_NUM_PARTITIONS),
+        .replication_factor = (int16_t)cfg_int(cfg, CFG_OFFSETS_TOPIC_REPLICATION_FACTOR),
+        .configs = st->configs,
+        .configs_n = SL_ARRAY_LEN(st->configs),
+    };
+    st->create = (struct meta_create){.topics = &st->topic, .n = 1, .auto_create = true};
+    call_send(&st->call, r, net_controller_reactor(r->net), META_CREATE_TOPICS, &st->create, created);
 }
 
 static void start(struct req *r)
 {
-    struct kp_find_coordinator_request m;
-    struct kp_find_coordinator_response out;
-    if (!REQ_DECODE(r, &m, find_coordinator_request))
+    struct state *st = req_alloc(r, sizeof(*st));
+    r->state = st;
+    if (!REQ_DECODE(r, &st->m, find_coordinator_request))
         return;
-    kp_find_coordinator_response_init(&out);
-    if (r->version >= 4) {
-        answer_list(r, &m, &out);
-    } else {
-        out.error_code = find(r, r->version >= 1 ? m.key_type : KEY_GROUP, m.key);
-        out.error_message = kp_str_of(kerr_text(out.error_code));
-        out.node_id = -1;
-        out.host = KP_STR_LIT("");
-        out.port = -1;
-    }
-    REQ_RESPOND(r, &out, find_coordinator_response);
+    bool group = r->version < 1 || st->m.key_type == KEY_GROUP;
+    bool any = r->version < 4 || st->m.coordinator_keys_n > 0;
+    if (group && any && net_image(r->net) && !groups_partitions(r))
+        create(r, st);
+    else
+        answer(r);
 }
 
 const struct api_handler api_find_coordinator = {

@@ -195,6 +195,18 @@ static void listen_fiber(void *arg)
     free(run);
 }
 
+static int place_coordinators(struct broker *b)
+{
+    for (uint32_t i = 0; i < b->placement.shards; i++) {
+        struct reactor *r = reactor_group_get(b->group, b->placement.shard_reactor[i]);
+        b->coords[i] = coord_create(r, b->cfg, &b->placement, &broker_coord_topics);
+        if (!b->coords[i])
+            return boot_fail(b, -ENOMEM, "out of memory for a coordinator");
+        reactor_add_service(r, coord_service(b->coords[i]));
+    }
+    return 0;
+}
+
 static int place_services(struct broker *b)
 {
     uint32_t controller = b->placement.shard_reactor[shard_of(&meta_topic_uuid, 0, b->placement.shards)];
@@ -205,7 +217,10 @@ static int place_services(struct broker *b)
         if (shard_start(b->shards[i]))
             return boot_fail(b, -ENOMEM, "out of memory for a fiber");
     }
-    int rc = meta_start(b->meta, b->group, &b->placement);
+    int rc = place_coordinators(b);
+    if (rc)
+        return rc;
+    rc = meta_start(b->meta, b->group, &b->placement);
     if (rc)
         return boot_fail(b, rc, "the controller could not start: %s", strerror(-rc));
     for (uint32_t i = 0; i < b->placement.nets; i++) {

@@ -72,6 +72,8 @@ void broker_destroy(struct broker *b)
     for (uint32_t i = 0; i < REACTOR_MAX; i++)
         if (b->nets[i])
             net_destroy(b->nets[i]);
+    for (uint32_t i = 0; i < REACTOR_MAX; i++)
+        coord_destroy(b->coords[i]);
     if (b->meta)
         meta_destroy(b->meta);
     if (b->meta_log)

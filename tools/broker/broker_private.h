@@ -3,6 +3,7 @@
 #define SLUICE_TOOLS_BROKER_BROKER_PRIVATE_H
 
 #include "engine/base/log.h"
+#include "engine/coord/coord.h"
 #include "tools/broker/broker.h"
 
 struct broker {
@@ -15,6 +16,7 @@ struct broker {
     struct store *store;
     struct meta *meta;
     struct shard *shards[REACTOR_MAX];
+    struct coord *coords[REACTOR_MAX]; // by shard
     struct net *nets[REACTOR_MAX];
     struct log *meta_log;
     bool booted, finished;
@@ -29,6 +31,8 @@ struct broker {
 // boot.c
 int boot_fail(struct broker *b, int rc, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 void boot_fiber(void *arg);
+// coordinators.c
+extern const struct coord_topics broker_coord_topics;
 // recover.c: every partition of the image that lives here. Fiber.
 int recover_partitions(struct broker *b);
 // finish.c
