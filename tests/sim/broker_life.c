@@ -34,6 +34,11 @@ static struct config *config_make(struct run *r)
     set(c, "sluice.writeback.age.ms", "%lld", k->writeback_ms);
     set(c, "sluice.zero.copy.min.bytes", "%lld", run_chance(r, 1, 2) ? 0 : 1000);
     set(c, "sluice.placement", run_chance(r, 1, 2) ? "fused" : "split", 0);
+    if (r->groups) {
+        set(c, "group.min.session.timeout.ms", "100", 0);
+        set(c, "group.initial.rebalance.delay.ms", "%lld", (long long)run_below(r, 200));
+        set(c, "offsets.topic.num.partitions", "3", 0);
+    }
     if (config_finish(c, err, sizeof(err)))
         sl_panic("sim: %s", err);
     return c;

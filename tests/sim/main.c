@@ -3,6 +3,7 @@
 //   sluice-sim --seed N [--verbose] [--trace]     one seed, replayed exactly
 //   sluice-sim --seeds A..B [--jobs J]            many; exit 1 at the first that fails, with its number
 //   sluice-sim --broker ...                       the whole broker over sockets, not the storage rooms alone
+//   sluice-sim --groups ...                       the whole broker, with members of groups
 //   sluice-sim --keep-going ...                   does not stop at a failing seed
 //   sluice-sim --canary NAME ...                  with one rule broken: exit 0 if a seed notices, 1 if none does
 //   sluice-sim --canaries [--seeds A..B]          every canary in turn, each with those seeds at most
@@ -28,7 +29,7 @@ enum { MAX_JOBS = 64, SEED_SECONDS = 120 };
 struct options {
     uint64_t from, to;
     uint32_t jobs;
-    bool broker, verbose, trace, replay_check, canaries, keep_going;
+    bool broker, groups, verbose, trace, replay_check, canaries, keep_going;
     enum sl_canary canary;
     uint32_t without, with;
 };
@@ -58,6 +59,7 @@ static void child(const struct options *o, uint64_t seed, struct totals *sum)
                     .verbose = o->verbose,
                     .trace = o->trace,
                     .broker = o->broker,
+                    .groups = o->groups,
                     .without = o->without,
                     .with = o->with,
                     .sum = sum};
@@ -299,6 +301,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->replay_check = true;
         else if (strcmp(a, "--broker") == 0)
             o->broker = true;
+        else if (strcmp(a, "--groups") == 0)
+            o->broker = o->groups = true;
         else if (strcmp(a, "--keep-going") == 0)
             o->keep_going = true;
         else if (strcmp(a, "--canaries") == 0)

@@ -8,6 +8,7 @@
 #include "engine/io/sim/sim.h"
 
 struct model;
+struct members;
 struct life;
 
 // What a seed chooses once.
@@ -56,6 +57,7 @@ struct run {
     uint64_t seed;
     bool verbose, trace;
     bool broker;      // the whole broker over sockets, not storage alone
+    bool groups;      // with members of groups
     uint32_t without; // WITHOUT_*
     uint32_t with;    // the same, for parts that every seed is to have
     struct sim_world *w;
@@ -63,6 +65,7 @@ struct run {
     struct sl_rand *rng;
     struct knobs k;
     struct model *model;
+    struct members *members; // NULL: none
     struct totals *sum;
     uint32_t life_no;
     bool calm; // faults have stopped: what fails now is a bug

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 
 #include "tests/sim/broker_life.h"
+#include "tests/sim/members.h"
 #include "tests/sim/people.h"
 #include "tests/sim/stray.h"
 
@@ -12,9 +13,11 @@ static void wait_or_fail(struct run *r, struct people *p, bool (*done)(void *), 
 {
     if (sim_run(r->w, 120 * SEC, done, arg))
         return;
-    char text[200];
+    char text[200], more[800] = "";
     people_describe(p, text, sizeof(text));
-    run_fail(r, "%s does not end: %s", what, text);
+    if (r->members)
+        members_describe(r->members, more, sizeof(more));
+    run_fail(r, "%s does not end: %s%s", what, text, more);
 }
 
 // True: it serves. False: it ended while it started.
@@ -147,7 +150,11 @@ static uint64_t verify(struct run *r, struct people *p)
 {
     people_verify(p);
     wait_or_fail(r, p, people_verified, p, "verification");
-    return people_content(p);
+    if (!r->members)
+        return people_content(p);
+    members_verify(r->members);
+    wait_or_fail(r, p, members_verified, r->members, "verification of offsets");
+    return people_content(p) ^ members_content(r->members);
 }
 
 static uint64_t look(struct run *r, struct people *p, struct blife **l)
@@ -170,6 +177,11 @@ static void calm_end(struct run *r, struct people *p)
     struct blife *l = blife_start(r);
     boot(r, p, l);
     sim_run(r->w, run_skewed(r, MS, SEC), NULL, NULL);
+    if (r->members) {
+        wait_or_fail(r, p, members_settled, r->members, "settling the groups");
+        members_stop(r->members);
+        wait_or_fail(r, p, members_gone, r->members, "draining the members");
+    }
     people_stop(p);
     wait_or_fail(r, p, people_gone, p, "draining the clients");
     sim_run(r->w, SEC, NULL, NULL); // what clients that went away had sent becomes durable
@@ -195,6 +207,10 @@ void story_broker(struct run *r)
 {
     struct people *p = people_create(r);
     people_start(p);
+    if (r->groups) {
+        r->members = members_create(r);
+        members_start(r->members);
+    }
     for (uint32_t k = 0; k < r->k.lives; k++) {
         stray_plant(r);
         one_life(r, p);

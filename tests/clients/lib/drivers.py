@@ -58,9 +58,9 @@ class Driver:
         self.proc.stdout.close()
 
 
-def java(deps, log_path, name="java"):
+def java(deps, log_path, name="java", heap="512m"):
     classpath = f"{deps}/java-classes:{deps}/jars/*"
-    flags = ["-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dsluice.log.level=ERROR"]
+    flags = [f"-Xmx{heap}", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dsluice.log.level=ERROR"]
     return Driver(name, ["java", *flags, "-cp", classpath, "Driver"], log_path)
 
 

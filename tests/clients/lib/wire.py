@@ -1,6 +1,6 @@
 """A raw Kafka protocol client: requests of fixed versions (none of them flexible), blocking sockets.
 
-Versions: Produce 7, Fetch 11, ListOffsets 5, Metadata 4, CreateTopics 4, DeleteTopics 1,
+Versions: Produce 7, Fetch 11, ListOffsets 5, Metadata 4, OffsetFetch 5, CreateTopics 4, DeleteTopics 1,
 InitProducerId 1, ApiVersions 0. Errors come back as Kafka's numbers; nothing is retried.
 """
 
@@ -10,7 +10,7 @@ from collections import namedtuple
 
 from .wait import wait_until
 
-PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
+PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_FETCH = 0, 1, 2, 3, 9
 API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, INIT_PRODUCER_ID = 18, 19, 20, 22
 
 NONE = 0
@@ -250,6 +250,22 @@ class Connection:
         r.done()
         _, error, ts, offset, epoch = topics[0][1][0]
         return error, ts, offset, epoch
+
+    def committed(self, group, topic, partitions):
+        """Per partition its committed offset, -1 for none; NONE or an error for all as second value."""
+        body = string(group) + struct.pack(">i", 1) + string(topic) + struct.pack(">i", partitions)
+        r = self.call(OFFSET_FETCH, 5, body + struct.pack(f">{partitions}i", *range(partitions)))
+        r.num("i")
+        topics = r.array(
+            lambda: (
+                r.string(),
+                r.array(lambda: (r.num("i"), r.num("q"), r.num("i"), r.string(), r.num("h"))),
+            )
+        )
+        error = r.num("h")
+        r.done()
+        parts = sorted(topics[0][1]) if topics else []
+        return [-1 if p[4] else p[1] for p in parts], error
 
 
 def answers_api_versions(host, port, timeout=2.0):

@@ -1,6 +1,6 @@
 'use strict';
-// kafkajs as producer. It ships gzip only; the other codecs come from npm packages. kafkajs has no
-// consumer without a consumer group, so it does not read here.
+// kafkajs as producer and as a member of a group, the only kind of consumer that it has. It ships gzip only; the other
+// codecs come from npm packages.
 // Usage: node driver.js <directory that holds node_modules>; JSON lines in, JSON lines out.
 
 const fs = require('fs');
@@ -78,14 +78,47 @@ async function produce(cmd) {
     return { count: messages.length };
 }
 
+// A member of a group: what it was given, and what it has read.
+const member = { consumer: null, assigned: [], rounds: 0, seen: [] };
+
+async function memberStart(cmd) {
+    const kafka = new Kafka({ clientId: 'kafkajs', brokers: [cmd.bootstrap], logLevel: logLevel.ERROR });
+    const consumer = kafka.consumer({ groupId: cmd.group, sessionTimeout: cmd.session_ms, rebalanceTimeout: 10000,
+        heartbeatInterval: 300, maxWaitTimeInMs: 200, metadataMaxAge: 5000 });
+    consumer.on(consumer.events.GROUP_JOIN, (e) => {
+        member.assigned = (e.payload.memberAssignment[cmd.topic] || []).slice();
+        member.rounds += 1;
+    });
+    consumer.on(consumer.events.REBALANCING, () => { member.assigned = []; });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [cmd.topic], fromBeginning: true });
+    await consumer.run({ autoCommitThreshold: 1, eachMessage: async ({ partition, message }) => {
+        member.seen.push([partition, Number(message.offset)]);
+    } });
+    member.consumer = consumer;
+    return {};
+}
+
+async function memberStop() {
+    await member.consumer.disconnect();
+    member.consumer = null;
+    return {};
+}
+
+const OPS = {
+    produce,
+    member_start: memberStart,
+    member_state: async () => ({ assigned: member.assigned, rounds: member.rounds, seen: member.seen.splice(0) }),
+    member_stop: memberStop,
+};
+
 async function main(zstd) {
     installCodecs(zstd);
     for await (const text of readline.createInterface({ input: process.stdin })) {
         const cmd = JSON.parse(text);
         let reply;
         try {
-            if (cmd.op !== 'produce') throw new Error('unknown op');
-            reply = { ...(await produce(cmd)), ok: true };
+            reply = { ...(await OPS[cmd.op](cmd)), ok: true };
         } catch (e) {
             reply = { ok: false, error: String(e && e.stack || e) };
         }

@@ -1,10 +1,11 @@
-"""confluent-kafka (librdkafka) as producer and as consumer by assignment."""
+"""confluent-kafka (librdkafka) as producer, as consumer by assignment, and as a member of a group."""
 
 import time
 
 from client import serve
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from lib import records
+from member import Member
 
 
 def produce(bootstrap, topic, codec, file, props=None):
@@ -62,4 +63,42 @@ def consume(bootstrap, topic, partitions, out, timeout_s):
     return {"count": count}
 
 
-serve({"produce": produce, "consume": consume})
+MEMBER = Member()
+
+
+def member_start(bootstrap, group, topic, session_ms):
+    c = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": group,
+            "enable.auto.commit": False,
+            "auto.offset.reset": "earliest",
+            "session.timeout.ms": session_ms,
+            "heartbeat.interval.ms": 300,
+            "fetch.wait.max.ms": 100,
+        }
+    )
+
+    def poll():
+        read = [(m.partition(), m.offset()) for m in c.consume(100, 0.1) if m.error() is None]
+        if read:
+            c.commit(asynchronous=False)
+        return read
+
+    c.subscribe(
+        [topic],
+        on_assign=lambda _, parts: MEMBER.on_assign([p.partition for p in parts]),
+        on_revoke=lambda _, __: MEMBER.on_revoke(),
+    )
+    return MEMBER.start(poll, c.close)
+
+
+serve(
+    {
+        "produce": produce,
+        "consume": consume,
+        "member_start": member_start,
+        "member_state": MEMBER.state,
+        "member_stop": MEMBER.stop,
+    }
+)

@@ -1,10 +1,11 @@
-"""kafka-python (pure Python) as producer and as consumer by assignment."""
+"""kafka-python (pure Python) as producer, as consumer by assignment, and as a member of a group."""
 
 import time
 
 from client import serve
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 from lib import records
+from member import Member
 
 
 def produce(bootstrap, topic, codec, file, props=None):
@@ -51,4 +52,44 @@ def consume(bootstrap, topic, partitions, out, timeout_s):
     return {"count": count}
 
 
-serve({"produce": produce, "consume": consume})
+MEMBER = Member()
+
+
+class Listener(ConsumerRebalanceListener):
+    def on_partitions_revoked(self, revoked):
+        MEMBER.on_revoke()
+
+    def on_partitions_assigned(self, assigned):
+        MEMBER.on_assign([tp.partition for tp in assigned])
+
+
+def member_start(bootstrap, group, topic, session_ms):
+    c = KafkaConsumer(
+        bootstrap_servers=bootstrap,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        session_timeout_ms=session_ms,
+        heartbeat_interval_ms=300,
+        fetch_max_wait_ms=100,
+    )
+
+    def poll():
+        read = [(m.partition, m.offset) for batch in c.poll(timeout_ms=100).values() for m in batch]
+        if read:
+            c.commit()
+        return read
+
+    c.subscribe([topic], listener=Listener())
+    return MEMBER.start(poll, c.close)
+
+
+serve(
+    {
+        "produce": produce,
+        "consume": consume,
+        "member_start": member_start,
+        "member_state": MEMBER.state,
+        "member_stop": MEMBER.stop,
+    }
+)

@@ -1,0 +1,210 @@
+"""Members of groups: two clients of a kind over four partitions, each partition to exactly one; rebalances on join, leave
+and kill; commits that are resumed from, also after the broker was killed. And Java's Admin over groups."""
+
+import concurrent.futures
+
+from lib import batch, drivers, wire
+from lib.results import same
+from lib.wait import wait_until
+
+PARTS = 4
+SESSION_MS = 3000
+CONFIG = {
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "1000",
+    "offsets.topic.num.partitions": "5",
+}
+KINDS = ("java", "confluent", "kafkapython", "kafkajs")
+
+
+def connect(broker):
+    return wire.Connection(broker.host, broker.port)
+
+
+def new_driver(ctx, kind, n):
+    log = ctx.tmp / f"{kind}-{n}.log"
+    if kind == "java":
+        return drivers.java(ctx.deps, log, heap="192m")
+    if kind == "kafkajs":
+        return drivers.node(ctx.deps, log)
+    return drivers.python(ctx.deps, kind, log)
+
+
+class Member:
+    """One client process, which is one member."""
+
+    def __init__(self, ctx, broker, kind, group, topic, n, **extra):
+        self.driver = new_driver(ctx, kind, n)
+        self.assigned, self.read, self.gone = [], {}, False
+        self.driver.call(
+            "member_start", bootstrap=broker.bootstrap, group=group, topic=topic, session_ms=SESSION_MS, **extra
+        )
+
+    def look(self):
+        """What it holds now; what it has read is added up by partition."""
+        if self.gone:
+            return self.assigned
+        state = self.driver.call("member_state")
+        self.assigned = sorted(state["assigned"])
+        for partition, offset in state["seen"]:
+            self.read.setdefault(partition, []).append(offset)
+        return self.assigned
+
+    def stop(self):
+        self.look()
+        self.driver.call("member_stop")
+        self.look()
+        self.gone = True
+        self.driver.close()
+
+    def kill(self):
+        self.look()
+        self.gone = True
+        self.driver.proc.kill()
+        self.driver.close()
+
+
+def shared(members, counts):
+    """True if the members hold all partitions, each one once, in shares of this size."""
+    held = [m.look() for m in members]
+    return sorted(len(h) for h in held) == sorted(counts) and sorted(p for h in held for p in h) == list(range(PARTS))
+
+
+def balance(members, counts, what):
+    wait_until(lambda: shared(members, counts), 60, what, step=0.05, max_step=0.2)
+
+
+def produce(c, topic, n, tag):
+    for p in range(PARTS):
+        same(0, c.produce(topic, p, batch.encode([f"{tag}-{p}-{i}".encode() for i in range(n)])).error, "Produce")
+
+
+def all_read(members, upto):
+    """Every record below `upto` of each partition was read by some member."""
+    for m in members:
+        m.look()
+    return all({o for m in members for o in m.read.get(p, [])} >= set(range(upto)) for p in range(PARTS))
+
+
+def wait_read(members, upto, what):
+    wait_until(lambda: all_read(members, upto), 60, what, step=0.05, max_step=0.2)
+
+
+def committed(c, group, topic, offset):
+    """True if that is what the group has committed everywhere."""
+    return c.committed(group, topic, PARTS) == ([offset] * PARTS, 0)
+
+
+def story(ctx, broker, kind):
+    """Before the broker's restart; returns what has to hold after it."""
+    group, topic = f"group-{kind}", f"topic-{kind}"
+    with connect(broker) as c:
+        same(0, c.create_topic(topic, PARTS), "error of CreateTopics")
+        c.wait_for_leaders(topic, PARTS)
+        produce(c, topic, 20, "first")
+        a = Member(ctx, broker, kind, group, topic, 1)
+        balance([a], [4], "one member to hold all")
+        b = Member(ctx, broker, kind, group, topic, 2)
+        balance([a, b], [2, 2], "two members to share")
+        wait_read([a, b], 20, "all records to be read")
+        before = {id(m): {p: len(m.read.get(p, [])) for p in range(PARTS)} for m in (a, b)}
+        produce(c, topic, 30, "second")
+        wait_read([a, b], 50, "the second records to be read")
+        for m in (a, b):  # while nothing changes, each partition is read by its owner alone
+            grown = {p for p in range(PARTS) if len(m.read.get(p, [])) > before[id(m)][p]}
+            same(set(m.assigned), grown, "partitions read by a member")
+        b.kill()
+        balance([a], [4], "the survivor to hold all")
+        produce(c, topic, 10, "third")
+        wait_read([a, b], 60, "the survivor to read on")
+        d = Member(ctx, broker, kind, group, topic, 3)
+        balance([a, d], [2, 2], "a new member to get its share")
+        d.stop()
+        balance([a], [4], "the one that stays to hold all")
+        a.stop()
+        wait_until(lambda: committed(c, group, topic, 60), 10, "commits of what was read")
+    return group, topic
+
+
+def resume(ctx, broker, kind, group, topic):
+    """After the restart a member reads what was not committed, and nothing before it."""
+    with connect(broker) as c:
+        c.wait_for_leaders(topic, PARTS)
+        wait_until(lambda: committed(c, group, topic, 60), 20, "commits after the restart")
+        produce(c, topic, 5, "fourth")
+        m = Member(ctx, broker, kind, group, topic, 4)
+        balance([m], [4], "one member to hold all after the restart")
+        wait_until(lambda: m.look() and all(64 in m.read.get(p, []) for p in range(PARTS)), 60, "reading on")
+        for p in range(PARTS):
+            same(list(range(60, 65)), sorted(set(m.read[p])), f"records of partition {p} after the restart")
+        m.stop()
+        wait_until(lambda: committed(c, group, topic, 65), 10, "the last commits")
+
+
+def survivor(ctx, broker, kind):
+    """A member lives through a kill of the broker: it goes on in its group and loses nothing."""
+    group, topic = f"survivor-{kind}", f"survivor-{kind}"
+    with connect(broker) as c:
+        same(0, c.create_topic(topic, PARTS), "error of CreateTopics")
+        c.wait_for_leaders(topic, PARTS)
+        produce(c, topic, 10, "first")
+    members = [Member(ctx, broker, kind, group, topic, n) for n in (5, 6)]
+    balance(members, [2, 2], "two members to share")
+    wait_read(members, 10, "all records to be read")
+    return group, topic, members
+
+
+def survived(broker, topic, members):
+    with connect(broker) as c:
+        c.wait_for_leaders(topic, PARTS)
+        produce(c, topic, 10, "second")
+    wait_read(members, 20, "records after the broker's restart")
+    balance(members, [2, 2], "two members to share after the broker's restart")
+    for m in members:
+        m.stop()
+
+
+def admin(ctx, broker):
+    topic = "topic-admin"
+    with connect(broker) as c:
+        same(0, c.create_topic(topic, PARTS), "error of CreateTopics")
+        c.wait_for_leaders(topic, PARTS)
+        produce(c, topic, 3, "x")
+    members = [Member(ctx, broker, "java", "live", topic, f"s{i}", instance=f"static-{i}") for i in range(2)]
+    balance(members, [2, 2], "two static members to share")
+    wait_read(members, 3, "all records to be read")
+    checker = drivers.java(ctx.deps, ctx.tmp / "admin.log", heap="192m")
+    try:
+        reply = checker.call("groups", bootstrap=broker.bootstrap, topic=topic, live="live", remove="static-1")
+        same("describe,offsets,list,delete,remove", reply["done"], "checks of Admin")
+        balance(members, [2, 2], "the one that was removed to join again")
+    finally:
+        checker.close()
+        for m in members:
+            m.kill()
+
+
+def together(ctx, name, body, kinds):
+    """All kinds at the same time: most of it is waiting. Each is a result of its own."""
+    out = {}
+    with concurrent.futures.ThreadPoolExecutor(len(KINDS)) as pool:
+        futures = {k: pool.submit(body, k) for k in kinds}
+        for kind, f in futures.items():
+
+            def result(f=f, kind=kind):
+                out[kind] = f.result()
+
+            ctx.results.run(f"groups/{name}-{kind}", result, ctx.logs)
+    return out
+
+
+def run(ctx):
+    broker = ctx.broker(CONFIG)
+    done = together(ctx, "share", lambda k: story(ctx, broker, k), KINDS)
+    alive = together(ctx, "before-kill", lambda k: survivor(ctx, broker, k), ("java", "confluent"))
+    broker.kill()
+    broker.start()
+    together(ctx, "resume", lambda k: resume(ctx, broker, k, *done[k]), done)
+    together(ctx, "survive", lambda k: survived(broker, *alive[k][1:]), alive)
+    ctx.results.run("groups/admin", lambda: admin(ctx, broker), ctx.logs)
+    ctx.results.run("groups/last-stop", broker.stop, ctx.logs)
