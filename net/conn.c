@@ -15,6 +15,7 @@
 #include "net/net_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,8 @@ static void conn_free(struct conn *c)
     if (c->flush_queued)
         list_remove(&c->flush_node);
     n->conns_n--;
+    net_limits_leave(n->cfg.limits, c->peer);
+    listeners_room(n);
     reactor_count(n->r, METRIC_NET_CONNECTIONS, UINT64_MAX); // -1
     free(c);
 }
@@ -393,10 +396,11 @@ static void conn_go(struct ready *w)
     conn_maybe_free(c);
 }
 
-void conn_new(struct net *n, struct listener *l, io_sock sock)
+void conn_new(struct net *n, struct listener *l, io_sock sock, const char *peer)
 {
     struct conn *c = calloc(1, sizeof(*c));
     if (!c) {
+        net_limits_leave(n->cfg.limits, peer);
         conn_discard(n, sock);
         return;
     }
@@ -404,6 +408,7 @@ void conn_new(struct net *n, struct listener *l, io_sock sock)
     c->sock = sock;
     c->id = n->next_conn++;
     c->listener = l->cfg;
+    snprintf(c->peer, sizeof(c->peer), "%s", peer);
     c->last_active = reactor_now(n->r);
     c->go.run = conn_go;
     list_init(&c->go.node);

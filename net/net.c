@@ -1,13 +1,9 @@
-// The net service: listeners, flushing once a turn, idle connections, the stop.
+// The net service: flushing once a turn, idle connections, the stop.
 #include "engine/coord/coord.h"
 #include "net/net_private.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { BACKLOG = 1024 };
 #define MS               1000000ull
 #define TICK_NS          (1000 * MS)
 #define TICK_PRESSED_NS  (100 * MS)  // while someone waits for frame memory
@@ -18,84 +14,6 @@ enum { BACKLOG = 1024 };
 #define GRANT_QUIET_NS   (2000 * MS)      // and who has the grant is closed when nothing comes for so long
 #define MEM_WAIT_MAX_NS  (20 * 1000 * MS)
 #define OUT_STALL_MAX_NS (600 * 1000 * MS) // a peer that reads nothing of its answers
-
-// ---- listeners -------------------------------------------------------------------------------------------------------
-static void listener_arm(struct listener *l)
-{
-    l->armed = true;
-    io_accept(reactor_io(l->net->r), &l->op, l->sock);
-}
-
-static void listener_close(struct listener *l)
-{
-    if (l->sock >= 0)
-        conn_discard(l->net, l->sock);
-    l->sock = -1;
-}
-
-static void accept_one(struct listener *l, io_sock sock)
-{
-    struct net *n = l->net;
-    int64_t max = cfg_int(net_config(n), CFG_MAX_CONNECTIONS);
-    if (!n->stopping && n->conns_n < (uint64_t)max) {
-        conn_new(n, l, sock);
-        return;
-    }
-    if (!n->stopping)
-        SL_LOG_EVERY(1000, SL_WARN, "net", "a connection was refused: max.connections=%lld", (long long)max);
-    conn_discard(n, sock);
-}
-
-static void accepted(struct io_op *op, int32_t res)
-{
-    struct listener *l = SL_CONTAINER_OF(op, struct listener, op);
-    struct net *n = l->net;
-    l->armed = op->flags & IO_OP_MORE;
-    if (res >= 0)
-        accept_one(l, res);
-    else if (res != -ECANCELED && res != -ECONNABORTED)
-        SL_LOG_EVERY(1000, SL_WARN, "net", "accept failed: %s%s", strerror(-res),
-                     res == -EMFILE ? " (raise the limit of open files, ulimit -n)" : "");
-    // After an error the tick arms it again: at once, it might fail at once.
-    if (!l->armed && !n->stopping && res >= 0)
-        listener_arm(l);
-    if (!l->armed && n->stopping)
-        listener_close(l);
-    net_maybe_stopped(n);
-}
-
-static int listen_one(struct net *n, struct listener *l, const struct cfg_listener *cl, char *err, size_t cap)
-{
-    l->net = n;
-    l->cfg = cl;
-    l->sock = io_listen(reactor_io(n->r), cl->host, cl->port, BACKLOG);
-    if (l->sock < 0) {
-        snprintf(err, cap, "listeners=%s://%s:%u: %s", cl->name, cl->host, cl->port, strerror(-l->sock));
-        return l->sock;
-    }
-    l->op = (struct io_op){.done = accepted};
-    listener_arm(l);
-    return 0;
-}
-
-int net_listen(struct net *n, char *err, size_t cap)
-{
-    size_t count;
-    const struct cfg_listener *all = cfg_listeners(n->cfg.cfg, &count);
-    n->listeners = calloc(count + 1, sizeof(*n->listeners));
-    if (!n->listeners)
-        return -ENOMEM;
-    for (size_t i = 0; i < count; i++) {
-        if (all[i].controller)
-            continue;
-        int rc = listen_one(n, &n->listeners[n->listeners_n], &all[i], err, cap);
-        if (rc)
-            return rc;
-        n->listeners_n++;
-    }
-    timer_set(n->r, &n->tick, reactor_now(n->r) + TICK_NS);
-    return 0;
-}
 
 // ---- each turn, each second ----------------------------------------------------------------------------------------------
 static bool net_on_flush(struct service *svc)
@@ -155,9 +73,7 @@ static void net_tick(struct timer *t)
 {
     struct net *n = SL_CONTAINER_OF(t, struct net, tick);
     uint64_t now = reactor_now(n->r), pressed = pressed_since(n);
-    for (uint32_t i = 0; i < n->listeners_n; i++)
-        if (!n->listeners[i].armed)
-            listener_arm(&n->listeners[i]);
+    listeners_tick(n);
     list_foreach_safe(node, &n->conns)
     {
         struct conn *c = list_entry(node, struct conn, node);
@@ -174,14 +90,18 @@ static void net_tick(struct timer *t)
     timer_set(n->r, t, now + (pressed ? TICK_PRESSED_NS : TICK_NS));
 }
 
+void net_tick_start(struct net *n)
+{
+    timer_set(n->r, &n->tick, reactor_now(n->r) + TICK_NS);
+}
+
 // ---- set-up and stop -----------------------------------------------------------------------------------------------------
 void net_maybe_stopped(struct net *n)
 {
     if (!n->stopping || n->stopped || n->conns_n || n->calls_n || !list_empty(&n->closes))
         return;
-    for (uint32_t i = 0; i < n->listeners_n; i++)
-        if (n->listeners[i].sock >= 0)
-            return;
+    if (!listeners_closed(n))
+        return;
     n->stopped = true;
     reactor_service_stopped(n->r, &n->svc);
 }
@@ -204,12 +124,7 @@ static void net_on_stop(struct service *svc)
     struct net *n = SL_CONTAINER_OF(svc, struct net, svc);
     n->stopping = true;
     timer_cancel(n->r, &n->tick);
-    for (uint32_t i = 0; i < n->listeners_n; i++) {
-        if (n->listeners[i].armed)
-            io_cancel(reactor_io(n->r), &n->listeners[i].op);
-        else
-            listener_close(&n->listeners[i]);
-    }
+    listeners_stop(n);
     list_foreach(node, &n->conns) conn_close(list_entry(node, struct conn, node), NULL);
     net_let_go(n);
     net_maybe_stopped(n);
@@ -274,6 +189,6 @@ void net_destroy(struct net *n)
     buf_pool_destroy(n->frames);
     obj_pool_destroy(&n->reqs);
     obj_pool_destroy(&n->sends);
-    free(n->listeners);
+    listeners_destroy(n);
     free(n);
 }

@@ -6,12 +6,14 @@
 #include "engine/base/config.h"
 #include "engine/meta/meta.h"
 #include "engine/shard/placement.h"
+#include "net/limits.h"
 
 struct net;
 
 struct net_config {
     const struct config *cfg; // outlives the service
     const struct placement *placement;
+    struct net_limits *limits; // one for all services; outlives them
     uint64_t frame_pool_bytes; // frames in flight of this service
 };
 // Makes the service of reactor `r`. It opens no port before net_listen. NULL on lack of memory.

@@ -17,6 +17,7 @@
 #include "engine/base/log.h"
 #include "engine/base/pool.h"
 #include "engine/base/table.h"
+#include "net/limits.h"
 #include "net/net.h"
 #include "proto/codec.h"
 
@@ -179,6 +180,7 @@ struct conn {
     io_sock sock;
     uint64_t id;
     const struct cfg_listener *listener;
+    char peer[NET_PEER_MAX]; // its address in text
     uint32_t
         ops; // operations in flight, and callers up the stack: the connection is freed when none are left
     bool closing; // shut down: nothing is read, started or sent any more
@@ -228,6 +230,8 @@ struct listener {
     io_sock sock;
     struct io_op op;
     bool armed;
+    struct list_node held; // accepted, waiting to be let in (accept.c)
+    uint32_t held_n;
 };
 
 struct pid_block { // this service's part of the producer ids
@@ -259,8 +263,11 @@ struct net {
     struct list_node flush;
     struct net_watch *watches;
     struct call *calls;
-    uint32_t calls_n;  // under way or waiting for a credit
-    struct timer tick; // idle connections, memory waiters
+    uint32_t calls_n;   // under way or waiting for a credit
+    struct timer tick;  // idle connections, memory waiters
+    struct timer admit; // the next look at connections that wait to be let in, at admit_at if it is set
+    uint64_t admit_at;
+    bool admit_set;
     bool stopping, stopped;
     struct call let_go[REACTOR_MAX]; // of a stop: to coordinators
     struct pid_block pids;
@@ -268,7 +275,7 @@ struct net {
 };
 
 // conn.c
-void conn_new(struct net *n, struct listener *l, io_sock sock);
+void conn_new(struct net *n, struct listener *l, io_sock sock, const char *peer);
 void conn_close(struct conn *c, const char *why); // at once; answers that are not sent are lost
 // Reads no more, and closes when what was read is answered and sent. `mute`: what is not queued yet is not
 // answered.
@@ -307,7 +314,14 @@ void req_destroy(struct req *r); // tear-down: no on_free
 void fetch_sessions_destroy(struct net *n);
 // call.c
 void net_on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m);
-// net.c: tells the reactor when the stop is complete
-void net_maybe_stopped(struct net *n);
+// net.c
+void net_maybe_stopped(struct net *n); // tells the reactor when the stop is complete
+void net_tick_start(struct net *n);
+// accept.c
+void listeners_tick(struct net *n);
+void listeners_room(struct net *n); // a connection has left: one that waits may come in
+void listeners_stop(struct net *n);
+bool listeners_closed(const struct net *n);
+void listeners_destroy(struct net *n);
 
 #endif

@@ -73,11 +73,11 @@
     X(MAX_CONNECTIONS, "max.connections", INT, "2147483647", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, \
       USED, 0, "Most client connections at a time.") \
     X(MAX_CONNECTIONS_PER_IP, "max.connections.per.ip", INT, "2147483647", AT_LEAST(0), MEDIUM, \
-      CLUSTER_WIDE, ACCEPTED, 0, "Most client connections from one address.") \
+      CLUSTER_WIDE, USED, 0, "Most client connections from one address.") \
     X(MAX_CONNECTIONS_PER_IP_OVERRIDES, "max.connections.per.ip.overrides", STRING, "", ANY, MEDIUM, \
-      CLUSTER_WIDE, ACCEPTED, 0, "Exceptions to max.connections.per.ip, as host:count,host:count.") \
+      CLUSTER_WIDE, USED, 0, "Exceptions to max.connections.per.ip, as host:count,host:count.") \
     X(MAX_CONNECTION_CREATION_RATE, "max.connection.creation.rate", INT, "2147483647", AT_LEAST(0), \
-      MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, "Most connections accepted in a second.") \
+      MEDIUM, CLUSTER_WIDE, USED, 0, "Most connections accepted in a second.") \
     X(REQUEST_TIMEOUT_MS, "request.timeout.ms", INT, "30000", ANY, HIGH, READ_ONLY, ACCEPTED, 0, \
       "How long a request that waits for others may take when it does not say so itself.") \
     X(MAX_REQUEST_PARTITION_SIZE_LIMIT, "max.request.partition.size.limit", INT, "2000", \
@@ -203,10 +203,10 @@
 #define CFG_TABLE_QUOTA(X) \
     X(CLIENT_QUOTA_CALLBACK_CLASS, "client.quota.callback.class", CLASS, NULL, ANY, LOW, READ_ONLY, \
       ACCEPTED, 0, "Java class that decides quotas; there is no JVM here.") \
-    X(QUOTA_WINDOW_NUM, "quota.window.num", INT, "11", AT_LEAST(1), LOW, READ_ONLY, ACCEPTED, 0, \
+    X(QUOTA_WINDOW_NUM, "quota.window.num", INT, "11", AT_LEAST(1), LOW, READ_ONLY, USED, 0, \
       "Samples kept for client quotas.") \
     X(QUOTA_WINDOW_SIZE_SECONDS, "quota.window.size.seconds", INT, "1", AT_LEAST(1), LOW, READ_ONLY, \
-      ACCEPTED, 0, "Length of one client quota sample.")
+      USED, 0, "Length of one client quota sample.")
 
 /* clang-format on */
 

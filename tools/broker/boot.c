@@ -225,7 +225,8 @@ static int place_services(struct broker *b)
         return boot_fail(b, rc, "the controller could not start: %s", strerror(-rc));
     for (uint32_t i = 0; i < b->placement.nets; i++) {
         struct reactor *r = reactor_group_get(b->group, b->placement.net_reactor[i]);
-        struct net_config nc = {.cfg = b->cfg, .placement = &b->placement, .frame_pool_bytes = frames};
+        struct net_config nc = {
+            .cfg = b->cfg, .placement = &b->placement, .limits = b->limits, .frame_pool_bytes = frames};
         struct listen_run *run = malloc(sizeof(*run));
         b->nets[i] = net_create(r, &nc);
         if (!run || !b->nets[i])
@@ -243,6 +244,8 @@ static int boot(struct broker *b)
     struct meta_identity id = {0};
     char err[900];
     int rc = check_sizes(b);
+    if (!rc && !(b->limits = net_limits_create(b->cfg, err, sizeof(err))))
+        return boot_fail(b, -EINVAL, "%s", err);
     if (!rc)
         rc = open_store(b);
     if (!rc)

@@ -74,6 +74,7 @@ void broker_destroy(struct broker *b)
             net_destroy(b->nets[i]);
     for (uint32_t i = 0; i < REACTOR_MAX; i++)
         coord_destroy(b->coords[i]);
+    net_limits_destroy(b->limits);
     if (b->meta)
         meta_destroy(b->meta);
     if (b->meta_log)

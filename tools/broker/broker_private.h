@@ -18,6 +18,7 @@ struct broker {
     struct shard *shards[REACTOR_MAX];
     struct coord *coords[REACTOR_MAX]; // by shard
     struct net *nets[REACTOR_MAX];
+    struct net_limits *limits;
     struct log *meta_log;
     bool booted, finished;
     int rc;

@@ -122,6 +122,7 @@ struct rig {
     struct config *cfg;
     struct placement pl;
     struct net *nets[REACTORS];
+    struct net_limits *limits;
     struct fake_shard shards[REACTORS];
     struct service csvc;
     struct metrics *metrics;
@@ -334,9 +335,14 @@ static inline void rig_up(struct rig *g, const struct rig_opts *o)
     g->cg = reactor_group_create(1, &g->cio, 4, NULL);
     g->cfg = rig_config(o->cfg);
     placement_make(&g->pl, REACTORS, false);
-    struct net_config nc = {
-        .cfg = g->cfg, .placement = &g->pl, .frame_pool_bytes = o->pool ? o->pool : 64u << 20};
     char err[256] = "";
+    g->limits = net_limits_create(g->cfg, err, sizeof(err));
+    if (!g->limits)
+        fail_msg("%s", err);
+    struct net_config nc = {.cfg = g->cfg,
+                            .placement = &g->pl,
+                            .limits = g->limits,
+                            .frame_pool_bytes = o->pool ? o->pool : 64u << 20};
     for (uint32_t i = 0; i < REACTORS; i++) {
         struct reactor *r = reactor_group_get(g->g, i);
         g->nets[i] = net_create(r, &nc);
@@ -447,7 +453,7 @@ static inline void client_connected(struct io_op *op, int32_t res)
         client_read(c);
 }
 
-static inline struct client *client_new(struct rig *g)
+static inline struct client *client_new_at(struct rig *g, uint16_t port)
 {
     struct client *c = calloc(1, sizeof(*c));
     assert_true(g->clients_n < CLIENTS_MAX);
@@ -457,8 +463,13 @@ static inline struct client *client_new(struct rig *g)
     c->reading = true;
     list_init(&c->sends);
     c->connect_op = (struct io_op){.done = client_connected};
-    io_connect(g->cio, &c->connect_op, "127.0.0.1", PORT);
+    io_connect(g->cio, &c->connect_op, "127.0.0.1", port);
     return c;
+}
+
+static inline struct client *client_new(struct rig *g)
+{
+    return client_new_at(g, PORT);
 }
 
 static inline bool client_is_up(void *arg)
@@ -574,6 +585,7 @@ static inline void rig_free(struct rig *g)
         net_destroy(g->nets[i]);
         list_foreach_safe(n, &g->shards[i].pending) free(list_entry(n, struct pending, node));
     }
+    net_limits_destroy(g->limits);
     reactor_group_destroy(g->g);
     reactor_group_destroy(g->cg);
     metrics_destroy(g->metrics);
