@@ -156,6 +156,7 @@ void conn_close(struct conn *c, const char *why)
     if (c->closing)
         return;
     c->closing = c->eof = c->muted = true;
+    c->closed_at = reactor_now(c->net->r);
     if (why)
         SL_LOG_EVERY(1000, SL_INFO, "net", "connection %llu closed: %s", (unsigned long long)c->id, why);
     io_shutdown(reactor_io(c->net->r), c->sock);
@@ -165,6 +166,14 @@ void conn_close(struct conn *c, const char *why)
     if (c->on_close)
         c->on_close(c);
     conn_wake(c);
+}
+
+// What its peer has not acknowledged may be held by the kernel for minutes: a socket that closing did not bring home is
+// reset, and gives it back.
+void conn_abort_overdue(struct conn *c, uint64_t patience_ns)
+{
+    if (c->closing && c->ops && reactor_now(c->net->r) - c->closed_at >= patience_ns)
+        io_abort(reactor_io(c->net->r), c->sock);
 }
 
 void conn_end(struct conn *c, const char *why, bool mute)

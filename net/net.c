@@ -13,6 +13,8 @@
 #define HOLD_MAX_NS      (10 * 1000 * MS) // ...for so long are closed
 #define GRANT_QUIET_NS   (2000 * MS)      // and who has the grant is closed when nothing comes for so long
 #define MEM_WAIT_MAX_NS  (20 * 1000 * MS)
+#define ABORT_NS         (1000 * MS) // closing has so long to bring what was sent home...
+#define ABORT_STOP_NS    (100 * MS)  // ...or so long at a stop
 #define OUT_STALL_MAX_NS (600 * 1000 * MS) // a peer that reads nothing of its answers
 
 // ---- each turn, each second ----------------------------------------------------------------------------------------------
@@ -78,6 +80,7 @@ static void net_tick(struct timer *t)
     {
         struct conn *c = list_entry(node, struct conn, node);
         const char *why;
+        conn_abort_overdue(c, ABORT_NS);
         if (c->closing)
             continue;
         if (overdue(c, now, pressed, &why))
@@ -103,6 +106,7 @@ void net_maybe_stopped(struct net *n)
     if (!listeners_closed(n))
         return;
     n->stopped = true;
+    timer_cancel(n->r, &n->tick);
     reactor_service_stopped(n->r, &n->svc);
 }
 
@@ -119,11 +123,22 @@ static void net_let_go(struct net *n)
             call_begin(&n->let_go[i], n, i, COORD_LET_GO, &n->let_go[i], let_go_done);
 }
 
+// At a stop: what is left of the connections has had its time.
+static void abort_all(struct timer *t)
+{
+    struct net *n = SL_CONTAINER_OF(t, struct net, tick);
+    list_foreach(node, &n->conns) conn_abort_overdue(list_entry(node, struct conn, node), 0);
+    if (!n->stopped)
+        timer_set(n->r, t, reactor_now(n->r) + ABORT_STOP_NS);
+}
+
 static void net_on_stop(struct service *svc)
 {
     struct net *n = SL_CONTAINER_OF(svc, struct net, svc);
     n->stopping = true;
     timer_cancel(n->r, &n->tick);
+    timer_init(&n->tick, abort_all);
+    timer_set(n->r, &n->tick, reactor_now(n->r) + ABORT_STOP_NS);
     listeners_stop(n);
     list_foreach(node, &n->conns) conn_close(list_entry(node, struct conn, node), NULL);
     net_let_go(n);

@@ -187,7 +187,7 @@ struct conn {
     bool eof;     // nothing more is read; it closes when what was read is answered and the answers are sent
     bool muted;   // with eof: what is not queued for sending by now is not answered either
     const char *why; // said in the log when it closes: static text, NULL for an ordinary end
-    uint64_t last_active;
+    uint64_t last_active, closed_at;
     // receiving
     struct io_op recv_op;
     enum conn_mode mode;
@@ -277,6 +277,7 @@ struct net {
 // conn.c
 void conn_new(struct net *n, struct listener *l, io_sock sock, const char *peer);
 void conn_close(struct conn *c, const char *why); // at once; answers that are not sent are lost
+void conn_abort_overdue(struct conn *c, uint64_t patience_ns); // closed so long ago and not home: it is reset
 // Reads no more, and closes when what was read is answered and sent. `mute`: what is not queued yet is not
 // answered.
 void conn_end(struct conn *c, const char *why, bool mute);

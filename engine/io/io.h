@@ -105,6 +105,7 @@ struct io_vtable {
     void (*buf_return)(struct io *, uint32_t buf_id);
     void (*send)(struct io *, struct io_op *, io_sock s, const struct iovec *iov, uint32_t n, uint32_t fl);
     void (*shutdown)(struct io *, io_sock s);
+    void (*abort)(struct io *, io_sock s);
     void (*close_sock)(struct io *, struct io_op *, io_sock s);
     int (*sock_name)(struct io *, io_sock s, bool peer, char *host, size_t host_cap, uint16_t *port);
     void (*cancel)(struct io *, struct io_op *);
@@ -257,6 +258,12 @@ static inline void io_send(struct io *io, struct io_op *op, io_sock s, const str
 static inline void io_shutdown(struct io *io, io_sock s)
 {
     io->vt->shutdown(io, s);
+}
+// As io_shutdown, and the peer sees a reset: what it has not acknowledged is dropped at once, so that zero-copy sends give
+// their bytes back although a peer reads nothing.
+static inline void io_abort(struct io *io, io_sock s)
+{
+    io->vt->abort(io, s);
 }
 static inline void io_close_sock(struct io *io, struct io_op *op, io_sock s)
 {

@@ -269,6 +269,7 @@ const struct io_vtable sim_vtable = {
     .buf_return = sim_sock_buf_return,
     .send = sim_sock_send,
     .shutdown = sim_sock_shutdown,
+    .abort = sim_sock_abort,
     .close_sock = sim_sock_close,
     .sock_name = sim_sock_name,
     .cancel = sim_cancel,

@@ -345,6 +345,7 @@ void sim_sock_recv_multi(struct io *, struct io_op *, io_sock);
 void sim_sock_buf_return(struct io *, uint32_t);
 void sim_sock_send(struct io *, struct io_op *, io_sock, const struct iovec *, uint32_t, uint32_t);
 void sim_sock_shutdown(struct io *, io_sock);
+void sim_sock_abort(struct io *, io_sock);
 void sim_sock_close(struct io *, struct io_op *, io_sock);
 int sim_sock_name(struct io *, io_sock, bool, char *, size_t, uint16_t *);
 bool sim_sock_cancel(struct sim_op *o); // false: nothing to cancel there

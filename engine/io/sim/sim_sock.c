@@ -427,10 +427,21 @@ static void check_sent(struct sim_op *o)
                  (unsigned long long)o->len);
 }
 
+// The peer's window is closed: what was sent is still here, and has to be.
+static bool unacknowledged(const struct sim_sock *s)
+{
+    const struct sim_sock *to = s->peer;
+    return to && !to->closed && !to->reset && !s->reset && to->len + to->coming > s->w->cfg.sock_buffer / 2;
+}
+
 static void land_notif(struct sim_event *e)
 {
     struct sim_op *o = SL_CONTAINER_OF(e, struct sim_op, ev);
     check_sent(o);
+    if (unacknowledged(o->sock)) {
+        sim_event_at(o->w, &o->ev, o->w->now + 1000000, land_notif);
+        return;
+    }
     finish(o, 0, IO_OP_NOTIF | (sl_rand_chance(&o->w->rng, 1, 2) ? IO_OP_ZC_COPIED : 0));
 }
 
@@ -558,6 +569,22 @@ void sim_sock_shutdown(struct io *io, io_sock f)
         finish(o, -EINVAL, 0);
     }
     send_fin(s);
+    serve_readers(s);
+    serve_senders(s);
+    sock_release(s);
+}
+
+void sim_sock_abort(struct io *io, io_sock f)
+{
+    struct sim_io *q = sim_io_of(io);
+    struct sim_sock *s = q->dead ? NULL : sock_get(q->p, f);
+    if (!s || s->reset)
+        return;
+    sim_trace(s->w, "abort", s->id, 0, 0);
+    sock_hold(s);
+    s->shut = s->fin_sent = s->reset = true;
+    if (s->peer && !s->peer->closed)
+        send_arrival(s->peer, 0, false, true);
     serve_readers(s);
     serve_senders(s);
     sock_release(s);

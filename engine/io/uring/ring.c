@@ -503,6 +503,7 @@ static const struct io_vtable up_vtable = {
     .buf_return = up_buf_return,
     .send = up_send,
     .shutdown = up_shutdown,
+    .abort = up_abort,
     .close_sock = up_close_sock,
     .sock_name = up_sock_name,
     .cancel = up_cancel,

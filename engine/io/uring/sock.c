@@ -208,6 +208,14 @@ void up_shutdown(struct io *io, io_sock s)
     (void)shutdown(s, SHUT_RDWR); // ENOTCONN: the peer was faster
 }
 
+// Connecting a stream socket to no address disconnects it: its queues are freed, its peer is reset (tcp(7), connect(2)).
+void up_abort(struct io *io, io_sock s)
+{
+    struct sockaddr none = {.sa_family = AF_UNSPEC};
+    (void)shutdown(s, SHUT_RDWR); // operations that wait on it end with what they have
+    (void)connect(s, &none, sizeof(none));
+}
+
 void up_close_sock(struct io *io, struct io_op *op, io_sock s)
 {
     SL_ASSERT(s >= 0);

@@ -194,6 +194,7 @@ void up_recv(struct io *, struct io_op *, io_sock s, void *buf, uint32_t len, bo
 void up_recv_multi(struct io *, struct io_op *, io_sock s);
 void up_send(struct io *, struct io_op *, io_sock s, const struct iovec *iov, uint32_t n, uint32_t fl);
 void up_shutdown(struct io *, io_sock s);
+void up_abort(struct io *, io_sock s);
 void up_close_sock(struct io *, struct io_op *, io_sock s);
 int up_sock_name(struct io *, io_sock s, bool peer, char *host, size_t cap, uint16_t *port);
 

@@ -143,8 +143,10 @@ static void streams_keep_their_bytes(void **state)
             assert_true(w.res > 0);
             partial += (uint64_t)w.res < v[0].iov_len + v[1].iov_len;
             sent += (uint64_t)w.res;
-            while (!w.done)
+            while (!w.done) {
                 io_poll(l.c, 1000000);
+                io_poll(l.s, 0);
+            }
         }
         io_shutdown(l.c, l.a);
         while (!m.over)
@@ -237,6 +239,37 @@ static void zero_copy_notifies_after_the_result(void **state)
 }
 
 static char fail_text[256];
+// A peer that does not read keeps a zero-copy send's bytes until the socket is aborted; then it sees a reset.
+static void an_abort_gives_bytes_back(void **state)
+{
+    (void)state;
+    struct link l;
+    struct sim_config cfg;
+    struct waiter w;
+    char b[8];
+    sim_config_default(&cfg, 5);
+    cfg.sock_buffer = 4096;
+    link_up_cfg(&l, &cfg);
+    uint8_t *data = calloc(1, 4096);
+    struct iovec v = {data, 4096};
+    io_send(l.c, waiter_start(&w), l.a, &v, 1, IO_SEND_ZC);
+    for (int k = 0; k < 50; k++)
+        io_poll(l.c, 10000000);
+    assert_int_equal(w.times, 1);
+    io_shutdown(l.c, l.a);
+    for (int k = 0; k < 50; k++)
+        io_poll(l.c, 10000000);
+    assert_false(w.done);
+    io_abort(l.c, l.a);
+    for (int k = 0; k < 50 && !w.done; k++)
+        io_poll(l.c, 10000000);
+    assert_true(w.done);
+    assert_int_equal(t_recv(l.s, l.b, b, sizeof(b)), -ECONNRESET);
+    assert_int_equal(t_send(l.s, l.b, "x", 1, 0), -ECONNRESET);
+    free(data);
+    link_down(&l);
+}
+
 static void on_fail(void *arg, const char *what)
 {
     (void)arg;
@@ -398,6 +431,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(streams_keep_their_bytes),
         cmocka_unit_test(a_receive_without_buffers_waits),
+        cmocka_unit_test(an_abort_gives_bytes_back),
         cmocka_unit_test(zero_copy_notifies_after_the_result),
         cmocka_unit_test(a_buffer_changed_before_its_notification_is_noticed),
         cmocka_unit_test(ends_and_resets),

@@ -503,6 +503,41 @@ static void test_zero_copy(void **state)
 
 // ---- ends --------------------------------------------------------------------------------------------------------
 
+// A peer that reads nothing keeps a zero-copy send's pages, a shutdown or not; an abort gives them back.
+static void test_abort(void **state)
+{
+    enum { N = 1 << 20 };
+    struct io *io = test_io();
+    io_sock s[2];
+    uint8_t *p = mmap(NULL, N, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), b;
+    assert_true(p != MAP_FAILED);
+    memset(p, 7, N);
+    sock_pair(io, s);
+    struct zc z = {.op = {.done = zc_done}};
+    struct iovec one = {p, N};
+    io_send(io, &z.op, s[0], &one, 1, IO_SEND_ZC);
+    for (int i = 0; i < 20 && !z.done; i++)
+        io_poll(io, TEST_SECOND / 100);
+    if (up_ring(io)->features & UP_SEND_ZC) {
+        assert_false(z.done);
+        io_shutdown(io, s[0]);
+        for (int i = 0; i < 20; i++)
+            io_poll(io, TEST_SECOND / 100);
+        assert_false(z.done && z.res == N);
+    }
+    io_abort(io, s[0]);
+    test_until(io, &z.done);
+    int32_t n;
+    while ((n = sock_recv(io, s[1], &b, 1)) > 0)
+        ;
+    assert_int_equal(n, -ECONNRESET);
+    io_abort(io, s[0]); // twice does no harm
+    sock_close(io, s[0]);
+    sock_close(io, s[1]);
+    munmap(p, N);
+    test_io_end(io);
+}
+
 static void test_cancel(void **state)
 {
     struct io *io = test_io();
@@ -700,6 +735,7 @@ int main(void)
         cmocka_unit_test(test_many_with_few_buffers),
         cmocka_unit_test(test_zero_copy),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_abort),
         cmocka_unit_test(test_shutdown_ends_receives),
         cmocka_unit_test(test_send_blocked),
         cmocka_unit_test(test_thousand),
