@@ -66,6 +66,8 @@ int fio_ftruncate(io_file f, uint64_t len);
 int fio_sync_dir(const char *path);
 // Writes a whole small file durably: temporary name in the same directory, fsync, rename, sync of the directory.
 int fio_write_file(const char *path, const void *buf, size_t len);
+// The same but for the directory, which the caller syncs: before that, a crash may bring the old file back.
+int fio_put_file(const char *path, const void *buf, size_t len);
 // Reads a whole file of at most `limit` bytes into a malloc'd buffer (NUL added after the end). -EFBIG above it.
 int fio_read_file(const char *path, size_t limit, uint8_t **buf, size_t *len);
 

@@ -189,7 +189,7 @@ static int write_synced(const char *path, const void *buf, size_t len)
     return rc < 0 ? rc : rc2;
 }
 
-int fio_write_file(const char *path, const void *buf, size_t len)
+int fio_put_file(const char *path, const void *buf, size_t len)
 {
     size_t cap = strlen(path) + 5;
     char *tmp = malloc(cap);
@@ -201,10 +201,14 @@ int fio_write_file(const char *path, const void *buf, size_t len)
         rc = fio_rename(tmp, path);
     if (rc < 0)
         (void)fio_unlink(tmp, false);
-    else
-        rc = sync_parent(path);
     free(tmp);
     return rc;
+}
+
+int fio_write_file(const char *path, const void *buf, size_t len)
+{
+    int rc = fio_put_file(path, buf, len);
+    return rc < 0 ? rc : sync_parent(path);
 }
 
 int fio_read_file(const char *path, size_t limit, uint8_t **buf, size_t *len)

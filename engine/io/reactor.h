@@ -85,7 +85,10 @@ void reactor_run_until(struct reactor *r, const bool *flag);
 // last), each kind on all reactors before the next; then the loops end. A service without on_stop is stopped at once.
 void reactor_group_stop(struct reactor_group *g);
 void reactor_service_stopped(struct reactor *r, struct service *s);
+bool reactor_group_stopping(const struct reactor_group *g); // was asked to stop; any thread
 bool reactor_group_stopped(const struct reactor_group *g);
+// How long the services of this kind took to stop (ns). After the group has stopped.
+uint64_t reactor_group_stop_ns(const struct reactor_group *g, enum service_kind kind);
 
 // ---- inside a reactor (its thread only) ---------------------------------------------------------------------------
 // The reactor whose turn runs on this thread, or NULL between turns.

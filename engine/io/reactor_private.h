@@ -85,6 +85,7 @@ struct reactor_group {
     uint32_t stop_step;
     uint32_t stop_arrived;
     uint32_t pad[13];
+    uint64_t stop_at[STOP_DONE + 1]; // when each step began, by the clock of the reactor that began it
 };
 
 // The reactor whose turn runs on this thread.

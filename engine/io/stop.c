@@ -21,9 +21,20 @@ void reactor_group_stop(struct reactor_group *g)
     wake_all(g);
 }
 
+bool reactor_group_stopping(const struct reactor_group *g)
+{
+    return __atomic_load_n(&g->stop_asked, __ATOMIC_ACQUIRE);
+}
+
 bool reactor_group_stopped(const struct reactor_group *g)
 {
     return __atomic_load_n(&g->stop_step, __ATOMIC_ACQUIRE) == STOP_DONE;
+}
+
+uint64_t reactor_group_stop_ns(const struct reactor_group *g, enum service_kind kind)
+{
+    SL_ASSERT(reactor_group_stopped(g) && kind < SVC_COUNT);
+    return g->stop_at[kind_step[kind] + 1] - g->stop_at[kind_step[kind]];
 }
 
 // This reactor is through with the step; the last one opens the next.
@@ -34,6 +45,7 @@ static void stop_arrive(struct reactor *r)
     if (__atomic_add_fetch(&g->stop_arrived, 1, __ATOMIC_ACQ_REL) < g->n)
         return;
     __atomic_store_n(&g->stop_arrived, 0, __ATOMIC_RELAXED);
+    g->stop_at[r->stop_seen + 1] = io_now_ns(r->io);
     __atomic_store_n(&g->stop_step, r->stop_seen + 1, __ATOMIC_RELEASE);
     wake_all(g);
 }
@@ -72,8 +84,9 @@ bool stop_turn(struct reactor *r)
             return false;
         uint32_t running = STOP_RUNNING;
         // The bells of reactor_group_stop have brought all the others here too.
-        __atomic_compare_exchange_n(&g->stop_step, &running, STOP_NET, false, __ATOMIC_ACQ_REL,
-                                    __ATOMIC_ACQUIRE);
+        if (__atomic_compare_exchange_n(&g->stop_step, &running, STOP_NET, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
+            g->stop_at[STOP_NET] = io_now_ns(r->io);
         step = __atomic_load_n(&g->stop_step, __ATOMIC_ACQUIRE);
     }
     if (step == r->stop_seen || step == STOP_DONE)

@@ -18,6 +18,20 @@ int log_write_small(struct log *l, const char *name, const struct sbuf *b)
     return fio_write_file(path, b->data, b->len);
 }
 
+static int put_small(struct log *l, const char *name, const struct sbuf *b)
+{
+    char path[1500];
+    snprintf(path, sizeof(path), "%s/%s", l->dir, name);
+    return fio_put_file(path, b->data, b->len);
+}
+
+static int put_snapshot(struct log *l, const uint8_t *image, size_t n)
+{
+    char path[1500];
+    snprintf(path, sizeof(path), "%s/%020lld.snapshot", l->dir, (long long)l->appended.offset);
+    return fio_put_file(path, image, n);
+}
+
 static int write_partition_metadata(struct log *l)
 {
     struct sbuf b;
@@ -138,13 +152,13 @@ int log_close_clean(struct log *l)
     if (!rc)
         rc = log_encode_snapshot(l, &snapshot, &n);
     if (!rc)
-        rc = log_write_snapshot(l, l->appended.offset, snapshot, n);
+        rc = put_snapshot(l, snapshot, n);
     if (!rc)
         rc = epoch_cache_print(&l->epochs, &epochs);
     if (!rc)
-        rc = log_write_small(l, "leader-epoch-checkpoint", &epochs);
+        rc = put_small(l, "leader-epoch-checkpoint", &epochs);
     if (!rc)
-        rc = fio_sync_dir(l->dir);
+        rc = fio_sync_dir(l->dir); // once for all that was put here
     fiber_unlock(&l->io_lock);
     free(snapshot);
     sbuf_free(&epochs);

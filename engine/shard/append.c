@@ -433,6 +433,12 @@ static bool append_try(struct part *p, struct shard_append_part *ap)
         append_finish(s, ap, KERR_KAFKA_STORAGE_ERROR, "the log directory is offline");
         return true;
     }
+    if (!ap->req->internal && reactor_group_stopping(reactor_get_group(s->r))) {
+        // Its connection closes: what has not begun is not worth a stop's time. Retries find the next leader.
+        append_finish(s, ap, KERR_NOT_LEADER_OR_FOLLOWER, NULL);
+        checked_drop(p);
+        return true;
+    }
     if (ap->req->acks == -1 && c->min_insync_replicas > 1) {
         append_finish(s, ap, KERR_NOT_ENOUGH_REPLICAS, NULL);
         return true;

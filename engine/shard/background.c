@@ -14,7 +14,8 @@
 #include <string.h>
 
 enum {
-    FLUSHERS = 8, // logs worked on at the same time
+    FLUSHERS = 8,       // logs worked on at the same time
+    FLUSHERS_STOP = 64, // at a stop nothing else wants the disk, and syncs that run together cost one
 };
 static const uint64_t MS = 1000 * 1000;
 static const uint64_t BACKGROUND_NS = 50 * MS;        // how often write-back looks
@@ -91,8 +92,8 @@ static void sweep_worker(void *arg)
     fiber_wait_done(&w->wait);
 }
 
-// Fiber. Runs fn over every partition, in FLUSHERS fibers; stops at the first error and returns it.
-static int sweep(struct shard *s, int (*fn)(struct sweep *w, struct part *p), struct sbuf *image)
+// Fiber. Runs fn over every partition, in so many fibers; stops at the first error and returns it.
+static int sweep(struct shard *s, uint32_t flushers, int (*fn)(struct sweep *w, struct part *p), struct sbuf *image)
 {
     struct sweep w = {.s = s, .fn = fn, .image = image};
     struct part *p, *tmp;
@@ -104,7 +105,7 @@ static int sweep(struct shard *s, int (*fn)(struct sweep *w, struct part *p), st
         w.parts[w.n++] = p;
         p->refs++;
     }
-    uint32_t workers = SL_MIN((uint32_t)FLUSHERS, w.n);
+    uint32_t workers = SL_MIN(flushers, w.n);
     fiber_wait_add(&w.wait, workers);
     for (uint32_t i = 0; i < workers; i++)
         if (!fiber_spawn(s->r, sweep_worker, &w, 0))
@@ -226,7 +227,7 @@ static int expire_one(struct sweep *w, struct part *p)
 static void expiry_fiber(void *arg)
 {
     struct shard *s = arg;
-    (void)sweep(s, expire_one, NULL);
+    (void)sweep(s, FLUSHERS, expire_one, NULL);
     s->fibers--;
 }
 
@@ -268,7 +269,7 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
     sbuf_init(&image);
     int rc = ckpt_begin(&image, &s->cfg.journal.life, s->cfg.shard, generation + 1);
     if (!rc)
-        rc = sweep(s, checkpoint_one, &image);
+        rc = sweep(s, FLUSHERS, checkpoint_one, &image);
     if (!rc)
         rc = ckpt_finish(&image);
     if (!rc)
@@ -352,7 +353,7 @@ static void stop_fiber(void *arg)
     wait_idle(s);
     int rc = s->env.failed ? s->env.failed : s->journal ? journal_drain(s->journal) : 0;
     if (!rc)
-        rc = sweep(s, close_one, NULL);
+        rc = sweep(s, FLUSHERS_STOP, close_one, NULL);
     if (s->journal)
         journal_close(s->journal);
     if (rc)

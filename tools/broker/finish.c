@@ -46,7 +46,7 @@ static int write_file(struct broker *b, const char *name, enum which which)
         rc = sbuf_append(&text, g.lines.data, g.lines.len);
     snprintf(path, sizeof(path), "%s/%s", b->dir, name);
     if (!rc)
-        rc = fio_write_file(path, text.data, text.len);
+        rc = fio_put_file(path, text.data, text.len);
     sbuf_free(&text);
     sbuf_free(&g.lines);
     return rc;
@@ -57,13 +57,21 @@ static int write_checkpoints(struct broker *b)
     int rc = write_file(b, "recovery-point-offset-checkpoint", ENDS);
     if (!rc)
         rc = write_file(b, "replication-offset-checkpoint", HIGH_WATERMARKS);
-    return rc ? rc : write_file(b, "log-start-offset-checkpoint", LOG_STARTS);
+    if (!rc)
+        rc = write_file(b, "log-start-offset-checkpoint", LOG_STARTS);
+    return rc ? rc : fio_sync_dir(b->dir);
+}
+
+static unsigned long long ms_of(const struct broker *b, enum service_kind kind)
+{
+    return reactor_group_stop_ns(b->group, kind) / 1000000;
 }
 
 void finish_fiber(void *arg)
 {
     struct broker *b = arg;
     int rc = b->failed;
+    uint64_t begin = io_now_ns(reactor_io(reactor_current()));
     for (uint32_t i = 0; i < b->placement.shards && !rc; i++)
         rc = shard_stop_error(b->shards[i]);
     if (!rc)
@@ -74,7 +82,9 @@ void finish_fiber(void *arg)
         b->rc = rc;
         sl_log(SL_WARN, "broker", "the stop was not clean (%s): the next start recovers", strerror(-rc));
     } else {
-        sl_log(SL_INFO, "broker", "stopped cleanly dir=%s", b->dir);
+        sl_log(SL_INFO, "broker", "stopped cleanly dir=%s net.ms=%llu metadata.ms=%llu shards.ms=%llu files.ms=%llu",
+               b->dir, ms_of(b, SVC_NET), ms_of(b, SVC_META), ms_of(b, SVC_SHARD),
+               (unsigned long long)(io_now_ns(reactor_io(reactor_current())) - begin) / 1000000);
     }
     b->finished = true;
 }

@@ -26,6 +26,7 @@ enum up_tag {
 // Completions kept free for what has no budget: doorbells, failed cancels, bursts of a multishot accept (whose backlog
 // up_listen limits to half of it).
 enum { UP_CQ_SLACK = 2048 };
+enum { UP_WORKERS = 64 };
 enum { UP_LOCK_SLOTS = 64, UP_SLAB_SLOTS = 8192 };
 
 // ---- queues ------------------------------------------------------------------------------------------------------
@@ -105,6 +106,10 @@ static int ring_enable(struct uring *u)
     u->owner = gettid();
     // Saves the kernel looking the descriptor up at each entry; not fatal where it is refused.
     (void)io_uring_register_ring_fd(&u->ring);
+    // Syncs block a kernel worker each, and those that run together share a commit of the file system: more at a time
+    // than the kernel's default of four for each core.
+    unsigned workers[2] = {UP_WORKERS, 0};
+    (void)io_uring_register((unsigned)u->ring.ring_fd, IORING_REGISTER_IOWQ_MAX_WORKERS, workers, 2);
     return 0;
 }
 

@@ -1,9 +1,14 @@
 """What must survive a clean stop and a kill -9: records byte by byte, topics, producer state."""
 
+import threading
+import time
+
 from lib import batch, wire
 from lib.results import check, same
 
 PARTS = 3
+LOADED = 24  # partitions of the stop under load
+STOP_LIMIT_S = 8.0  # a second on a machine of its own; this one may be crowded, and the build sanitized
 
 
 def connect(broker):
@@ -159,12 +164,88 @@ def repeated(ctx, broker):
         same_records(last, snapshot(c, "lives"))
 
 
+class Loader(threading.Thread):
+    """Sends the same batch to its partitions without waiting; keeps the highest offset that was acknowledged."""
+
+    def __init__(self, broker, partitions, records):
+        super().__init__(daemon=True)
+        self.broker, self.partitions, self.records = broker, partitions, records
+        self.acked = dict.fromkeys(partitions, -1)
+
+    def run(self):
+        with connect(self.broker) as c:
+            sent = []
+            reader = threading.Thread(target=self.receive, args=(c, sent), daemon=True)
+            reader.start()
+            try:
+                while True:
+                    for p in self.partitions:
+                        sent.append(p)
+                        c.send(wire.PRODUCE, 7, c.produce_body("loaded", p, self.records))
+            except OSError:
+                reader.join(10)
+
+    def receive(self, c, sent):
+        try:
+            for at in range(1 << 62):
+                r = c.receive()
+                answer = c.produce_answer(r)
+                if answer.error == 0:
+                    self.acked[sent[at]] = answer.base_offset
+        except OSError:
+            return
+
+
+class Tail(threading.Thread):
+    """Reads its partitions as they grow."""
+
+    def __init__(self, broker, partitions):
+        super().__init__(daemon=True)
+        self.broker, self.at = broker, dict.fromkeys(partitions, 0)
+
+    def run(self):
+        try:
+            with connect(self.broker) as c:
+                while True:
+                    for p in self.at:
+                        self.at[p] = c.fetch("loaded", p, self.at[p], max_wait_ms=100).high_watermark
+        except (OSError, ValueError):
+            return
+
+
+def under_load(ctx, broker):
+    """SIGTERM while several produce and consume: it ends soon, cleanly, and keeps what was acknowledged."""
+    with connect(broker) as c:
+        same(0, c.create_topic("loaded", LOADED), "error of CreateTopics")
+        c.wait_for_leaders("loaded", LOADED)
+    records = batch.encode([b"x" * 1000] * 60)
+    loaders = [Loader(broker, range(i, LOADED, 4), records) for i in range(4)]
+    for t in loaders + [Tail(broker, range(i, LOADED, 2)) for i in range(2)]:
+        t.start()
+    time.sleep(2)
+    took = broker.stop()
+    ctx.results.say(f"      restart: stopped under load in {took:.2f} s")
+    if ctx.kind == "sluice":
+        check(took <= STOP_LIMIT_S, f"the stop took {took:.1f} s")
+    check((broker.data / ".kafka_cleanshutdown").exists(), "the stop was not clean")
+    for t in loaders:
+        t.join(20)
+    broker.start()
+    with connect(broker) as c:
+        c.wait_for_leaders("loaded", LOADED)
+        for p, last in [x for t in loaders for x in t.acked.items()]:
+            check(last >= 0, f"nothing was acknowledged in partition {p}")
+            end = c.list_offset("loaded", p, wire.LATEST)[2]
+            check(end >= last + 60, f"partition {p} ends at {end}, {last} + 60 was acknowledged")
+
+
 def run(ctx):
     broker = ctx.broker()
     for name, body in (
         ("clean-stop", lambda: restart_and_check(ctx, broker, "clean")),
         ("kill-9", lambda: restart_and_check(ctx, broker, "kill")),
         ("six-lives", lambda: repeated(ctx, broker)),
+        ("stop-under-load", lambda: under_load(ctx, broker)),
         ("last-stop", broker.stop),
     ):
         if not ctx.results.run(f"restart/{name}", body, ctx.logs) and not broker.alive():
