@@ -2,7 +2,7 @@
 //
 // CONN_MULTI: multishot receive into provided buffers, copied into the assembly buffer: idle and small
 // connections hold no buffer of their own. CONN_DIRECT: single receives straight into the assembly buffer, for
-// connections that send large frames. A connection moves to DIRECT when a frame is larger than what provided
+// connections that send large frames, and for all that begin a frame while memory is short. A connection moves to DIRECT when a frame is larger than what provided
 // buffers are good for, and back after a row of small frames or when it is idle. A direct receive is armed only
 // when the multishot receive before it has had its last completion and its bytes are in the assembly buffer, so
 // bytes keep their order.
@@ -227,9 +227,11 @@ static bool held_drain(struct conn *c)
         const struct held_buf *h = &c->held[c->held_at];
         uint32_t have = c->in_len - c->in_at, need = frame_need(c);
         uint32_t want = have + h->n;
+        if (!have && h->n >= 4)
+            need = frame_need_at(c, h->p);
         if (need > have)
             want = SL_MAX(want, frame_want(c, need, have));
-        if (frame_reserve(c, want))
+        if (frame_reserve(c, want, need))
             return false;
         if (!have)
             c->frame_since = reactor_now(c->net->r);
@@ -319,9 +321,14 @@ static void choose_mode(struct conn *c)
         c->mode = CONN_DIRECT;
     else if (c->mode == CONN_DIRECT && c->small_frames >= SMALL_FRAMES && between)
         c->mode = CONN_MULTI;
-    if (between && (c->mode == CONN_MULTI || c->in_cap > BUF_POOL_SLAB)) {
+    bool pressed = between && frame_pressed(c->net);
+    if (between && (c->mode == CONN_MULTI || pressed || c->in_cap > BUF_POOL_SLAB)) {
         frame_drop(c);
         frame_grant_end(c->net, &c->granted);
+    }
+    if (pressed) {
+        c->mode = CONN_DIRECT;
+        frame_use_head(c);
     }
 }
 
@@ -331,7 +338,9 @@ static void arm_direct(struct conn *c)
     uint32_t have = c->in_len - c->in_at, need = frame_need(c);
     uint32_t want = SL_MIN(SL_MAX(c->last_frame, (uint32_t)DIRECT_ROOM), (uint32_t)BUF_POOL_SLAB);
     want = need ? frame_want(c, need, have) : SL_MAX(want, have + 4);
-    if (frame_reserve(c, want))
+    if (c->mem.kind == FRAME_IN_HEAD && !need)
+        want = c->in_cap - c->in_at;
+    if (frame_reserve(c, want, need))
         return;
     uint32_t room = c->in_cap - c->in_at;
     uint32_t end = need ? SL_MIN(need, room) : want;
@@ -364,7 +373,8 @@ void conn_read_more(struct conn *c)
 
 void conn_relax(struct conn *c)
 {
-    if (!c->closing && !c->eof && c->mode == CONN_DIRECT && c->receiving && c->in_len == c->in_at)
+    bool head = c->mem.kind == FRAME_IN_HEAD && frame_pressed(c->net); // it holds nothing
+    if (!c->closing && !c->eof && c->mode == CONN_DIRECT && c->receiving && c->in_len == c->in_at && !head)
         cancel_receive(c);
 }
 

@@ -4,6 +4,10 @@
 // as the connection has completed before, whichever is more. Frames up to 2 MiB come from the service's pool;
 // larger ones are mapped one by one, their pages touched as bytes arrive, and have a limit of their own.
 //
+// Part of the pool is kept for small frames, and those wait in a line of their own. While anyone waits, a connection that
+// begins a frame receives its first bytes into itself (conn.c, arm_head) and asks for memory once its length is known: so
+// those who wait for large frames keep neither memory nor provided buffers that small requests need.
+//
 // A frame that fills most of the assembly buffer takes it along; what was received behind it moves to a new
 // one. A frame that is small beside what follows it is copied out instead, so that each byte is copied once
 // or twice, not more.
@@ -22,7 +26,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { FRAME_MIN = 4096, FRAME_TRUST = 64 << 10 };
+enum { FRAME_MIN = 4096, FRAME_TRUST = 64 << 10, FRAME_SMALL = 32 << 10 };
 
 // ---- memory ------------------------------------------------------------------------------------------------------------
 static bool is_large(uint64_t want)
@@ -39,48 +43,93 @@ static uint8_t *map(struct net *n, uint64_t cap)
     return p;
 }
 
-// While others wait for such memory, whoever comes now waits behind them.
-static uint8_t *frame_alloc(struct conn *c, uint32_t want, uint32_t *cap)
+// By the length of the frame, not by what it asks for now.
+static enum frame_class class_of(uint32_t want, uint32_t need)
+{
+    if (is_large(want))
+        return FRAME_IS_LARGE;
+    return SL_MAX(want, need) > FRAME_SMALL ? FRAME_IS_BIG : FRAME_IS_SMALL;
+}
+
+static uint8_t *pool_alloc(struct net *n, size_t size, enum frame_class k)
+{
+    if (k == FRAME_IS_BIG && n->big_bytes + size > n->big_limit)
+        return NULL;
+    uint8_t *p = buf_pool_alloc(n->frames, size, NULL);
+    if (p && k == FRAME_IS_BIG)
+        n->big_bytes += size;
+    return p;
+}
+
+// While others wait for such memory, whoever comes now waits behind them. `need`: the frame's length, 0 if it is not known.
+static bool frame_alloc(struct conn *c, uint32_t want, uint32_t need, struct frame_mem *m)
 {
     struct net *n = c->net;
     size_t size = buf_pool_size(SL_MAX(want, (uint32_t)FRAME_MIN));
-    uint8_t *p = NULL;
-    *cap = (uint32_t)size;
-    if (!c->granted && !n->mem_serving && !list_empty(&n->mem_waiters[is_large(want)]))
-        return NULL;
-    if (!is_large(want))
-        p = buf_pool_alloc(n->frames, size, NULL);
+    *m = (struct frame_mem){.cap = (uint32_t)size, .kind = class_of(want, need)};
+    if (!c->granted && !n->mem_serving && !list_empty(&n->mem_waiters[m->kind]))
+        return false;
+    if (m->kind != FRAME_IS_LARGE)
+        m->p = pool_alloc(n, size, m->kind);
     else if (n->large_bytes + size <= n->large_limit)
-        p = map(n, size);
-    if (p || !c->granted)
-        return p;
-    *cap = (uint32_t)SL_MAX(size, BUF_POOL_SLAB + FRAME_MIN); // by its size it is known as a mapped one
-    return map(n, *cap);
+        m->p = map(n, size);
+    if (m->p || !c->granted)
+        return m->p;
+    m->cap = (uint32_t)SL_MAX(size, BUF_POOL_SLAB + FRAME_MIN);
+    m->kind = FRAME_IS_LARGE;
+    m->p = map(n, m->cap);
+    return m->p;
+}
+
+bool frame_pressed(const struct net *n)
+{
+    for (uint32_t i = 0; i < FRAME_CLASSES; i++)
+        if (!list_empty(&n->mem_waiters[i]))
+            return true;
+    return false;
 }
 
 static void waiters_wake(struct net *n)
 {
-    if (!list_empty(&n->mem_waiters[0]) || !list_empty(&n->mem_waiters[1]))
+    if (frame_pressed(n))
         ready_push(n->r, &n->mem_go);
 }
 
-void frame_free(struct net *n, uint8_t *p, uint32_t cap)
+void frame_free(struct net *n, const struct frame_mem *m)
 {
-    if (is_large(cap)) {
-        munmap(p, cap);
-        n->large_bytes -= cap;
+    if (m->kind == FRAME_IN_HEAD)
+        return;
+    if (m->kind == FRAME_IS_LARGE) {
+        munmap(m->p, m->cap);
+        n->large_bytes -= m->cap;
     } else {
-        buf_pool_free(n->frames, p, cap);
+        buf_pool_free(n->frames, m->p, m->cap);
+        n->big_bytes -= m->kind == FRAME_IS_BIG ? m->cap : 0;
     }
     waiters_wake(n);
+}
+
+// The assembly moves to `m`, with what of it is there already.
+static void assembly_set(struct conn *c, const struct frame_mem *m, uint32_t len)
+{
+    c->mem = *m;
+    c->in = m->p;
+    c->in_cap = m->cap;
+    c->in_at = 0;
+    c->in_len = len;
 }
 
 void frame_drop(struct conn *c)
 {
     if (c->in)
-        frame_free(c->net, c->in, c->in_cap);
-    c->in = NULL;
-    c->in_cap = c->in_at = c->in_len = 0;
+        frame_free(c->net, &c->mem);
+    assembly_set(c, &(struct frame_mem){0}, 0);
+}
+
+void frame_use_head(struct conn *c)
+{
+    SL_ASSERT(!c->in);
+    assembly_set(c, &(struct frame_mem){.p = c->head, .cap = sizeof(c->head), .kind = FRAME_IN_HEAD}, 0);
 }
 
 void frame_grant_end(struct net *n, bool *granted)
@@ -91,10 +140,10 @@ void frame_grant_end(struct net *n, bool *granted)
     waiters_wake(n);
 }
 
-static int frame_wait(struct conn *c, uint32_t want)
+static int frame_wait(struct conn *c, enum frame_class kind)
 {
-    SL_ASSERT(!list_linked(&c->mem_wait));
-    list_push_back(&c->net->mem_waiters[is_large(want)], &c->mem_wait);
+    SL_ASSERT(!list_linked(&c->mem_wait) && kind < FRAME_CLASSES);
+    list_push_back(&c->net->mem_waiters[kind], &c->mem_wait);
     c->mem_since = reactor_now(c->net->r);
     waiters_wake(c->net); // the grant may be free
     return -ENOMEM;
@@ -125,35 +174,34 @@ void frame_serve_waiters(struct ready *w)
 {
     struct net *n = SL_CONTAINER_OF(w, struct net, mem_go);
     n->mem_serving = true;
-    n->mem_turn ^= 1; // the grant goes to either in turn
-    for (uint32_t i = 0; i < 2; i++) {
-        struct list_node *node, *waiters = &n->mem_waiters[i ^ n->mem_turn];
+    n->mem_turn++; // the grant goes to each class in turn
+    for (uint32_t i = 0; i < FRAME_CLASSES; i++) {
+        struct list_node *node, *waiters = &n->mem_waiters[(i + n->mem_turn) % FRAME_CLASSES];
         while ((node = list_first(waiters)) && serve_one(list_entry(node, struct conn, mem_wait), waiters))
             ;
     }
     n->mem_serving = false;
 }
 
-int frame_reserve(struct conn *c, uint32_t want)
+int frame_reserve(struct conn *c, uint32_t want, uint32_t need)
 {
-    uint32_t cap, have = c->in_len - c->in_at;
+    uint32_t have = c->in_len - c->in_at;
+    struct frame_mem m;
     SL_ASSERT(want >= have && (!c->receiving || c->mode == CONN_MULTI));
     if (c->in_cap - c->in_at >= want)
         return 0;
     if (c->in_cap >= want) {
         memmove(c->in, c->in + c->in_at, have);
-    } else {
-        uint8_t *p = frame_alloc(c, want, &cap);
-        if (!p)
-            return frame_wait(c, want);
-        if (have)
-            memcpy(p, c->in + c->in_at, have);
-        frame_drop(c);
-        c->in = p;
-        c->in_cap = cap;
+        c->in_at = 0;
+        c->in_len = have;
+        return 0;
     }
-    c->in_at = 0;
-    c->in_len = have;
+    if (!frame_alloc(c, want, need, &m))
+        return frame_wait(c, m.kind);
+    if (have)
+        memcpy(m.p, c->in + c->in_at, have);
+    frame_drop(c);
+    assembly_set(c, &m, have);
     return 0;
 }
 
@@ -165,7 +213,7 @@ uint32_t frame_want(const struct conn *c, uint32_t need, uint32_t have)
 
 // Of the frame that begins at p: a length out of range counts as its prefix alone, and is refused when its
 // turn comes.
-static uint32_t need_at(const struct conn *c, const uint8_t *p)
+uint32_t frame_need_at(const struct conn *c, const uint8_t *p)
 {
     uint32_t n = be32_load(p);
     return n > c->net->frame_max ? 4 : n + 4;
@@ -173,7 +221,7 @@ static uint32_t need_at(const struct conn *c, const uint8_t *p)
 
 uint32_t frame_need(const struct conn *c)
 {
-    return c->in_len - c->in_at < 4 ? 0 : need_at(c, c->in + c->in_at);
+    return c->in_len - c->in_at < 4 ? 0 : frame_need_at(c, c->in + c->in_at);
 }
 
 // ---- requests ----------------------------------------------------------------------------------------------------------
@@ -207,7 +255,7 @@ static int parse_header(struct req *r, const uint8_t *p, uint32_t n)
 
 // A request of the frame of `size` bytes at `at` in a buffer that becomes its own. False: the connection
 // ends.
-static bool request_make(struct conn *c, uint8_t *buf, uint32_t cap, uint32_t at, uint32_t size)
+static bool request_make(struct conn *c, const struct frame_mem *m, uint32_t at, uint32_t size)
 {
     struct net *n = c->net;
     struct req *r = obj_pool_zalloc(&n->reqs);
@@ -215,18 +263,17 @@ static bool request_make(struct conn *c, uint8_t *buf, uint32_t cap, uint32_t at
         sl_panic("out of memory for a request");
     r->conn = c;
     r->net = n;
-    r->frame = buf;
-    r->frame_cap = cap;
+    r->frame = *m;
     r->t_received = reactor_now(n->r);
     list_init(&r->node);
     arena_init(&r->arena, REQ_ARENA_LIMIT);
     r->granted = c->granted; // until it is answered
     c->granted = false;
-    c->frame_bytes += cap;
+    c->frame_bytes += m->cap;
     c->last_frame = size;
     c->trust = SL_MAX(c->trust, size);
     c->small_frames = size <= CONN_SMALL_FRAME ? (uint8_t)SL_MIN(c->small_frames + 1, UINT8_MAX) : 0;
-    int rc = parse_header(r, buf + at + 4, size - 4);
+    int rc = parse_header(r, m->p + at + 4, size - 4);
     if (rc) {
         req_free(r);
         conn_end(
@@ -244,37 +291,32 @@ static bool request_make(struct conn *c, uint8_t *buf, uint32_t cap, uint32_t at
 static bool frame_take(struct conn *c, uint32_t size)
 {
     struct net *n = c->net;
-    uint32_t rest = c->in_len - c->in_at - size, cap, at = c->in_at;
-    bool move = size >= rest && buf_pool_size(size) * 2 > c->in_cap; // the frame takes the buffer
-    uint8_t *p = NULL;
+    uint32_t rest = c->in_len - c->in_at - size, at = c->in_at;
+    // The frame takes the buffer, and the rest moves; or the frame moves.
+    bool move = size >= rest && buf_pool_size(size) * 2 > c->in_cap && c->mem.kind != FRAME_IN_HEAD;
+    struct frame_mem other = {0};
     if (!move || rest) {
-        uint32_t want = size;
+        uint32_t want = size, need = size;
         if (move) {
-            uint32_t need = rest < 4 ? 0 : need_at(c, c->in + at + size);
+            need = rest < 4 ? 0 : frame_need_at(c, c->in + at + size);
             want = need > rest ? frame_want(c, need, rest) : rest;
         }
-        p = frame_alloc(c, want, &cap);
-        if (!p) {
-            frame_wait(c, want);
+        if (!frame_alloc(c, want, need, &other)) {
+            frame_wait(c, other.kind);
             return false;
         }
     }
-    if (!move) {
-        memcpy(p, c->in + at, size);
-        c->in_at += size;
-        c->frame_since = reactor_now(n->r);
-        return request_make(c, p, cap, 0, size);
-    }
-    uint8_t *buf = c->in;
-    uint32_t buf_cap = c->in_cap;
-    if (rest)
-        memcpy(p, buf + at + size, rest);
-    c->in = p;
-    c->in_cap = rest ? cap : 0;
-    c->in_at = 0;
-    c->in_len = rest;
     c->frame_since = reactor_now(n->r);
-    return request_make(c, buf, buf_cap, at, size);
+    if (!move) {
+        memcpy(other.p, c->in + at, size);
+        c->in_at += size;
+        return request_make(c, &other, 0, size);
+    }
+    struct frame_mem taken = c->mem;
+    if (rest)
+        memcpy(other.p, taken.p + at + size, rest);
+    assembly_set(c, &other, rest);
+    return request_make(c, &taken, at, size);
 }
 
 bool frame_take_all(struct conn *c)

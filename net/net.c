@@ -13,8 +13,8 @@
 #define HOLD_MAX_NS      (10 * 1000 * MS) // ...for so long are closed
 #define GRANT_QUIET_NS   (2000 * MS)      // and who has the grant is closed when nothing comes for so long
 #define MEM_WAIT_MAX_NS  (20 * 1000 * MS)
-#define ABORT_NS         (1000 * MS) // closing has so long to bring what was sent home...
-#define ABORT_STOP_NS    (100 * MS)  // ...or so long at a stop
+#define ABORT_NS         (1000 * MS)       // closing has so long to bring what was sent home...
+#define ABORT_STOP_NS    (100 * MS)        // ...or so long at a stop
 #define OUT_STALL_MAX_NS (600 * 1000 * MS) // a peer that reads nothing of its answers
 
 // ---- each turn, each second ----------------------------------------------------------------------------------------------
@@ -32,6 +32,14 @@ static bool net_on_flush(struct service *svc)
     return any;
 }
 
+static bool first_waiter(const struct net *n, const struct list_node *wait)
+{
+    for (uint32_t i = 0; i < FRAME_CLASSES; i++)
+        if (wait->prev == &n->mem_waiters[i])
+            return true;
+    return false;
+}
+
 // Why a connection is closed by the tick; false: it goes on.
 static bool overdue(const struct conn *c, uint64_t now, uint64_t pressed_since, const char **why)
 {
@@ -47,8 +55,7 @@ static bool overdue(const struct conn *c, uint64_t now, uint64_t pressed_since, 
         return true;
     *why = "it waited too long for frame memory (sluice.pool.bytes)";
     if (list_linked(&c->mem_wait)) // the first only: what it kept may serve the next
-        return now - c->mem_since > MEM_WAIT_MAX_NS &&
-               (c->mem_wait.prev == &n->mem_waiters[0] || c->mem_wait.prev == &n->mem_waiters[1]);
+        return now - c->mem_since > MEM_WAIT_MAX_NS && first_waiter(n, &c->mem_wait);
     *why = "it kept frame memory that others need (sluice.pool.bytes)";
     if (!pressed_since || now - pressed_since < PRESSED_NS || !list_empty(&c->requests))
         return false;
@@ -163,13 +170,14 @@ struct net *net_create(struct reactor *r, const struct net_config *cfg)
     n->zc_min = (uint64_t)cfg_int(cfg->cfg, CFG_SLUICE_ZERO_COPY_MIN_BYTES);
     n->large_limit = cfg->frame_pool_bytes;
     n->frame_share = cfg->frame_pool_bytes / 2;
+    n->big_limit = cfg->frame_pool_bytes - cfg->frame_pool_bytes / 8;
     obj_pool_init(&n->reqs, sizeof(struct req), SIZE_MAX / sizeof(struct req));
     obj_pool_init(&n->sends, out_send_op_size(), SIZE_MAX / out_send_op_size());
     list_init(&n->conns);
     list_init(&n->in_flight);
     list_init(&n->closes);
-    list_init(&n->mem_waiters[0]);
-    list_init(&n->mem_waiters[1]);
+    for (uint32_t i = 0; i < FRAME_CLASSES; i++)
+        list_init(&n->mem_waiters[i]);
     n->mem_go.run = frame_serve_waiters;
     list_init(&n->mem_go.node);
     list_init(&n->flush);

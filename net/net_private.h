@@ -26,6 +26,7 @@ struct req;
 
 enum {
     CONN_REQUESTS_MAX = 64,      // requests read, and answers not yet sent, per connection
+    CONN_HEAD = 64,              // first bytes of a frame, received into the connection
     CONN_SMALL_FRAME = 8 << 10,  // a row of such frames ends direct receives
     OUT_START_MAX = 64 << 10,    // bytes not yet sent beyond which no further request is started
     REQ_ARENA_LIMIT = 16 << 20,  // decoded structures of one request
@@ -47,6 +48,21 @@ struct out_item {
     uint8_t buf[];
 };
 
+// Where a frame lies, and how it counts. Small and big ones come from the pool, of which big ones leave a part; large ones
+// are mapped.
+enum frame_class {
+    FRAME_IS_SMALL,
+    FRAME_IS_BIG,
+    FRAME_IS_LARGE,
+    FRAME_CLASSES,
+    FRAME_IN_HEAD = FRAME_CLASSES
+};
+struct frame_mem {
+    uint8_t *p;
+    uint32_t cap;
+    enum frame_class kind;
+};
+
 struct req {
     struct list_node node; // on conn->backlog, then conn->requests, in arrival order
     struct conn *conn;
@@ -55,8 +71,7 @@ struct req {
     int16_t key, version;
     int32_t correlation_id;
     struct kp_str client_id;
-    uint8_t *frame; // NULL once answered: body and client_id are gone then
-    uint32_t frame_cap;
+    struct frame_mem frame; // its p is NULL once answered: body and client_id are gone then
     uint32_t decoded;
     bool granted; // its frame was let in above the limits
     const uint8_t *body;
@@ -197,9 +212,11 @@ struct conn {
     uint32_t last_frame;
     uint64_t frame_since; // when the frame in assembly began to arrive
     // received and not yet taken: [in_at, in_len) of in_cap bytes
+    struct frame_mem mem; // the assembly buffer, also at in; p is NULL if there is none
     uint8_t *in;
     uint32_t in_cap, in_at, in_len;
-    struct held_buf *held; // received after them
+    uint8_t head[CONN_HEAD]; // it may lie here: FRAME_IN_HEAD
+    struct held_buf *held;   // received after them
     uint32_t held_at, held_n, held_cap;
     struct list_node mem_wait; // on net->mem_waiters
     uint64_t mem_since;
@@ -255,8 +272,9 @@ struct net {
     uint64_t next_conn, next_watch;
     struct listener *listeners;
     uint32_t listeners_n;
-    struct list_node mem_waiters[2]; // for frames from the pool, and for large ones
-    bool mem_serving, granted;       // granted: some connection or request has the grant (frame.c)
+    struct list_node mem_waiters[FRAME_CLASSES];
+    uint64_t big_bytes, big_limit; // of the pool: the rest is for small frames
+    bool mem_serving, granted;     // granted: some connection or request has the grant (frame.c)
     uint32_t mem_turn;
     uint32_t frame_max;  // socket.request.max.bytes
     struct ready mem_go; // frame memory was given back: serves the waiters
@@ -276,7 +294,7 @@ struct net {
 
 // conn.c
 void conn_new(struct net *n, struct listener *l, io_sock sock, const char *peer);
-void conn_close(struct conn *c, const char *why); // at once; answers that are not sent are lost
+void conn_close(struct conn *c, const char *why);              // at once; answers that are not sent are lost
 void conn_abort_overdue(struct conn *c, uint64_t patience_ns); // closed so long ago and not home: it is reset
 // Reads no more, and closes when what was read is answered and sent. `mute`: what is not queued yet is not
 // answered.
@@ -294,11 +312,15 @@ void conn_discards_destroy(struct net *n);      // tear-down
 bool frame_take_all(struct conn *c);       // takes whole frames. False: memory is short, or it ends
 uint32_t frame_need(const struct conn *c); // of the frame in assembly, with its prefix; 0: not known yet
 uint32_t frame_want(const struct conn *c, uint32_t need,
-                    uint32_t have);               // how much of it to make room for now
-int frame_reserve(struct conn *c, uint32_t want); // room from in_at on: 0, or -ENOMEM: waits for memory
-void frame_drop(struct conn *c);                  // the assembly buffer
-void frame_free(struct net *n, uint8_t *p, uint32_t cap);
-void frame_grant_end(struct net *n, bool *granted); // nothing if it has no grant
+                    uint32_t have); // how much of it to make room for now
+// Room for `want` bytes from in_at on, of a frame of `need` (0: not known): 0, or -ENOMEM: waits for memory
+int frame_reserve(struct conn *c, uint32_t want, uint32_t need);
+void frame_use_head(struct conn *c);     // assembles in the connection itself; there is no other buffer
+bool frame_pressed(const struct net *n); // someone waits for memory
+void frame_drop(struct conn *c);         // the assembly buffer
+void frame_free(struct net *n, const struct frame_mem *m);
+uint32_t frame_need_at(const struct conn *c, const uint8_t *p); // of a frame whose prefix lies at p
+void frame_grant_end(struct net *n, bool *granted);             // nothing if it has no grant
 void frame_serve_waiters(struct ready *w);
 // out.c
 void out_push(struct conn *c, struct out_item *it);

@@ -43,13 +43,13 @@ static bool decoded_admit(struct req *r)
 
 static void drop_frame(struct req *r)
 {
-    if (!r->frame)
+    if (!r->frame.p)
         return;
-    SL_ASSERT(r->conn->frame_bytes >= r->frame_cap);
-    r->conn->frame_bytes -= r->frame_cap;
-    frame_free(r->net, r->frame, r->frame_cap);
+    SL_ASSERT(r->conn->frame_bytes >= r->frame.cap);
+    r->conn->frame_bytes -= r->frame.cap;
+    frame_free(r->net, &r->frame);
     frame_grant_end(r->net, &r->granted);
-    r->frame = NULL;
+    r->frame.p = NULL;
     r->body = NULL;
     r->body_len = 0;
     r->client_id = KP_STR_NULL;

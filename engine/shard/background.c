@@ -93,7 +93,8 @@ static void sweep_worker(void *arg)
 }
 
 // Fiber. Runs fn over every partition, in so many fibers; stops at the first error and returns it.
-static int sweep(struct shard *s, uint32_t flushers, int (*fn)(struct sweep *w, struct part *p), struct sbuf *image)
+static int sweep(struct shard *s, uint32_t flushers, int (*fn)(struct sweep *w, struct part *p),
+                 struct sbuf *image)
 {
     struct sweep w = {.s = s, .fn = fn, .image = image};
     struct part *p, *tmp;

@@ -82,8 +82,9 @@ void finish_fiber(void *arg)
         b->rc = rc;
         sl_log(SL_WARN, "broker", "the stop was not clean (%s): the next start recovers", strerror(-rc));
     } else {
-        sl_log(SL_INFO, "broker", "stopped cleanly dir=%s net.ms=%llu metadata.ms=%llu shards.ms=%llu files.ms=%llu",
-               b->dir, ms_of(b, SVC_NET), ms_of(b, SVC_META), ms_of(b, SVC_SHARD),
+        sl_log(SL_INFO, "broker",
+               "stopped cleanly dir=%s net.ms=%llu metadata.ms=%llu shards.ms=%llu files.ms=%llu", b->dir,
+               ms_of(b, SVC_NET), ms_of(b, SVC_META), ms_of(b, SVC_SHARD),
                (unsigned long long)(io_now_ns(reactor_io(reactor_current())) - begin) / 1000000);
     }
     b->finished = true;

@@ -203,6 +203,30 @@ static void half_frames_do_not_keep_the_pool(void **state)
     rig_down(&g);
 }
 
+// A thousand peers that have begun large frames and say no more: small requests do not wait for them, be their connections
+// older or newer, and few buffers do not change that.
+static void half_frames_do_not_hold_up_small_requests(void **state)
+{
+    for (uint64_t seed = 1; seed <= 2; seed++) {
+        struct rig g;
+        rig_up(&g, &(struct rig_opts){.seed = seed, .pool = 4u << 20, .recv_buffers = 16});
+        static uint8_t half[50000];
+        struct client *before = client_up(&g);
+        be32_store(half, 1900000);
+        for (int i = 0; i < 1000; i++)
+            client_send(client_up(&g), half, sizeof(half));
+        sim_run(g.w, 500 * MSEC, NULL, NULL);
+        struct client *after = client_up(&g);
+        for (uint32_t k = 1; k <= 50; k++) {
+            client_produce(before, -1, 0, k % 3 ? 100 : 5000);
+            client_produce(after, -1, 1, k % 5 ? 60 : 9000);
+            assert_true(client_wait(before, k, 50 * MSEC));
+            assert_true(client_wait(after, k, 50 * MSEC));
+        }
+        rig_down(&g);
+    }
+}
+
 // A connection that has sent large frames and is quiet now gives its buffer back.
 static void idle_connections_hold_no_buffer(void **state)
 {
@@ -375,6 +399,7 @@ int main(void)
         cmocka_unit_test(little_memory),
         cmocka_unit_test(frames_larger_than_the_pool),
         cmocka_unit_test(half_frames_do_not_keep_the_pool),
+        cmocka_unit_test(half_frames_do_not_hold_up_small_requests),
         cmocka_unit_test(idle_connections_hold_no_buffer),
         cmocka_unit_test(a_consumer_that_never_reads),
         cmocka_unit_test(a_client_that_never_reads_small_answers),
