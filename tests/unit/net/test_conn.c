@@ -5,7 +5,7 @@
 static uint64_t seeds(void)
 {
     const char *s = getenv("SLUICE_SEEDS");
-    return s ? strtoull(s, NULL, 10) : 5;
+    return s ? strtoull(s, NULL, 10) : 3;
 }
 
 static bool all_answered(void *arg)
