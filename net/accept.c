@@ -53,7 +53,8 @@ static void shed(struct net *n)
 static bool admit(struct listener *l, struct arrival *a, uint64_t *until)
 {
     struct net *n = l->net;
-    switch (net_limits_enter(n->cfg.limits, a->peer, l->cfg, reactor_now(n->r), &a->counted, until)) {
+    switch (net_limits_enter(n->cfg.limits, net_config(n), a->peer, l->cfg, reactor_now(n->r), &a->counted,
+                             until)) {
     case NET_WAIT:
         return false;
     case NET_REFUSE:
@@ -65,7 +66,7 @@ static bool admit(struct listener *l, struct arrival *a, uint64_t *until)
         conn_new(n, l, a->sock, a->peer);
         break;
     }
-    if (net_limits_over(n->cfg.limits))
+    if (net_limits_over(n->cfg.limits, net_config(n)))
         shed(n);
     return true;
 }
@@ -203,7 +204,7 @@ void listeners_tick(struct net *n)
     for (uint32_t i = 0; i < n->listeners_n; i++)
         if (!n->listeners[i].armed && !n->listeners[i].held_n)
             listener_arm(&n->listeners[i]);
-    if (net_limits_over(n->cfg.limits))
+    if (net_limits_over(n->cfg.limits, net_config(n)))
         shed(n);
 }
 

@@ -2,10 +2,10 @@
 //
 // CONN_MULTI: multishot receive into provided buffers, copied into the assembly buffer: idle and small
 // connections hold no buffer of their own. CONN_DIRECT: single receives straight into the assembly buffer, for
-// connections that send large frames, and for all that begin a frame while memory is short. A connection moves to DIRECT when a frame is larger than what provided
-// buffers are good for, and back after a row of small frames or when it is idle. A direct receive is armed only
-// when the multishot receive before it has had its last completion and its bytes are in the assembly buffer, so
-// bytes keep their order.
+// connections that send large frames, and for all that begin a frame while memory is short. A connection moves to
+// DIRECT when a frame is larger than what provided buffers are good for, and back after a row of small frames or
+// when it is idle. A direct receive is armed only when the multishot receive before it has had its last completion
+// and its bytes are in the assembly buffer, so bytes keep their order.
 //
 //   reading ──eof, bad frame──► eof ──all answered and sent──► closing ──last operation home──► freed
 //      └────────────── error, stop, idle ──────────────────────►┘

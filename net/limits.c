@@ -1,6 +1,7 @@
 // Limits of connections: limits.h.
 #include "net/limits.h"
 
+#include "engine/base/log.h"
 #include "engine/base/rate.h"
 #include "engine/base/table.h"
 
@@ -25,9 +26,9 @@ struct address {
 
 struct net_limits {
     pthread_mutex_t lock;
-    int64_t max, per_ip, rate_max;
     uint64_t rate_wait_max; // ns: the longest that one connection is held for the rate
     struct sl_rate *rate;
+    char *overrides_text; // what the table was made of
     struct address *overrides, *addresses;
     uint32_t total;
     char protect[64]; // listener name; "": none
@@ -50,9 +51,9 @@ static int add_override(struct net_limits *l, const char *text, int64_t max)
 }
 
 // A host may have several addresses, each of which gets the limit.
-static int add_host(struct net_limits *l, const char *host, int64_t max)
+static int add_host(struct net_limits *l, const char *host, int flags, int64_t max)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = flags}, *list = NULL;
     char text[NET_PEER_MAX];
     int rc = getaddrinfo(host, NULL, &hints, &list);
     for (struct addrinfo *i = list; !rc && i; i = i->ai_next) {
@@ -66,8 +67,18 @@ static int add_host(struct net_limits *l, const char *host, int64_t max)
     return rc;
 }
 
+static void table_free(struct address **table)
+{
+    struct address *a, *next;
+    HASH_ITER(hh, *table, a, next)
+    {
+        HASH_DEL(*table, a);
+        free(a);
+    }
+}
+
 // host:count,host:count; the form was checked with the configuration.
-static int parse_overrides(struct net_limits *l, const char *text, char *err, size_t cap)
+static int parse_overrides(struct net_limits *l, const char *text, int flags, char *err, size_t cap)
 {
     char *copy = strdup(text), *save = NULL;
     int rc = copy ? 0 : -1;
@@ -78,13 +89,24 @@ static int parse_overrides(struct net_limits *l, const char *text, char *err, si
         int64_t max = strtoll(colon + 1, NULL, 10);
         *colon = 0;
         host[strcspn(host, " ]")] = 0;
-        rc = add_host(l, host, max);
+        rc = add_host(l, host, flags, max);
         if (rc)
-            snprintf(err, cap, "max.connections.per.ip.overrides=%s: %s is no address and no known host name",
-                     text, host);
+            snprintf(err, cap, "max.connections.per.ip.overrides=%s: %s is no address%s", text, host,
+                     flags & AI_NUMERICHOST ? "" : " and no known host name");
     }
     free(copy);
     return rc;
+}
+
+// The table follows the configuration. Names are looked up at the start only: that may take its time.
+static int overrides_set(struct net_limits *l, const char *text, int flags, char *err, size_t cap)
+{
+    if (l->overrides_text && !strcmp(l->overrides_text, text))
+        return 0;
+    free(l->overrides_text);
+    l->overrides_text = strdup(text);
+    table_free(&l->overrides);
+    return l->overrides_text ? parse_overrides(l, text, flags, err, cap) : -1;
 }
 
 // ---- set-up -------------------------------------------------------------------------------------------------------------------
@@ -110,26 +132,13 @@ struct net_limits *net_limits_create(const struct config *cfg, char *err, size_t
     if (!l)
         return NULL;
     pthread_mutex_init(&l->lock, NULL);
-    l->max = cfg_int(cfg, CFG_MAX_CONNECTIONS);
-    l->per_ip = cfg_int(cfg, CFG_MAX_CONNECTIONS_PER_IP);
-    l->rate_max = cfg_int(cfg, CFG_MAX_CONNECTION_CREATION_RATE);
     l->rate_wait_max = window;
     l->rate = sl_rate_new((uint32_t)SL_MIN(cfg_int(cfg, CFG_QUOTA_WINDOW_NUM), (int64_t)3600), window);
     find_protected(l, cfg);
-    if (l->rate && !parse_overrides(l, cfg_str(cfg, CFG_MAX_CONNECTIONS_PER_IP_OVERRIDES), err, cap))
+    if (l->rate && !overrides_set(l, cfg_str(cfg, CFG_MAX_CONNECTIONS_PER_IP_OVERRIDES), 0, err, cap))
         return l;
     net_limits_destroy(l);
     return NULL;
-}
-
-static void table_free(struct address **table)
-{
-    struct address *a, *next;
-    HASH_ITER(hh, *table, a, next)
-    {
-        HASH_DEL(*table, a);
-        free(a);
-    }
 }
 
 void net_limits_destroy(struct net_limits *l)
@@ -140,6 +149,7 @@ void net_limits_destroy(struct net_limits *l)
     table_free(&l->addresses);
     pthread_mutex_destroy(&l->lock);
     free(l->rate);
+    free(l->overrides_text);
     free(l);
 }
 
@@ -163,43 +173,56 @@ static struct address *address_of(struct net_limits *l, const char *peer)
     return a;
 }
 
-static bool address_full(struct net_limits *l, const char *peer)
+static bool address_full(struct net_limits *l, const struct config *cfg, const char *peer)
 {
     struct address *over = NULL, *a = NULL;
     HASH_FIND_STR(l->overrides, peer, over);
     HASH_FIND_STR(l->addresses, peer, a);
-    int64_t max = over ? over->max : l->per_ip;
+    int64_t max = over ? over->max : cfg_int(cfg, CFG_MAX_CONNECTIONS_PER_IP);
     return (a ? a->n : 0) >= max;
 }
 
-static enum net_admit enter(struct net_limits *l, const char *peer, bool protect, uint64_t now, bool *counted,
-                            uint64_t *until)
+// How long this connection is held for the rate.
+static uint64_t rate_wait(struct net_limits *l, const struct config *cfg, uint64_t now)
 {
-    if (!protect && l->total >= l->max) {
+    int64_t max = cfg_int(cfg, CFG_MAX_CONNECTION_CREATION_RATE);
+    if (max == UNLIMITED)
+        return 0;
+    sl_rate_add(l->rate, 1, now);
+    uint64_t wait = max ? sl_rate_excess_ns(l->rate, (double)max, now) : l->rate_wait_max;
+    return SL_MIN(wait, l->rate_wait_max);
+}
+
+static enum net_admit enter(struct net_limits *l, const struct config *cfg, const char *peer, bool protect,
+                            uint64_t now, bool *counted, uint64_t *until)
+{
+    char err[256] = "";
+    if (overrides_set(l, cfg_str(cfg, CFG_MAX_CONNECTIONS_PER_IP_OVERRIDES), AI_NUMERICHOST, err,
+                      sizeof(err)))
+        sl_log(SL_WARN, "net", "%s", err);
+    if (!protect && l->total >= cfg_int(cfg, CFG_MAX_CONNECTIONS)) {
         *until = now + ASK_AGAIN;
         return NET_WAIT;
     }
-    if (!protect && !*counted && l->rate_max < UNLIMITED) {
-        *counted = true;
-        sl_rate_add(l->rate, 1, now);
-        uint64_t wait = l->rate_max ? sl_rate_excess_ns(l->rate, (double)l->rate_max, now) : l->rate_wait_max;
-        *until = now + SL_MIN(wait, l->rate_wait_max);
-        if (wait)
-            return NET_WAIT;
-    }
-    if (address_full(l, peer))
+    uint64_t wait = protect || *counted ? 0 : rate_wait(l, cfg, now);
+    *counted = true;
+    *until = now + wait;
+    if (wait)
+        return NET_WAIT;
+    if (address_full(l, cfg, peer))
         return NET_REFUSE;
     address_of(l, peer)->n++;
     l->total++;
     return NET_ADMIT;
 }
 
-enum net_admit net_limits_enter(struct net_limits *l, const char *peer, const struct cfg_listener *listener,
-                                uint64_t now, bool *counted, uint64_t *until)
+enum net_admit net_limits_enter(struct net_limits *l, const struct config *cfg, const char *peer,
+                                const struct cfg_listener *listener, uint64_t now, bool *counted,
+                                uint64_t *until)
 {
     bool protect = net_limits_protected(l, listener);
     pthread_mutex_lock(&l->lock);
-    enum net_admit a = enter(l, peer, protect, now, counted, until);
+    enum net_admit a = enter(l, cfg, peer, protect, now, counted, until);
     pthread_mutex_unlock(&l->lock);
     return a;
 }
@@ -226,7 +249,7 @@ uint32_t net_limits_total(struct net_limits *l)
     return n;
 }
 
-bool net_limits_over(struct net_limits *l)
+bool net_limits_over(struct net_limits *l, const struct config *cfg)
 {
-    return net_limits_total(l) > l->max;
+    return net_limits_total(l) > cfg_int(cfg, CFG_MAX_CONNECTIONS);
 }

@@ -15,18 +15,20 @@ struct net_limits;
 enum net_admit { NET_ADMIT, NET_WAIT, NET_REFUSE };
 enum { NET_PEER_MAX = 64 }; // an address in text, with its NUL
 
-// From the configuration, which outlives it. NULL, with err saying which key is wrong or that memory is short.
+// For the listeners and windows of `cfg`; its limits are checked, too. NULL, with err saying which key is wrong or that
+// memory is short.
 struct net_limits *net_limits_create(const struct config *cfg, char *err, size_t cap);
 void net_limits_destroy(struct net_limits *l);
 
-// May a connection from `peer` (text) to `listener` be served now (ns)? *counted belongs to the connection and starts
+// May a connection from `peer` (text) to `listener` be served now (ns), by the limits that `cfg` has? *counted belongs to the connection and starts
 // false: it counts for the rate once. NET_ADMIT: it counts until net_limits_leave. NET_WAIT: asks again at *until at the
 // latest, or when one has left. NET_REFUSE: it is closed. Any thread.
-enum net_admit net_limits_enter(struct net_limits *l, const char *peer, const struct cfg_listener *listener,
-                                uint64_t now, bool *counted, uint64_t *until);
+enum net_admit net_limits_enter(struct net_limits *l, const struct config *cfg, const char *peer,
+                                const struct cfg_listener *listener, uint64_t now, bool *counted,
+                                uint64_t *until);
 void net_limits_leave(struct net_limits *l, const char *peer);
 // More connections are there than may: the caller closes one of its own that is not protected.
-bool net_limits_over(struct net_limits *l);
+bool net_limits_over(struct net_limits *l, const struct config *cfg);
 // The inter-broker listener beside others.
 bool net_limits_protected(const struct net_limits *l, const struct cfg_listener *listener);
 uint32_t net_limits_total(struct net_limits *l);

@@ -16,7 +16,7 @@ static enum net_admit enter(struct net_limits *l, struct config *cfg, const char
     size_t n;
     bool counted = false;
     uint64_t until;
-    return net_limits_enter(l, peer, &cfg_listeners(cfg, &n)[0], now, &counted, &until);
+    return net_limits_enter(l, cfg, peer, &cfg_listeners(cfg, &n)[0], now, &counted, &until);
 }
 
 static void an_address_has_its_share(void **state)
@@ -36,6 +36,14 @@ static void an_address_has_its_share(void **state)
     net_limits_leave(l, "10.0.0.9");
     assert_int_equal(enter(l, cfg, "10.0.0.9", 0), NET_ADMIT);
     assert_int_equal(enter(l, cfg, "10.0.0.9", 0), NET_REFUSE);
+    config_free(cfg);
+    // Another configuration comes into force: who is in stays, the next is measured by it.
+    cfg = rig_config((const char *const[]){"max.connections.per.ip=3",
+                                           "max.connections.per.ip.overrides=10.0.0.1:1", NULL});
+    assert_int_equal(enter(l, cfg, "10.0.0.9", 0), NET_ADMIT);
+    assert_int_equal(enter(l, cfg, "10.0.0.9", 0), NET_REFUSE);
+    assert_int_equal(enter(l, cfg, "10.0.0.1", 0), NET_REFUSE);
+    assert_int_equal(enter(l, cfg, "::1", 0), NET_ADMIT);
     net_limits_destroy(l);
     config_free(cfg);
 }
@@ -61,9 +69,10 @@ static void the_rate_holds_back(void **state)
     for (int i = 0; i < 50; i++) // what ten seconds allow comes at once
         assert_int_equal(enter(l, cfg, "10.0.0.9", SEC), NET_ADMIT);
     bool counted = false;
-    assert_int_equal(net_limits_enter(l, "10.0.0.9", cl, SEC, &counted, &until), NET_WAIT);
+    assert_int_equal(net_limits_enter(l, cfg, "10.0.0.9", cl, SEC, &counted, &until), NET_WAIT);
     assert_true(counted && until > SEC && until <= 2 * SEC);
-    assert_int_equal(net_limits_enter(l, "10.0.0.9", cl, until, &counted, &until), NET_ADMIT); // counts once
+    assert_int_equal(net_limits_enter(l, cfg, "10.0.0.9", cl, until, &counted, &until),
+                     NET_ADMIT); // counts once
     assert_int_equal(enter(l, cfg, "10.0.0.9", 30 * SEC), NET_ADMIT);
     net_limits_destroy(l);
     config_free(cfg);
