@@ -20,9 +20,9 @@ enum { NET_PEER_MAX = 64 }; // an address in text, with its NUL
 struct net_limits *net_limits_create(const struct config *cfg, char *err, size_t cap);
 void net_limits_destroy(struct net_limits *l);
 
-// May a connection from `peer` (text) to `listener` be served now (ns), by the limits that `cfg` has? *counted belongs to the connection and starts
-// false: it counts for the rate once. NET_ADMIT: it counts until net_limits_leave. NET_WAIT: asks again at *until at the
-// latest, or when one has left. NET_REFUSE: it is closed. Any thread.
+// May a connection from `peer` (text) to `listener` be served now (ns), by the limits that `cfg` has? *counted belongs to
+// the connection and starts false: it counts for the rate once. NET_ADMIT: it counts until net_limits_leave. NET_WAIT:
+// asks again at *until at the latest, or when one has left. NET_REFUSE: it is closed. Any thread.
 enum net_admit net_limits_enter(struct net_limits *l, const struct config *cfg, const char *peer,
                                 const struct cfg_listener *listener, uint64_t now, bool *counted,
                                 uint64_t *until);
