@@ -194,6 +194,9 @@ int net_listen(struct net *n, char *err, size_t cap)
             return rc;
         n->listeners_n++;
     }
+    int rc = http_listen(n, err, cap);
+    if (rc)
+        return rc;
     net_tick_start(n);
     return 0;
 }

@@ -248,6 +248,8 @@ static int parse_header(struct req *r, const uint8_t *p, uint32_t n)
     if (k < 0)
         return (int)k;
     r->client_id = h.client_id;
+    if (h.client_id.n > 0) // for /slow: the frame will be gone
+        memcpy(r->client, h.client_id.p, (size_t)SL_MIN(h.client_id.n, SLOW_CLIENT - 1));
     r->body = p + k;
     r->body_len = n - (size_t)k;
     return 0;
@@ -264,7 +266,8 @@ static bool request_make(struct conn *c, const struct frame_mem *m, uint32_t at,
     r->conn = c;
     r->net = n;
     r->frame = *m;
-    r->t_received = reactor_now(n->r);
+    r->t_received = r->t[REQ_RECEIVED] = reactor_now(n->r);
+    r->frame_len = size;
     list_init(&r->node);
     arena_init(&r->arena, REQ_ARENA_LIMIT);
     r->granted = c->granted; // until it is answered

@@ -83,6 +83,7 @@ static void net_tick(struct timer *t)
     struct net *n = SL_CONTAINER_OF(t, struct net, tick);
     uint64_t now = reactor_now(n->r), pressed = pressed_since(n);
     listeners_tick(n);
+    http_tick(n);
     list_foreach_safe(node, &n->conns)
     {
         struct conn *c = list_entry(node, struct conn, node);
@@ -108,7 +109,7 @@ void net_tick_start(struct net *n)
 // ---- set-up and stop -----------------------------------------------------------------------------------------------------
 void net_maybe_stopped(struct net *n)
 {
-    if (!n->stopping || n->stopped || n->conns_n || n->calls_n || !list_empty(&n->closes))
+    if (!n->stopping || n->stopped || n->conns_n || n->calls_n || !list_empty(&n->closes) || !http_stopped(n))
         return;
     if (!listeners_closed(n))
         return;
@@ -149,6 +150,7 @@ static void net_on_stop(struct service *svc)
     listeners_stop(n);
     list_foreach(node, &n->conns) conn_close(list_entry(node, struct conn, node), NULL);
     net_let_go(n);
+    http_stop(n);
     net_maybe_stopped(n);
 }
 
@@ -205,6 +207,7 @@ void net_destroy(struct net *n)
     HASH_CLEAR(hh, n->watches);
     list_foreach_safe(node, &n->conns) conn_destroy(list_entry(node, struct conn, node));
     out_destroy(n);
+    http_destroy(n);
     conn_discards_destroy(n);
     ready_cancel(n->r, &n->mem_go);
     timer_cancel(n->r, &n->tick);

@@ -15,6 +15,8 @@ struct net_config {
     const struct placement *placement;
     struct net_limits *limits; // one for all services; outlives them
     uint64_t frame_pool_bytes; // frames in flight of this service
+    struct metrics *metrics;   // of all reactors, for the metrics endpoint; NULL: there is none
+    uint32_t metrics_n;
 };
 // Makes the service of reactor `r`. It opens no port before net_listen. NULL on lack of memory.
 struct net *net_create(struct reactor *r, const struct net_config *cfg);

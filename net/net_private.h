@@ -34,6 +34,20 @@ enum {
     NET_DECODED_MAX = 64 << 20,  // ...what all requests of a service may decode to
 };
 
+// Stage stamps of Produce and Fetch, in order, monotonic ns; 0: not passed. Each stage is what lies between its stamp
+// and the one before. They go to the histograms PRODUCE_PARSED.. and FETCH_PARSED.. when the answer was sent.
+enum req_stage {
+    REQ_RECEIVED, // the whole frame is here
+    REQ_PARSED,   // decoded and planned
+    REQ_QUEUED,   // Produce: the shard took it. Fetch: its last round began (before it, it waited)
+    REQ_STORED,   // Produce: in the log's memory. Fetch: the last round's records are at hand
+    REQ_WRITTEN,  // Produce: the write of its commit group began
+    REQ_DURABLE,  // Produce: that write is done
+    REQ_ANSWERED, // the answer is encoded, and all before it are
+    REQ_SENT,     // the socket took the last byte
+    REQ_STAGES
+};
+
 // A piece of output: an encoded buffer with splices of record bytes, in order.
 struct out_item {
     struct list_node node;
@@ -78,6 +92,9 @@ struct req {
     size_t body_len;
     struct arena arena;
     uint64_t t_received;
+    uint64_t t[REQ_STAGES]; // stage stamps, see below
+    uint32_t frame_len;
+    char client[SLOW_CLIENT]; // the client id, cut short
     bool done;
     void *state;                   // the handler's, usually from the arena
     void (*on_free)(struct req *); // called before the request is freed: releases what the answer pinned
@@ -132,6 +149,13 @@ void *req_alloc_array(struct req *r, size_t n, size_t size);
 typedef int64_t (*kp_decode_fn)(void *m, const uint8_t *buf, size_t len, int16_t version, struct arena *a);
 bool req_decode(struct req *r, void *m, kp_decode_fn decode);
 #define REQ_DECODE(r, m, message) req_decode((r), (m), (kp_decode_fn)kp_##message##_decode)
+
+// ---- stages (stage.c) ------------------------------------------------------------------------------------------------
+void req_stamp(struct req *r, enum req_stage s); // now
+// The answer was sent: counts the stages, and keeps the request if it is among the slowest.
+void req_stages_count(struct req *r);
+// "parsed", "queued" or, of a Fetch, "waited" ...
+const char *req_stage_name(bool fetch, enum req_stage s);
 
 // ---- messages with credits -----------------------------------------------------------------------------------------------
 // A call to another service on behalf of a request: takes a credit towards reactor `to` (waiting in order
@@ -290,6 +314,7 @@ struct net {
     struct call let_go[REACTOR_MAX]; // of a stop: to coordinators
     struct pid_block pids;
     struct fetch_sessions *sessions;
+    struct http *http; // the metrics endpoint, on one reactor
 };
 
 // conn.c
@@ -333,6 +358,12 @@ void out_destroy(struct net *n); // tear-down: forgets the sends in flight
 void req_free(struct req *r);
 void req_finish(struct req *r);
 void req_destroy(struct req *r); // tear-down: no on_free
+// http.c
+int http_listen(struct net *n, char *err, size_t cap); // 0 without a listener too
+void http_tick(struct net *n);
+void http_stop(struct net *n);
+bool http_stopped(const struct net *n);
+void http_destroy(struct net *n);
 // fetch_session.c
 void fetch_sessions_destroy(struct net *n);
 // call.c

@@ -97,6 +97,8 @@ static void advance(struct conn *c, size_t n)
         if (++it->at < it->iov_n)
             continue;
         SL_ASSERT(it->refs > 0);
+        if (it->req)
+            req_stages_count(it->req);
         it->sent = true; // freed when the last operation lets go of it
         list_remove(&it->node);
         list_push_back(&c->leaving, &it->node);

@@ -117,6 +117,7 @@ static void leave(struct conn *c, struct req *r)
     c->requests_n--;
     if (r->close_why)
         conn_end(c, r->close_why, true);
+    req_stamp(r, REQ_ANSWERED);
     if (!it)
         req_free(r);
     else if (c->muted)

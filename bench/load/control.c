@@ -331,6 +331,7 @@ static int open_nodes(struct control *c)
     return 0;
 }
 
+// 1: try again, a leader is not ready yet.
 // The offsets of one leader's partitions of one topic at `timestamp` (-1: the end, -2: the beginning).
 static int offsets_ask(struct control *c, struct peer *p, int32_t node, const struct topic *t,
                        int64_t timestamp)
@@ -351,6 +352,10 @@ static int offsets_ask(struct control *c, struct peer *p, int32_t node, const st
          i++) {
         const struct kp_list_offsets_response_list_offsets_partition_response *a =
             &resp.topics[0].partitions[i];
+        if (kerr_retriable(a->error_code)) {
+            rc = 1;
+            break;
+        }
         if (a->error_code || a->partition_index < 0 || (uint32_t)a->partition_index >= t->parts_n) {
             rc = fail(c, "offsets of %s-%d: %s", t->name, a->partition_index, kerr_name(a->error_code));
             break;
@@ -362,13 +367,24 @@ static int offsets_ask(struct control *c, struct peer *p, int32_t node, const st
     return rc;
 }
 
+static int offsets_of(struct control *c, uint32_t node, const struct topic *t, int64_t timestamp)
+{
+    int rc = 1;
+    for (int tries = 0; rc == 1 && tries < 300; tries++) {
+        if (tries)
+            fiber_sleep(100000000);
+        rc = offsets_ask(c, &c->peers[node + 1], c->run->cluster.nodes[node].id, t, timestamp);
+    }
+    return rc == 1 ? fail(c, "offsets of %s: its leader is not ready after 30 s", t->name) : rc;
+}
+
 static int offsets_all(struct control *c)
 {
     struct cluster *cl = &c->run->cluster;
     for (uint32_t t = 0; t < cl->topics_n; t++) {
         for (uint32_t i = 0; i < cl->nodes_n; i++) {
-            int rc = offsets_ask(c, &c->peers[i + 1], cl->nodes[i].id, &cl->topics[t], -2);
-            rc = rc ? rc : offsets_ask(c, &c->peers[i + 1], cl->nodes[i].id, &cl->topics[t], -1);
+            int rc = offsets_of(c, i, &cl->topics[t], -2);
+            rc = rc ? rc : offsets_of(c, i, &cl->topics[t], -1);
             if (rc)
                 return rc;
         }

@@ -44,6 +44,9 @@
       READ_ONLY, USED, 0, "Age of such bytes after which segments are written.") \
     X(SLUICE_ZERO_COPY_MIN_BYTES, "sluice.zero.copy.min.bytes", INT, "32768", RANGE(0, INT32_MAX), \
       LOW, READ_ONLY, USED, 0, "Smallest send that is done without a copy; 0 always copies.") \
+    X(SLUICE_METRICS_LISTENER, "sluice.metrics.listener", STRING, "", ANY, MEDIUM, READ_ONLY, USED, 0, \
+      "host:port of an HTTP endpoint with metrics for Prometheus (/metrics) and the slowest requests " \
+      "(/slow); empty: none.") \
     X(SLUICE_STALL_WARN_MS, "sluice.stall.warn.ms", INT, "100", RANGE(1, 60000), LOW, READ_ONLY, \
       USED, 0, "A reactor's turn that takes longer is logged with the phase that took the time.")
 

@@ -32,21 +32,6 @@ void metrics_destroy(struct metrics *m)
     free(m);
 }
 
-static inline void metric_word_add(uint64_t *w, uint64_t v)
-{
-    __atomic_store_n(w, __atomic_load_n(w, __ATOMIC_RELAXED) + v, __ATOMIC_RELAXED);
-}
-
-void metric_observe(struct metrics *m, enum metric_id id, uint64_t v)
-{
-    SL_DASSERT(rows[id].kind == METRIC_HISTOGRAM);
-    /* The smallest i with v <= 2^i. */
-    uint32_t i = v <= 1 ? 0 : 64u - (uint32_t)__builtin_clzll(v - 1);
-    uint64_t *w = &m->words[metric_at(id)];
-    metric_word_add(&w[SL_MIN(i, METRIC_BUCKETS - 1u)], 1);
-    metric_word_add(&w[METRIC_BUCKETS], v);
-}
-
 void metrics_snapshot(const struct metrics *m, uint32_t n, struct metrics *out)
 {
     memset(out, 0, sizeof(*out));
@@ -85,7 +70,7 @@ uint64_t metrics_hist_percentile(const struct metrics *m, enum metric_id id, dou
     for (uint32_t i = 0; i < METRIC_BUCKETS - 1; i++) {
         seen += __atomic_load_n(&m->words[info->at + i], __ATOMIC_RELAXED);
         if (seen > 0 && (double)seen >= want)
-            return (uint64_t)1 << i;
+            return metric_bucket_high(i);
     }
     return UINT64_MAX;
 }
@@ -96,10 +81,12 @@ static void metrics_print_hist(const struct metric_info *info, const uint64_t *w
     const char *open = info->labels[0] ? "{" : "";
     const char *close = info->labels[0] ? "}" : "";
     uint64_t seen = 0;
+    /* Only buckets that hold something: they are cumulative, so none is missed. */
     for (uint32_t i = 0; i < METRIC_BUCKETS - 1; i++) {
         seen += w[i];
-        sbuf_printf(out, "%s_bucket{%s%sle=\"%llu\"} %llu\n", info->name, info->labels, comma, 1ull << i,
-                    (unsigned long long)seen);
+        if (w[i])
+            sbuf_printf(out, "%s_bucket{%s%sle=\"%llu\"} %llu\n", info->name, info->labels, comma,
+                        (unsigned long long)metric_bucket_high(i), (unsigned long long)seen);
     }
     seen += w[METRIC_BUCKETS - 1];
     sbuf_printf(out, "%s_bucket{%s%sle=\"+Inf\"} %llu\n", info->name, info->labels, comma,

@@ -5,8 +5,9 @@
  * metrics_create makes an array of them, one per reactor; metrics_snapshot sums the array.
  *
  * Counters only grow. Gauges are set or added to (also by a negative amount, modulo 2^64) and summed over
- * reactors. Histograms count values in buckets by powers of two: bucket i holds values <= 2^i, the last one
- * everything.
+ * reactors. Histograms are log-linear: values below 8 have a bucket each, above it every power of two is cut
+ * into four, so that a percentile is at most a quarter too high; the last bucket holds everything from
+ * 2^38 * 7/4 on (480 s in ns).
  */
 #ifndef SLUICE_BASE_METRICS_H
 #define SLUICE_BASE_METRICS_H
@@ -14,6 +15,7 @@
 #include "engine/base/err.h"
 #include "engine/base/metrics_table.h"
 #include "engine/base/sbuf.h"
+#include "engine/base/slow.h"
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
 
@@ -24,8 +26,8 @@ enum metric_id {
         METRIC_COUNT
 };
 
-/* Buckets of a histogram: values up to 2^0, 2^1 ... 2^38 and more. 2^38 ns are 275 s. */
-#define METRIC_BUCKETS 40
+/* Buckets of a histogram. */
+#define METRIC_BUCKETS 152
 /* Words of a histogram: buckets, then the sum of all values. */
 #define METRIC_HIST_WORDS (METRIC_BUCKETS + 1)
 
@@ -42,6 +44,7 @@ enum metric_layout {
 /* One reactor's values. */
 struct metrics {
     uint64_t words[METRIC_WORDS] __attribute__((aligned(SL_CACHE_LINE)));
+    struct slow slow; /* whole requests; not summed */
 };
 
 /* A row of the table. */
@@ -64,9 +67,6 @@ const struct metric_info *metric_describe(enum metric_id id);
 struct metrics *metrics_create(uint32_t n);
 void metrics_destroy(struct metrics *m);
 
-/* Owner thread: counts v into a histogram row. */
-void metric_observe(struct metrics *m, enum metric_id id, uint64_t v);
-
 /* Any thread: *out becomes the sum over the n sets at m. Each word is read once; the words of one row may be
  * an update apart. */
 void metrics_snapshot(const struct metrics *m, uint32_t n, struct metrics *out);
@@ -74,8 +74,8 @@ void metrics_snapshot(const struct metrics *m, uint32_t n, struct metrics *out);
 /* The value of a counter or gauge; of a histogram the number of values. */
 uint64_t metrics_value(const struct metrics *m, enum metric_id id);
 
-/* A histogram's sum of values, and an upper bound (a power of two) of its percentile (0..100); 0 when empty.
- */
+/* A histogram's sum of values, and an upper bound of its percentile (0..100), at most a quarter above it; 0
+ * when empty. */
 uint64_t metrics_hist_sum(const struct metrics *m, enum metric_id id);
 uint64_t metrics_hist_percentile(const struct metrics *m, enum metric_id id, double percent);
 
@@ -110,6 +110,39 @@ static inline void metric_add(struct metrics *m, enum metric_id id, uint64_t v)
     uint64_t *w = &m->words[metric_at(id)];
     /* One writer: a plain load and store do, and readers see whole words. */
     __atomic_store_n(w, __atomic_load_n(w, __ATOMIC_RELAXED) + v, __ATOMIC_RELAXED);
+}
+
+/* The bucket of v, and the largest value that a bucket holds (UINT64_MAX: the last one). */
+static inline uint32_t metric_bucket(uint64_t v)
+{
+    if (v < 8)
+        return (uint32_t)v;
+    uint32_t e = 61u - (uint32_t)__builtin_clzll(v);
+    uint32_t i = e * 4 + (uint32_t)(v >> e);
+    return i < METRIC_BUCKETS ? i : METRIC_BUCKETS - 1;
+}
+
+static inline uint64_t metric_bucket_high(uint32_t i)
+{
+    if (i >= METRIC_BUCKETS - 1)
+        return UINT64_MAX;
+    if (i < 8)
+        return i;
+    uint32_t e = i / 4 - 1;
+    return ((uint64_t)(i - e * 4 + 1) << e) - 1;
+}
+
+static inline void metric_word_add(uint64_t *w, uint64_t v)
+{
+    __atomic_store_n(w, __atomic_load_n(w, __ATOMIC_RELAXED) + v, __ATOMIC_RELAXED);
+}
+
+/* Owner thread: counts v into a histogram row. */
+static inline void metric_observe(struct metrics *m, enum metric_id id, uint64_t v)
+{
+    uint64_t *w = &m->words[metric_at(id)];
+    metric_word_add(&w[metric_bucket(v)], 1);
+    metric_word_add(&w[METRIC_BUCKETS], v);
 }
 
 /* Owner thread: sets a gauge. */

@@ -11,24 +11,24 @@
       "Commit groups made durable, one journal write each") \
     X(COMMIT_GROUP_BYTES, "sluice_commit_group_bytes", "", HISTOGRAM, "bytes", \
       "Size of a commit group's journal write") \
-    X(COMMIT_GROUP_BATCHES, "sluice_commit_group_batches", "", HISTOGRAM, "batches", \
-      "Record batches acknowledged by one commit group") \
+    X(COMMIT_GROUP_ENTRIES, "sluice_commit_group_entries", "", HISTOGRAM, "entries", \
+      "Journal entries in one commit group, most of them a record batch each") \
     X(COMMIT_NS, "sluice_commit_ns", "", HISTOGRAM, "ns", \
       "Time from closing a commit group to its being durable") \
-    X(JOURNAL_INLINE_BYTES, "sluice_journal_inline_bytes_total", "", COUNTER, "bytes", \
-      "Batch bytes written inline to the journal") \
-    X(JOURNAL_DIRECT_BYTES, "sluice_journal_direct_bytes_total", "", COUNTER, "bytes", \
-      "Batch bytes written to segments only, with an entry in the journal that refers to them") \
+    X(JOURNAL_BYTES, "sluice_journal_bytes_total", "", COUNTER, "bytes", \
+      "Bytes written to the journal, padding included") \
     X(CHECKPOINTS, "sluice_checkpoints_total", "", COUNTER, "checkpoints", \
       "Checkpoints finished") \
-    X(CHECKPOINT_NS, "sluice_checkpoint_ns", "", HISTOGRAM, "ns", \
-      "Time that a checkpoint took") \
     X(FSYNCS, "sluice_fsyncs_total", "", COUNTER, "calls", \
       "fsync and fdatasync calls") \
-    X(DISK_WRITE_BYTES, "sluice_disk_write_bytes_total", "", COUNTER, "bytes", \
-      "Bytes written to disk: journal, segments, indexes") \
-    X(DISK_READ_BYTES, "sluice_disk_read_bytes_total", "", COUNTER, "bytes", \
-      "Bytes read from disk") \
+    X(DSYNC_WRITES, "sluice_dsync_writes_total", "", COUNTER, "writes", \
+      "Writes that were durable when they ended") \
+    X(RING_OPERATIONS, "sluice_ring_operations_total", "", COUNTER, "operations", \
+      "Operations handed to the kernel") \
+    X(RING_ENTERS, "sluice_ring_enters_total", "", COUNTER, "calls", \
+      "System calls that handed them over or waited") \
+    X(RING_COMPLETIONS, "sluice_ring_completions_total", "", COUNTER, "completions", \
+      "Completions taken from the kernel") \
     X(PRODUCE_REQUESTS, "sluice_produce_requests_total", "", COUNTER, "requests", \
       "Produce requests handled") \
     X(FETCH_REQUESTS, "sluice_fetch_requests_total", "", COUNTER, "requests", \
@@ -45,6 +45,34 @@
       "Bytes sent to clients") \
     X(NET_CONNECTIONS, "sluice_net_connections", "", GAUGE, "connections", \
       "Open client connections") \
+    X(PRODUCE_PARSED, "sluice_produce_stage_ns", "stage=\"parsed\"", HISTOGRAM, "ns", \
+      "Time of Produce requests, by stage: decoding and planning") \
+    X(PRODUCE_QUEUED, "sluice_produce_stage_ns", "stage=\"queued\"", HISTOGRAM, "ns", \
+      "Time of Produce requests, by stage: the way to the shard") \
+    X(PRODUCE_APPENDED, "sluice_produce_stage_ns", "stage=\"appended\"", HISTOGRAM, "ns", \
+      "Time of Produce requests, by stage: validation, checks and the append in memory") \
+    X(PRODUCE_WRITTEN, "sluice_produce_stage_ns", "stage=\"written\"", HISTOGRAM, "ns", \
+      "Time of Produce requests, by stage: waiting for its commit group to be closed") \
+    X(PRODUCE_DURABLE, "sluice_produce_stage_ns", "stage=\"durable\"", HISTOGRAM, "ns", \
+      "Time of Produce requests, by stage: the write of its commit group") \
+    X(PRODUCE_ANSWERED, "sluice_produce_stage_ns", "stage=\"answered\"", HISTOGRAM, "ns", \
+      "Time of Produce requests, by stage: the way back, and answers before it") \
+    X(PRODUCE_SENT, "sluice_produce_stage_ns", "stage=\"sent\"", HISTOGRAM, "ns", \
+      "Time of Produce requests, by stage: until the socket took the answer") \
+    X(PRODUCE_TOTAL, "sluice_produce_stage_ns", "stage=\"total\"", HISTOGRAM, "ns", \
+      "Time of Produce requests, by stage: from the whole frame to the answer sent") \
+    X(FETCH_PARSED, "sluice_fetch_stage_ns", "stage=\"parsed\"", HISTOGRAM, "ns", \
+      "Time of Fetch requests, by stage: decoding and planning") \
+    X(FETCH_WAITED, "sluice_fetch_stage_ns", "stage=\"waited\"", HISTOGRAM, "ns", \
+      "Time of Fetch requests, by stage: waiting for records (min.bytes, max.wait.ms)") \
+    X(FETCH_READ, "sluice_fetch_stage_ns", "stage=\"read\"", HISTOGRAM, "ns", \
+      "Time of Fetch requests, by stage: the shards' look-up, cold reads too") \
+    X(FETCH_ANSWERED, "sluice_fetch_stage_ns", "stage=\"answered\"", HISTOGRAM, "ns", \
+      "Time of Fetch requests, by stage: gathering and encoding") \
+    X(FETCH_SENT, "sluice_fetch_stage_ns", "stage=\"sent\"", HISTOGRAM, "ns", \
+      "Time of Fetch requests, by stage: until the socket took the answer") \
+    X(FETCH_TOTAL, "sluice_fetch_stage_ns", "stage=\"total\"", HISTOGRAM, "ns", \
+      "Time of Fetch requests, by stage: from the whole frame to the answer sent") \
     X(CQ_OVERFLOWS, "sluice_cq_overflows_total", "", COUNTER, "events", \
       "Completion queue overflows; must stay 0") \
     X(TURNS, "sluice_reactor_turns_total", "", COUNTER, "turns", \
@@ -62,11 +90,7 @@
     X(DOORBELLS, "sluice_doorbells_total", "", COUNTER, "doorbells", \
       "Wake-ups sent to sleeping reactors") \
     X(MESSAGES, "sluice_messages_total", "", COUNTER, "messages", \
-      "Messages sent between reactors") \
-    X(POOL_RESERVED_BYTES, "sluice_pool_reserved_bytes", "", GAUGE, "bytes", \
-      "Bytes that buffer pools hold from the system") \
-    X(POOL_USED_BYTES, "sluice_pool_used_bytes", "", GAUGE, "bytes", \
-      "Bytes of buffer pools that are in use")
+      "Messages sent between reactors")
 /* clang-format on */
 
 #endif

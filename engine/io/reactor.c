@@ -151,6 +151,16 @@ static bool poll_io(struct reactor *r, uint64_t wait_ns)
     return n > 0;
 }
 
+static void ring_counters(struct reactor *r)
+{
+    metric_set(r->metrics, METRIC_CQ_OVERFLOWS, io_counter(r->io, IO_CTR_CQ_OVERFLOW));
+    metric_set(r->metrics, METRIC_FSYNCS, io_counter(r->io, IO_CTR_FSYNCS));
+    metric_set(r->metrics, METRIC_DSYNC_WRITES, io_counter(r->io, IO_CTR_DSYNC_WRITES));
+    metric_set(r->metrics, METRIC_RING_OPERATIONS, io_counter(r->io, IO_CTR_SQES));
+    metric_set(r->metrics, METRIC_RING_ENTERS, io_counter(r->io, IO_CTR_ENTERS));
+    metric_set(r->metrics, METRIC_RING_COMPLETIONS, io_counter(r->io, IO_CTR_CQES));
+}
+
 // Step 6. Sleeps if no ring has a message after the peers were told, by the flag, to ring. True if completions ran.
 static bool turn_sleep(struct reactor *r, uint64_t wait_ns)
 {
@@ -158,7 +168,7 @@ static bool turn_sleep(struct reactor *r, uint64_t wait_ns)
     if (wait_ns == 0)
         return poll_io(r, 0);
     if (r->metrics)
-        metric_set(r->metrics, METRIC_CQ_OVERFLOWS, io_counter(r->io, IO_CTR_CQ_OVERFLOW));
+        ring_counters(r);
     sleep_prepare(&r->sleep);
     if (msg_waiting(r))
         wait_ns = 0;
@@ -249,6 +259,11 @@ void reactor_count(struct reactor *r, enum metric_id id, uint64_t v)
 {
     if (r->metrics)
         metric_add(r->metrics, id, v);
+}
+
+struct metrics *reactor_metrics(struct reactor *r)
+{
+    return r->metrics;
 }
 
 void reactor_add_service(struct reactor *r, struct service *s)

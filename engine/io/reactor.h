@@ -101,6 +101,8 @@ uint64_t reactor_now(const struct reactor *r);
 int64_t reactor_wall_ms(const struct reactor *r);
 // Adds to this reactor's slot of a metric.
 void reactor_count(struct reactor *r, enum metric_id id, uint64_t v);
+// This reactor's values; NULL: none are kept.
+struct metrics *reactor_metrics(struct reactor *r);
 
 // Takes `n` request credits towards reactor `to`: all or nothing.
 bool reactor_credit_take(struct reactor *r, uint32_t to, uint32_t n);

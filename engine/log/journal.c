@@ -328,6 +328,11 @@ uint64_t journal_durable_sequence(const struct journal *j)
     return j->durable;
 }
 
+uint64_t journal_started_ns(const struct journal *j)
+{
+    return j->last_started_ns;
+}
+
 const struct journal_stats *journal_get_stats(const struct journal *j)
 {
     return &j->stats;
@@ -429,6 +434,18 @@ static void on_idle(struct timer *t)
 
 // ---- completion
 // -----------------------------------------------------------------------------------------------------
+static void group_count(struct journal *j, const struct jgrp *g)
+{
+    struct metrics *m = reactor_metrics(j->r);
+    if (!m)
+        return;
+    metric_add(m, METRIC_COMMIT_GROUPS, 1);
+    metric_add(m, METRIC_JOURNAL_BYTES, g->length);
+    metric_observe(m, METRIC_COMMIT_GROUP_BYTES, g->length);
+    metric_observe(m, METRIC_COMMIT_GROUP_ENTRIES, g->count);
+    metric_observe(m, METRIC_COMMIT_NS, io_now_ns(reactor_io(j->r)) - g->started_ns);
+}
+
 static void complete_in_sequence(struct journal *j)
 {
     uint64_t before = j->durable;
@@ -439,6 +456,8 @@ static void complete_in_sequence(struct journal *j)
         list_remove(n);
         j->in_flight_n--;
         j->durable = g->sequence;
+        j->last_started_ns = g->started_ns;
+        group_count(j, g);
         group_put(j, g);
     }
     if (j->durable == before)

@@ -178,6 +178,8 @@ bool journal_flush(struct journal *j);
 // `idle_ms` after the last group. Sequences: last handed out, last durable.
 uint64_t journal_open_sequence(const struct journal *j);
 uint64_t journal_durable_sequence(const struct journal *j);
+// When the write of the last durable group began: monotonic ns.
+uint64_t journal_started_ns(const struct journal *j);
 
 // Everything touched in generations <= `generation` is checkpointed durably: its files may be recycled (zeroing is not
 // needed: older groups differ in generation and sequence).

@@ -206,7 +206,7 @@ bool group_start(struct journal *j, struct jgrp *g)
     // The last chunk's block is padded with zeros: chunks are recycled and hold older bytes.
     memset(g->last->data + (g->len - 1) % JOURNAL_CHUNK + 1, 0, g->length - g->len);
     encode_header(j, g);
-    g->started_ns = reactor_now(j->r);
+    g->started_ns = io_now_ns(reactor_io(j->r));
     list_push_back(&j->in_flight, &g->node);
     j->in_flight_n++;
     j->last_closing = g->count == 0;

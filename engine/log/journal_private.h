@@ -103,8 +103,9 @@ struct journal {
     struct jchunk *free_chunks;
     uint32_t free_chunks_n;
     uint32_t keep_chunks;
-    uint64_t durable;      // sequence
-    uint64_t last_done_ns; // when the last group became durable
+    uint64_t durable;         // sequence
+    uint64_t last_started_ns; // when the write of the last durable group began
+    uint64_t last_done_ns;    // when the last group became durable
     uint32_t last_crc;
     bool last_closing; // the last started group is a closing header
     bool stalled;      // journal_room said no since the last room callback

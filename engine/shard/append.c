@@ -35,7 +35,6 @@ static void append_reply_if_done(struct shard *s, struct shard_append *a)
 {
     if (a->pending)
         return;
-    a->t_durable = reactor_now(s->r);
     shard_reply(s, a->from, SHARD_APPEND, a);
 }
 
@@ -102,6 +101,8 @@ static void waiting_release(struct part *p, int64_t visible)
         if (ap->wait_offset > visible)
             break;
         list_remove(n);
+        ap->req->t_written = p->s->written_ns;
+        ap->req->t_durable = p->s->durable_ns;
         append_finish(p->s, ap, KERR_NONE, NULL);
     }
 }
@@ -129,6 +130,8 @@ static void part_settle(struct part *p)
 void append_on_durable(void *ctx, uint64_t sequence)
 {
     struct shard *s = ctx;
+    s->written_ns = journal_started_ns(s->journal);
+    s->durable_ns = io_now_ns(reactor_io(s->r));
     while (s->inflight_n && s->inflight[s->inflight_head].sequence <= sequence) {
         struct inflight f = s->inflight[s->inflight_head];
         s->inflight_head = (s->inflight_head + 1) % s->inflight_cap;
@@ -220,7 +223,7 @@ static void append_store(struct part *p, struct shard_append_part *ap, struct va
     }
     ap->base_offset = la.base_offset;
     ap->log_append_time = res->log_append_time;
-    ap->req->t_appended = reactor_now(s->r);
+    ap->req->t_appended = io_now_ns(reactor_io(s->r));
     reactor_count(s->r, METRIC_APPEND_BATCHES, 1);
     reactor_count(s->r, METRIC_APPEND_RECORDS, (uint64_t)la.info.record_count);
     reactor_count(s->r, METRIC_APPEND_BYTES, la.bytes);
@@ -508,6 +511,8 @@ static void append_one(struct shard *s, struct shard_append_part *ap)
 void append_handle(struct shard *s, uint32_t from, struct shard_append *a)
 {
     a->from = from;
+    a->t_taken = io_now_ns(reactor_io(s->r));
+    a->t_appended = a->t_written = a->t_durable = 0;
     a->pending = a->n + 1; // one more, so that the answer cannot leave before all parts were looked at
     for (uint32_t i = 0; i < a->n; i++) {
         a->parts[i].req = a;

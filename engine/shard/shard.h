@@ -64,10 +64,12 @@ struct shard_append {
     int16_t api_version; // of Produce: zstd from 7
     bool internal;       // coordinators and metadata: control batches allowed, producer sequences not checked
     int32_t timeout_ms;
-    uint64_t t_received, t_appended, t_durable; // stage stamps, monotonic ns
-    void *owner;                                // the sender's
-    uint32_t pending;                           // the shard's
-    uint32_t from;                              // the shard's: whom to answer
+    // Stage stamps, monotonic ns: of the frame; when the shard took it, its last part was in memory, the write of its
+    // last commit group began, and was done. 0: not passed (an error, write caching, no acks).
+    uint64_t t_received, t_taken, t_appended, t_written, t_durable;
+    void *owner;      // the sender's
+    uint32_t pending; // the shard's
+    uint32_t from;    // the shard's: whom to answer
 };
 
 // ---- fetch -----------------------------------------------------------------------------------------------------------

@@ -85,6 +85,7 @@ struct shard {
     struct log_env env;
     uint64_t max_batch; // bytes of a batch that can be appended at all
     struct journal *journal;
+    uint64_t written_ns, durable_ns; // of the last durable group: when its write began, and ended
     void (*ready)(void *arg, int err);
     void *ready_arg;
     struct part *parts;        // hash

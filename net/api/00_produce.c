@@ -291,9 +291,19 @@ static void plan(struct req *r, struct state *st)
     }
 }
 
+// The latest shard's.
+static void stamps_take(struct req *r, const struct shard_append *a)
+{
+    r->t[REQ_QUEUED] = SL_MAX(r->t[REQ_QUEUED], a->t_taken);
+    r->t[REQ_STORED] = SL_MAX(r->t[REQ_STORED], a->t_appended);
+    r->t[REQ_WRITTEN] = SL_MAX(r->t[REQ_WRITTEN], a->t_written);
+    r->t[REQ_DURABLE] = SL_MAX(r->t[REQ_DURABLE], a->t_durable);
+}
+
 static void appended(struct call *c)
 {
     struct state *st = c->req->state;
+    stamps_take(c->req, c->ptr);
     if (--st->pending == 0)
         finish(c->req);
 }
@@ -301,6 +311,7 @@ static void appended(struct call *c)
 static void send_all(struct req *r, struct state *st)
 {
     st->pending = 1;
+    req_stamp(r, REQ_PARSED);
     for (uint32_t s = 0; s < net_shards(r->net); s++) {
         struct shard_append *a = &st->appends[s];
         if (!a->n)

@@ -143,6 +143,7 @@ static void round_start(struct fetch_state *st, bool last)
 {
     struct req *r = st->r;
     uint32_t missing = st->min_bytes > st->total ? st->min_bytes - st->total : 0;
+    req_stamp(r, REQ_QUEUED);
     st->last = last;
     st->waiting = st->fired = false;
     st->pending = 1;
@@ -184,6 +185,7 @@ static void gathered(struct fetch_state *st)
     for (uint32_t i = 0; i < st->groups_n; i++)
         st->total += st->groups[i].f.total;
     if (st->r->conn->closing || worth_answering(st)) {
+        req_stamp(st->r, REQ_STORED);
         fetch_finish(st);
         return;
     }
@@ -298,6 +300,7 @@ static void start(struct req *r)
         return;
     }
     groups_make(st);
+    req_stamp(r, REQ_PARSED);
     timer_init(&st->deadline, deadline_passed);
     st->go.run = closed_go;
     list_init(&st->go.node);

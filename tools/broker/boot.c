@@ -225,8 +225,12 @@ static int place_services(struct broker *b)
         return boot_fail(b, rc, "the controller could not start: %s", strerror(-rc));
     for (uint32_t i = 0; i < b->placement.nets; i++) {
         struct reactor *r = reactor_group_get(b->group, b->placement.net_reactor[i]);
-        struct net_config nc = {
-            .cfg = b->cfg, .placement = &b->placement, .limits = b->limits, .frame_pool_bytes = frames};
+        struct net_config nc = {.cfg = b->cfg,
+                                .placement = &b->placement,
+                                .limits = b->limits,
+                                .frame_pool_bytes = frames,
+                                .metrics = b->metrics,
+                                .metrics_n = b->metrics ? b->placement.reactors : 0};
         struct listen_run *run = malloc(sizeof(*run));
         b->nets[i] = net_create(r, &nc);
         if (!run || !b->nets[i])

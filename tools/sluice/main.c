@@ -16,7 +16,7 @@ static const struct {
     command_fn run;
 } commands[] = {
     {"bench", "[MODE] [KEY=VALUE...]", "put load on a broker and measure it", command_bench},
-    {"docs", "config", "print docs/CONFIG.md from the configuration table", command_docs},
+    {"docs", "config|metrics", "print docs/CONFIG.md or docs/METRICS.md from the tables", command_docs},
     {"log", "dump|check", "print or verify the files of log directories", command_log},
     {"version", "", "print the version and what this build was made with", command_version},
 };

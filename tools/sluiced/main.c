@@ -159,29 +159,14 @@ static int run(const struct config *cfg, uint32_t n, struct io **ios, struct met
     return rc;
 }
 
-static void print_metrics(struct io **ios, struct metrics *metrics, uint32_t n)
+static void print_metrics(struct metrics *metrics, uint32_t n)
 {
-    static const struct {
-        uint32_t counter;
-        const char *name;
-    } ring[] = {{IO_CTR_SQES, "sluice_ring_operations_total"},
-                {IO_CTR_ENTERS, "sluice_ring_enters_total"},
-                {IO_CTR_CQES, "sluice_ring_completions_total"},
-                {IO_CTR_CQ_OVERFLOW, "sluice_ring_cq_overflows_total"},
-                {IO_CTR_FSYNCS, "sluice_ring_fsyncs_total"},
-                {IO_CTR_DSYNC_WRITES, "sluice_ring_dsync_writes_total"}};
     struct metrics *sum = metrics_create(1);
     struct sbuf text;
     sbuf_init(&text);
     if (sum) {
         metrics_snapshot(metrics, n, sum);
         metrics_print(sum, &text);
-    }
-    for (size_t i = 0; i < SL_ARRAY_LEN(ring); i++) {
-        uint64_t total = 0;
-        for (uint32_t k = 0; k < n; k++)
-            total += ios[k] ? io_counter(ios[k], ring[i].counter) : 0;
-        sbuf_printf(&text, "%s %llu\n", ring[i].name, (unsigned long long)total);
     }
     fputs(sbuf_cstr(&text), stdout);
     sbuf_free(&text);
@@ -212,7 +197,7 @@ int main(int argc, char **argv)
     struct metrics *metrics = metrics_create(n);
     int rc = make_ios(ios, n) ? 1 : run(a.cfg, n, ios, metrics);
     if (a.metrics)
-        print_metrics(ios, metrics, n);
+        print_metrics(metrics, n);
     for (uint32_t i = 0; i < n; i++)
         if (ios[i])
             io_destroy(ios[i]);

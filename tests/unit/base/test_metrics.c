@@ -72,18 +72,35 @@ static void test_histogram(void **state)
     metrics_snapshot(m, 2, &sum);
     assert_int_equal(metrics_value(&sum, METRIC_COMMIT_NS), 1000);
     assert_int_equal(metrics_hist_sum(&sum, METRIC_COMMIT_NS), 500500);
-    /* 500 lies in (256, 512], 990 in (512, 1024], 128 in (64, 128]. */
-    assert_int_equal(metrics_hist_percentile(&sum, METRIC_COMMIT_NS, 50), 512);
-    assert_int_equal(metrics_hist_percentile(&sum, METRIC_COMMIT_NS, 99), 1024);
-    assert_int_equal(metrics_hist_percentile(&sum, METRIC_COMMIT_NS, 12.8), 128);
+    /* 500 lies in [448, 511], 990 in [896, 1023], 128 in [128, 159]. */
+    assert_int_equal(metrics_hist_percentile(&sum, METRIC_COMMIT_NS, 50), 511);
+    assert_int_equal(metrics_hist_percentile(&sum, METRIC_COMMIT_NS, 99), 1023);
+    assert_int_equal(metrics_hist_percentile(&sum, METRIC_COMMIT_NS, 12.8), 159);
     assert_int_equal(metrics_hist_percentile(&sum, METRIC_COMMIT_NS, 0), 1);
     /* Neighbours in the table are untouched. */
-    assert_int_equal(metrics_value(&sum, METRIC_COMMIT_GROUP_BATCHES), 0);
-    assert_int_equal(metrics_value(&sum, METRIC_JOURNAL_INLINE_BYTES), 0);
+    assert_int_equal(metrics_value(&sum, METRIC_COMMIT_GROUP_ENTRIES), 0);
+    assert_int_equal(metrics_value(&sum, METRIC_JOURNAL_BYTES), 0);
     metric_observe(m, METRIC_COMMIT_NS, UINT64_MAX);
     metric_observe(m, METRIC_COMMIT_NS, 0);
     assert_true(metrics_hist_percentile(m, METRIC_COMMIT_NS, 100) == UINT64_MAX);
     metrics_destroy(m);
+}
+
+/* Every value has one bucket, bounds follow each other, and none is wider than a quarter of its values. */
+static void test_buckets(void **state)
+{
+    uint64_t low = 0;
+    for (uint32_t i = 0; i < METRIC_BUCKETS - 1; i++) {
+        uint64_t high = metric_bucket_high(i);
+        assert_true(high >= low);
+        assert_int_equal(metric_bucket(low), i);
+        assert_int_equal(metric_bucket(high), i);
+        assert_true(high - low <= low / 4);
+        low = high + 1;
+    }
+    assert_int_equal(low, (UINT64_C(1) << 38) / 4 * 7);
+    assert_int_equal(metric_bucket(low), METRIC_BUCKETS - 1);
+    assert_int_equal(metric_bucket(UINT64_MAX), METRIC_BUCKETS - 1);
 }
 
 static size_t count_of(const char *text, const char *what)
@@ -108,8 +125,8 @@ static void test_print(void **state)
     assert_non_null(strstr(t, "# TYPE sluice_messages_total counter\nsluice_messages_total 12345678901\n"));
     assert_non_null(strstr(t, "\nsluice_reactor_stalls_total{phase=\"ready\"} 3\n"));
     assert_int_equal(count_of(t, "# TYPE sluice_reactor_stalls_total"), 1);
-    assert_non_null(strstr(t, "\nsluice_commit_group_bytes_bucket{le=\"2\"} 0\n"));
-    assert_non_null(strstr(t, "\nsluice_commit_group_bytes_bucket{le=\"4\"} 1\n"));
+    assert_non_null(strstr(t, "\nsluice_commit_group_bytes_bucket{le=\"3\"} 1\n"));
+    assert_int_equal(count_of(t, "\nsluice_commit_group_bytes_bucket{"), 2); /* empty ones are left out */
     assert_non_null(strstr(t, "\nsluice_commit_group_bytes_bucket{le=\"+Inf\"} 2\n"));
     assert_non_null(strstr(t, "\nsluice_commit_group_bytes_count 2\n"));
     assert_non_null(strstr(t, "\nsluice_commit_group_bytes_sum 1125899906842627\n"));
@@ -158,8 +175,8 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table), cmocka_unit_test(test_values),  cmocka_unit_test(test_histogram),
-        cmocka_unit_test(test_print), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_table),   cmocka_unit_test(test_values), cmocka_unit_test(test_histogram),
+        cmocka_unit_test(test_buckets), cmocka_unit_test(test_print),  cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
