@@ -166,12 +166,22 @@ static bool load_over(const struct conduct *c, uint64_t state, uint64_t now)
     return run->plan->producers ? (state & WORKER_PRODUCED) != 0 : (state & WORKER_CONSUMED) != 0;
 }
 
+static void scrape(struct conduct *c, struct scrape *into)
+{
+    const char *address = c->run->plan->metrics;
+    int rc = address[0] ? scrape_fetch(address, into) : 0;
+    if (rc && !c->quiet)
+        fprintf(stderr, "sluice bench: no metrics from %s: %s\n", address, strerror(-rc));
+}
+
 static void measure(struct conduct *c, struct stats *s)
 {
     struct run *run = c->run;
     uint64_t last = run->t_begin, state = 0, until = run->t_begin, fine = 20000000;
     double cpu = own_cpu();
     bool measuring = run->t_measure == run->t_begin;
+    if (measuring)
+        scrape(c, &c->before);
     sleep_until(run->t_begin);
     do {
         // Without an end in time it is looked at more often at first: small runs end soon.
@@ -186,9 +196,11 @@ static void measure(struct conduct *c, struct stats *s)
         if (!measuring && until >= run->t_measure) {
             measuring = true;
             cpu = own_cpu();
+            scrape(c, &c->before);
         }
     } while (!load_over(c, state, until));
     c->cpu_s = own_cpu() - cpu;
+    scrape(c, &c->after);
 }
 
 // All that was acknowledged is read by every subscription.

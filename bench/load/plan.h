@@ -17,7 +17,7 @@ enum plan_verify { PLAN_VERIFY_NONE, PLAN_VERIFY_CRC, PLAN_VERIFY_RECORDS };
 
 // Times are in the unit of the key's name; sizes in bytes; rates in records per second over all producers.
 struct plan {
-    char *name, *brokers, *topic, *topic_config, *record_bytes, *key_bytes, *group;
+    char *name, *brokers, *topic, *topic_config, *record_bytes, *key_bytes, *metrics;
     int64_t topics, partitions, replication, create;
     int64_t producers, consumers, subscriptions, catchup, threads;
     double rate;

@@ -101,6 +101,7 @@ void report_text(const struct conduct *c, FILE *out)
                 ms(c->steps[i].p999), ms(c->steps[i].max), c->steps[i].good ? "good" : "too much");
     if (c->steps_n)
         fprintf(out, "ramp       %.0f records/s with p99 <= %g ms\n", c->ramp_best, p->ramp_p99_ms);
+    scrape_text(&c->before, &c->after, out);
     fprintf(out, "generator  %.2f s of CPU, %.3f s a GB\n", c->cpu_s, cpu_per_gb(c));
     if (was_late(c))
         fprintf(
@@ -216,6 +217,8 @@ void report_json(const struct conduct *c, struct sbuf *out)
     sbuf_printf(out, ", \"totals\": {\"made\": %llu, \"acked\": %llu, \"read\": %llu}",
                 (unsigned long long)c->made_all, (unsigned long long)c->acked_all,
                 (unsigned long long)c->read_all);
+    sbuf_puts(out, ", ");
+    scrape_json(&c->before, &c->after, out);
     if (c->steps_n)
         steps_json(c, out);
     series_json(c, out);

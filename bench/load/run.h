@@ -11,6 +11,7 @@
 #include "bench/load/pace.h"
 #include "bench/load/plan.h"
 #include "bench/load/prep.h"
+#include "bench/load/scrape.h"
 #include "bench/load/stats.h"
 #include "engine/log/compress.h"
 
@@ -141,6 +142,7 @@ struct conduct {
     uint32_t steps_n;
     double ramp_best;
     uint64_t acked_all, read_all, made_all; // of the whole run
+    struct scrape before, after;            // the broker's stages around the measured time
     bool quiet;
 };
 void conduct_fiber(void *arg);

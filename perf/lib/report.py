@@ -5,6 +5,8 @@ import statistics
 from . import plots
 from .subjects import SUBJECTS
 
+STAGES = [f"produce.{s}" for s in ("parsed", "queued", "appended", "written", "durable", "answered", "sent", "total")] + [
+    f"fetch.{s}" for s in ("parsed", "waited", "read", "answered", "sent", "total")]
 ORDER = ["sluice", "sluice-cached", "upstream", "upstream-synced"]
 
 
@@ -105,6 +107,16 @@ def resources(r):
          "bytes written a byte produced", "100 B records a CPU s"],
         per_subject(r, lambda s: [*start(s), show(r.median(s, "idle", "core_percent"), 2), written(s),
                                   show(r.median(s, "small", "broker", "records_per_cpu_s"))]))
+
+
+def stages(r):
+    """Where the time of our synced produce goes, as the broker stamps it."""
+    rows = []
+    for step in ("paced-1", "paced-1000", "produce-8"):
+        names = {n for row in r.rows("sluice", step) for n in row.get("stages", {})}
+        for n in sorted(names, key=STAGES.index):
+            rows.append([step, n, *[show(r.median("sluice", step, "stages", n, p), 1) for p in ("p50", "p99", "p99.9")]])
+    return table(["step", "stage", "p50 us", "p99 us", "p99.9 us"], rows)
 
 
 def other_tools(r):
@@ -211,7 +223,8 @@ def markdown(data, figures):
         "## Produce, as fast as possible (1 KB records, idempotent, acks=all)\n", throughput(r), "## Consume\n", consuming(r),
         "## Latency at 10,000 x 1 KB/s, from the intended send time\n", latency(r),
         "## End to end at half of the highest rate\n", end_to_end(r), "## Resources\n", resources(r),
-        "## Broker CPU a record, us, paced\n", scaling(r), "## Upstream's own tools and librdkafka\n", other_tools(r),
+        "## Broker CPU a record, us, paced\n", scaling(r), "## Stages inside the broker (sluice, synced)\n", stages(r),
+        "## Upstream's own tools and librdkafka\n", other_tools(r),
         "## Failed, skipped, late\n", problems(r) + "\n"]
     if figures:
         parts += ["## Plots\n", "\n".join(f"![{name}]({name})" for name in figures) + "\n"]

@@ -42,6 +42,8 @@ class Runner:
 
     def bench(self, subject, args, seconds):
         command = [self.sluice, "bench", "--quiet", "--json", "-", f"brokers={subject.address}", *args]
+        if subject.metrics:
+            command.append(f"metrics={subject.metrics}")
         return json.loads(self.execute(command, seconds))
 
     def java(self, subject, main, args, seconds):
@@ -68,6 +70,7 @@ def summary(r):
         "all_read": r["totals"]["read"],
         "gb_in": r["totals"]["acked"] * per_record / 1e9,
         "gb_out": r["totals"]["read"] * read_per / 1e9,
+        "stages": r["stages_us"],
         "generator_cpu_s_per_gb": r["generator_cpu_s_per_gb"],
         "generator_late": r["generator_late"],
         "faults": sum(r["faults"].values()) + sum(r["faults_after_end"].values()),
@@ -306,6 +309,17 @@ STEPS = [
 ]
 
 
+def trim(name, result):
+    """Whole curves and series of one step are enough for the plots."""
+    for key in ("latency", "e2e"):
+        curve = result.get(key, {}).pop("curve", None)
+        if curve and key == "latency" and name == "paced-1":
+            keep = max(1, len(curve) // 150)
+            result[key]["curve"] = curve[:-1:keep] + curve[-1:]
+    if name != "paced-1":
+        result.pop("series", None)
+
+
 def measured(run_, subject, name, fn, memory):
     """Runs one step and adds what it cost the broker."""
     before, t = subject.reading(), time.monotonic()
@@ -314,6 +328,7 @@ def measured(run_, subject, name, fn, memory):
     result["broker"]["rss"] = subject.rss()
     result["wall_s"] = time.monotonic() - t
     memory[name] = result
+    trim(name, result)
     gb, cpu = result.get("gb_in", 0) + result.get("gb_out", 0), result["broker"]["cpu_s"]
     if gb:
         result["broker"]["cpu_s_per_gb"] = cpu / gb

@@ -77,6 +77,10 @@ class Subject:
         cls, config, self.durability = SUBJECTS[name]
         self.name = name
         self.cgroup = Cgroup(f"sluice-compare-{os.getpid()}", memory)
+        self.metrics = None
+        if not is_upstream(name):
+            self.metrics = f"127.0.0.1:{brokers.free_port()}"
+            config = {**config, "sluice.metrics.listener": self.metrics}
         self.broker = cls(build, deps, work / name, {**COMMON, **config}, wrapper=["taskset", "-c", cpus])
         self.start_s = None
         self.rss_idle = None

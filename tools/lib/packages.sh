@@ -50,6 +50,7 @@ python3-venv venv
 kcat have kcat
 strace have strace
 END
+    micro) echo "libbenchmark-dev test -f /usr/include/benchmark/benchmark.h" ;;
     *) die "no package group $1" ;;
     esac
 }

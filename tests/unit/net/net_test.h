@@ -342,7 +342,9 @@ static inline void rig_up(struct rig *g, const struct rig_opts *o)
     struct net_config nc = {.cfg = g->cfg,
                             .placement = &g->pl,
                             .limits = g->limits,
-                            .frame_pool_bytes = o->pool ? o->pool : 64u << 20};
+                            .frame_pool_bytes = o->pool ? o->pool : 64u << 20,
+                            .metrics = g->metrics,
+                            .metrics_n = REACTORS};
     for (uint32_t i = 0; i < REACTORS; i++) {
         struct reactor *r = reactor_group_get(g->g, i);
         g->nets[i] = net_create(r, &nc);
