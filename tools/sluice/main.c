@@ -16,6 +16,8 @@ static const struct {
     command_fn run;
 } commands[] = {
     {"bench", "[MODE] [KEY=VALUE...]", "put load on a broker and measure it", command_bench},
+    {"crash-check", "[OPTIONS] DIRECTORY", "kill a broker on this disk, and verify what was acknowledged",
+     command_crash_check},
     {"docs", "config|metrics", "print docs/CONFIG.md or docs/METRICS.md from the tables", command_docs},
     {"log", "dump|check", "print or verify the files of log directories", command_log},
     {"version", "", "print the version and what this build was made with", command_version},
@@ -38,7 +40,7 @@ static char *help_filter(int key, const char *text, void *input)
         return (char *)text;
     fputs("Commands:\n", f);
     for (size_t i = 0; i < SL_ARRAY_LEN(commands); i++)
-        fprintf(f, "  %-8s %-22s %s\n", commands[i].name, commands[i].usage, commands[i].doc);
+        fprintf(f, "  %-11s %-22s %s\n", commands[i].name, commands[i].usage, commands[i].doc);
     fclose(f);
     return out;
 }
