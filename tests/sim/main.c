@@ -276,7 +276,7 @@ static bool parse_range(const char *s, struct options *o)
 static bool parse_parts(const char *s, uint32_t *parts)
 {
     static const char *const names[] = {"deletes", "faults", "tight-disk", "imitation",
-                                        "kills",   "cuts",   "direct", "caching"};
+                                        "kills",   "cuts",   "direct",     "caching"};
     while (*s) {
         size_t n = strcspn(s, ","), k = 0;
         while (k < SL_ARRAY_LEN(names) && (strlen(names[k]) != n || strncmp(names[k], s, n) != 0))

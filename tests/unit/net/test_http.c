@@ -4,12 +4,6 @@
 enum { HTTP_PORT = 19464 };
 static const char *const http_cfg[] = {"sluice.metrics.listener=127.0.0.1:19464", NULL};
 
-static bool has_ended(void *arg)
-{
-    struct client *c = arg;
-    return c->ended;
-}
-
 static const char *text_of(struct client *c)
 {
     c->in = realloc(c->in, c->in_n + 1);
