@@ -1,7 +1,7 @@
-# A room is a static library made of every .c below its folder.
+# A room is a static library made of every .c and .cc below its folder.
 # sluice_room(NAME DIR DEPS...)
 function(sluice_room name dir)
-  file(GLOB_RECURSE srcs CONFIGURE_DEPENDS ${dir}/*.c)
+  file(GLOB_RECURSE srcs CONFIGURE_DEPENDS ${dir}/*.c ${dir}/*.cc)
   if(NOT srcs)
     add_library(sluice_${name} INTERFACE)
     target_link_libraries(sluice_${name} INTERFACE sluice_flags ${ARGN})

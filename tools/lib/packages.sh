@@ -30,6 +30,8 @@ libjemalloc-dev module jemalloc
 libsnappy-dev header snappy-c.h
 zlib1g-dev header zlib.h
 uthash-dev header uthash.h
+libre2-dev module re2
+libxxhash-dev module libxxhash
 END
     lint) cat <<'END' ;;
 python3 have python3
