@@ -1,5 +1,6 @@
 // See group.h: the table of groups, and requests to the kinds.
 #include "engine/coord/group.h"
+#include "engine/coord/modern/modern.h"
 
 #include "engine/base/log.h"
 
@@ -172,7 +173,7 @@ static const struct {
 } REQUESTS[] = {
     {8, groups_commit},  {9, groups_fetch},           {11, groups_join},     {12, groups_heartbeat},
     {13, groups_leave},  {14, groups_sync},           {15, groups_describe}, {16, groups_list},
-    {42, groups_delete}, {47, groups_delete_offsets},
+    {42, groups_delete}, {47, groups_delete_offsets}, {68, cg_heartbeat},    {69, cg_describe},
 };
 
 static void on_request(void *co, struct coord_req *q)

@@ -1,5 +1,6 @@
 // Replay of records of __consumer_offsets: which kind each type belongs to.
 #include "engine/coord/group.h"
+#include "engine/coord/modern/modern.h"
 
 #include "engine/base/bytes.h"
 
@@ -13,9 +14,11 @@ static const struct {
     int16_t type;
     replay_fn fn;
 } TYPES[] = {
-    {GREC_LEGACY_OFFSET_COMMIT, offset_replay},
-    {GREC_OFFSET_COMMIT, offset_replay},
-    {GREC_GROUP_METADATA, classic_replay},
+    {GREC_LEGACY_OFFSET_COMMIT, offset_replay},    {GREC_OFFSET_COMMIT, offset_replay},
+    {GREC_GROUP_METADATA, classic_replay},         {GREC_CONSUMER_METADATA, cg_replay},
+    {GREC_CONSUMER_PARTITION_METADATA, cg_replay}, {GREC_CONSUMER_MEMBER_METADATA, cg_replay},
+    {GREC_CONSUMER_TARGET_METADATA, cg_replay},    {GREC_CONSUMER_TARGET_MEMBER, cg_replay},
+    {GREC_CONSUMER_CURRENT_MEMBER, cg_replay},     {GREC_CONSUMER_REGEX, cg_replay},
 };
 
 int groups_replay(void *co, const struct coord_record *r)

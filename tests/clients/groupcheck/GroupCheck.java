@@ -96,7 +96,7 @@ public final class GroupCheck {
 
     private static Map<Uuid, Set<Integer>> sets(String text) {
         Map<Uuid, Set<Integer>> all = new TreeMap<>();
-        epochs(text).forEach((topic, parts) -> all.put(topic, new HashSet<>(parts.keySet())));
+        epochs(text).forEach((topic, parts) -> all.put(topic, new TreeSet<>(parts.keySet())));
         return all;
     }
 
