@@ -47,12 +47,12 @@
     X(GROUP_MAX_SIZE, "group.max.size", INT, "2147483647", AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, \
       "Most members of a classic group.") \
     X(GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS, "group.consumer.assignment.interval.ms", INT, "1000", \
-      AT_LEAST(0), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
+      AT_LEAST(0), MEDIUM, CLUSTER_WIDE, USED, 0, \
       "Smallest time between two assignments of a consumer group.") \
     X(GROUP_CONSUMER_ASSIGNORS, "group.consumer.assignors", LIST, "uniform,range", SOME, MEDIUM, \
-      READ_ONLY, ACCEPTED, 0, "Assignors of the consumer protocol; the first is the default.") \
+      READ_ONLY, USED, 0, "Assignors of the consumer protocol; the first is the default.") \
     X(GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS, "group.consumer.heartbeat.interval.ms", INT, "5000", \
-      AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Heartbeat interval told to members of consumer groups.") \
+      AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, "Heartbeat interval told to members of consumer groups.") \
     X(GROUP_CONSUMER_MAX_ASSIGNMENT_INTERVAL_MS, "group.consumer.max.assignment.interval.ms", INT, \
       "15000", AT_LEAST(0), MEDIUM, READ_ONLY, ACCEPTED, 0, \
       "Upper bound of a group's own assignment interval.") \
@@ -69,14 +69,14 @@
     X(GROUP_CONSUMER_MIN_SESSION_TIMEOUT_MS, "group.consumer.min.session.timeout.ms", INT, "45000", \
       AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Lower bound of a group's own session timeout.") \
     X(GROUP_CONSUMER_SESSION_TIMEOUT_MS, "group.consumer.session.timeout.ms", INT, "45000", \
-      AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Session timeout of members of consumer groups.") \
+      AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, "Session timeout of members of consumer groups.") \
     X(GROUP_CONSUMER_MAX_SIZE, "group.consumer.max.size", INT, "2147483647", AT_LEAST(1), MEDIUM, \
-      READ_ONLY, ACCEPTED, 0, "Most members of a consumer group.") \
+      READ_ONLY, USED, 0, "Most members of a consumer group.") \
     X(GROUP_CONSUMER_MIGRATION_POLICY, "group.consumer.migration.policy", STRING, "bidirectional", \
-      NOCASE("disabled|downgrade|upgrade|bidirectional"), MEDIUM, READ_ONLY, ACCEPTED, 0, \
+      NOCASE("disabled|downgrade|upgrade|bidirectional"), MEDIUM, READ_ONLY, USED, 0, \
       "Whether groups may change between the classic and the consumer protocol.") \
     X(GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS, "group.consumer.regex.refresh.interval.ms", INT, \
-      "600000", AT_LEAST(10000), MEDIUM, READ_ONLY, ACCEPTED, INTERNAL, \
+      "600000", AT_LEAST(10000), MEDIUM, READ_ONLY, USED, INTERNAL, \
       "Interval at which subscribed patterns are matched again.") \
     X(GROUP_SHARE_ASSIGNMENT_INTERVAL_MS, "group.share.assignment.interval.ms", INT, "1000", \
       AT_LEAST(0), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \

@@ -118,8 +118,9 @@ static void join(struct cg_op *op, struct coord_req *q, struct kp_str id)
     bool bump = news.topics || news.regex != CG_REGEX_SAME;
     cg_update_epoch(op, bump);
     if (!op->error && downgrades(op)) {
+        int32_t generation = op->cg->epoch;
         cg_downgrade(op, NULL, 0, true);
-        op->m.at.epoch = op->epoch;
+        op->m.at.epoch = generation;
         return;
     }
     cg_update_target(op);

@@ -212,7 +212,7 @@ static struct classic *build_classic(struct cg_op *op, struct group *beside,
     beside->id_len = (uint32_t)op->group.n;
     struct classic *c = classic_new(op->gs, beside);
     c->state = c->previous = CLASSIC_STABLE;
-    c->generation = op->epoch;
+    c->generation = op->cg->epoch;
     classic_set_text(&c->protocol_type, "consumer");
     HASH_ITER(hh, op->cg->members, m, tmp)
     if (m->joined && !among(m, gone, n) && !(joins && m == op->present))

@@ -199,7 +199,8 @@ static struct kp_str member_id(struct cg_op *op, const request *m)
     return kp_str_of(id);
 }
 
-static void beat(struct cg_op *op, struct coord_req *q)
+// True: the member gets another assignment than before.
+static bool beat(struct cg_op *op, struct coord_req *q)
 {
     const request *m = q->in;
     bool join = m->member_epoch == 0;
@@ -207,18 +208,19 @@ static void beat(struct cg_op *op, struct coord_req *q)
     read_owned(op, m, &parts);
     check_group(op, join);
     if (op->error || cg_full(op, m->member_id))
-        return;
+        return false;
     if (m->instance_id.n < 0)
         cg_find_dynamic(op, member_id(op, m), m->member_epoch, owned, join, false);
     else
         cg_find_instance(op, member_id(op, m), m->instance_id, m->member_epoch, owned, join, false);
     if (op->error)
-        return;
+        return false;
     read_news(op, q, m);
     struct cg_news news = cg_take_over(op);
     cg_update_epoch(op, news.topics || news.regex == CG_REGEX_RESOLVED);
     cg_update_target(op);
     cg_move_on(op, news.topics || news.regex != CG_REGEX_SAME, owned);
+    return !cg_parts_equal(&op->old.at.assigned, &op->m.at.assigned);
 }
 
 // ---- leaving ---------------------------------------------------------------------------------------------------------
@@ -261,14 +263,14 @@ void cg_heartbeat(struct groups *gs, struct coord_req *q)
 {
     const request *m = q->in;
     bool leaving = m->member_epoch == CG_LEAVE_EPOCH || m->member_epoch == CG_LEAVE_STATIC_EPOCH;
+    bool changed = false;
     struct cg_op op;
     cg_op_begin(&op, gs, q->group);
     check_request(&op, m, q->version);
     if (!op.error && leaving)
         leave(&op, m);
     else if (!op.error)
-        beat(&op, q);
-    bool changed = !cg_parts_equal(&op.old.at.assigned, &op.m.at.assigned);
+        changed = beat(&op, q);
     if (!cg_op_end(&op)) {
         cg_op_answer_error(&op, q);
     } else if (leaving) {
