@@ -27,6 +27,8 @@ static const struct api_handler *const HANDLERS[] = {
     &api_incremental_alter_configs,
     &api_offset_delete,
     &api_describe_cluster,
+    &api_consumer_group_heartbeat,
+    &api_consumer_group_describe,
     &api_list_config_resources,
     &api_describe_topic_partitions,
 };

@@ -116,7 +116,8 @@ extern const struct api_handler api_produce, api_fetch, api_list_offsets, api_me
     api_describe_groups, api_list_groups, api_api_versions, api_create_topics, api_delete_topics,
     api_init_producer_id, api_offset_for_leader_epoch, api_describe_configs, api_alter_configs,
     api_create_partitions, api_delete_groups, api_incremental_alter_configs, api_offset_delete,
-    api_describe_cluster, api_list_config_resources, api_describe_topic_partitions;
+    api_describe_cluster, api_consumer_group_heartbeat, api_consumer_group_describe,
+    api_list_config_resources, api_describe_topic_partitions;
 // All that are served, by key; NULL if not. *n: how many (for ApiVersions).
 const struct api_handler *api_find(int16_t key);
 const struct api_handler *const *api_all(uint32_t *n);

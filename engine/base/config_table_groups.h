@@ -33,7 +33,7 @@
       "1048588", AT_LEAST(524288), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
       "Largest buffer an upstream coordinator keeps.") \
     X(GROUP_COORDINATOR_REBALANCE_PROTOCOLS, "group.coordinator.rebalance.protocols", LIST, \
-      "classic,consumer", SOME_ITEMS("consumer|classic|share|streams"), MEDIUM, READ_ONLY, ACCEPTED, 0, \
+      "classic,consumer", SOME_ITEMS("consumer|classic|share|streams"), MEDIUM, READ_ONLY, USED, 0, \
       "Group protocols that are served.") \
     X(GROUP_COORDINATOR_THREADS, "group.coordinator.threads", INT, "4", AT_LEAST(1), HIGH, \
       READ_ONLY, ACCEPTED, 0, \

@@ -228,7 +228,7 @@ static int on_registration_change(struct apply *x, const void *msg)
 // What 4.3 knows and serves, and what we serve of it.
 const struct meta_supported meta_supported[] = {
     {"eligible.leader.replicas.version", 0, 0, 1, false},
-    {"group.version", 0, 0, 1, false},
+    {"group.version", 0, 1, 1, true},
     {"kraft.version", 0, 1, 1, false},
     {"metadata.version", MV_MIN, MV_LATEST, MV_LATEST, true},
     {"share.version", 0, 0, 1, false},

@@ -102,14 +102,20 @@ static int write_quorum_state(struct meta *m)
 }
 
 // ---- bootstrap records ------------------------------------------------------------------------------------
+static void add_feature(struct recs *rs, const struct meta_supported *s)
+{
+    struct kp_feature_level_record r = {.name = kp_str_of(s->name), .feature_level = s->max};
+    if (s->finalize)
+        recs_add(rs, REC_FEATURE_LEVEL, 0, &r);
+}
+
+// metadata.version is the first, as upstream has it: it says how all that follows is to be read.
 static void add_own_features(struct recs *rs)
 {
-    for (uint32_t i = 0; i < meta_supported_n; i++) {
-        struct kp_feature_level_record r = {.name = kp_str_of(meta_supported[i].name),
-                                            .feature_level = meta_supported[i].max};
-        if (meta_supported[i].finalize)
-            recs_add(rs, REC_FEATURE_LEVEL, 0, &r);
-    }
+    for (int others = 0; others < 2; others++)
+        for (uint32_t i = 0; i < meta_supported_n; i++)
+            if ((strcmp(meta_supported[i].name, "metadata.version") != 0) == (others != 0))
+                add_feature(rs, &meta_supported[i]);
 }
 
 // The level at which the records finalize a feature; 0: not at all.

@@ -4,7 +4,7 @@
 #include "proto/gen/describe_groups_request.h"
 #include "proto/gen/describe_groups_response.h"
 
-enum { OPERATIONS_SINCE = 3, GROUP_OPS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11 };
+enum { OPERATIONS_SINCE = 3 };
 
 struct state {
     struct group_asks asks;

@@ -5,6 +5,9 @@
 #include "engine/coord/coord.h"
 #include "net/api/common.h"
 
+// AclOperation bits of a group (see API_TOPIC_OPS).
+enum { GROUP_OPS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11 };
+
 // Requests to coordinators on behalf of one request of a client: those to one reactor travel together. The handler's
 // state begins with a struct group_asks, so that the answers' memory goes with the request.
 struct group_ask {
@@ -35,6 +38,8 @@ static inline struct coord_req *groups_answer(struct req *r, uint32_t i)
 bool groups_decode_kept(struct req *r, void *m, kp_decode_fn decode);
 // "/127.0.0.1", as Java writes an address; in the request's arena.
 struct kp_str groups_client_host(struct req *r);
+// Whether the consumer protocol (KIP-848) is served: by the configuration and by the finalized features.
+bool groups_consumer_protocol(const struct req *r);
 // Partitions of __consumer_offsets; 0: there is none yet.
 int32_t groups_partitions(const struct req *r);
 
