@@ -53,8 +53,9 @@ part_fuzz() {
 
 part_proto() {
     need build clients
-    build release proto-roundtrip
+    build release proto-roundtrip group-cases
     counted tests/clients/protocheck/run "$BUILD"
+    counted tests/clients/groupcheck/run "$BUILD"
 }
 
 # Real clients against the sanitized broker. What the clients need is installed once, in build/.

@@ -56,7 +56,7 @@ const char *cg_assignor_name(enum cg_assignor a);
 int cg_assignor_find(struct kp_str name);
 
 /* Fills `after` of every member: disjoint sets that together hold each partition of each topic with a
- * subscriber. No two members may hold one partition before. 0 or -ENOMEM. */
+ * subscriber. Of two members that held one partition before, the later one counts. 0 or -ENOMEM. */
 int cg_assign(enum cg_assignor which, struct cg_assign *job);
 
 #endif

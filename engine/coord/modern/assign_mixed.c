@@ -93,7 +93,10 @@ static void keep_subscribed(struct mixed *x)
             if (t < 0 || !subscribes(&job->members[i], (uint32_t)t))
                 continue;
             for (uint32_t k = from; k < to && b->v[k].partition < job->topics[t].partitions; k++) {
-                x->o.owner[x->o.base[t] + (uint32_t)b->v[k].partition] = (int32_t)i;
+                int32_t *owner = &x->o.owner[x->o.base[t] + (uint32_t)b->v[k].partition];
+                if (*owner >= 0)
+                    x->load[*owner]--; /* another one's as well: the last one has it */
+                *owner = (int32_t)i;
                 x->load[i]++;
             }
         }

@@ -12,6 +12,7 @@ struct place {
 
 struct uniform {
     struct cg_assign *job;
+    struct cg_owners o; /* by the members' last targets */
     struct place *free; /* partitions without an owner, in the order in which they are given away */
     uint32_t free_n;
     uint32_t *missing; /* per member: partitions below its quota */
@@ -23,17 +24,16 @@ struct uniform {
 static int find_free(struct uniform *u, uint32_t *total)
 {
     struct cg_assign *job = u->job;
-    struct cg_owners o;
-    if (cg_owners_init(&o, job))
+    if (cg_owners_init(&u->o, job))
         return -ENOMEM;
-    *total = o.base[job->topics_n];
+    *total = u->o.base[job->topics_n];
     for (uint32_t i = 0; i < job->members_n; i++) {
         const struct cg_parts *b = &job->members[i].before;
         for (uint32_t from, to = 0; cg_parts_next_topic(b, &from, &to);) {
             int64_t t = cg_assign_topic_index(job, &b->v[from].topic);
             for (uint32_t k = from; t >= 0 && k < to; k++)
                 if (b->v[k].partition < job->topics[t].partitions)
-                    o.owner[o.base[t] + (uint32_t)b->v[k].partition] = (int32_t)i;
+                    u->o.owner[u->o.base[t] + (uint32_t)b->v[k].partition] = (int32_t)i;
         }
     }
     u->free = arena_array(job->arena, *total, sizeof(*u->free));
@@ -41,20 +41,22 @@ static int find_free(struct uniform *u, uint32_t *total)
         return -ENOMEM;
     for (uint32_t t = 0; t < job->topics_n; t++)
         for (int32_t p = 0; p < job->topics[t].partitions; p++)
-            if (o.owner[o.base[t] + (uint32_t)p] < 0)
+            if (u->o.owner[u->o.base[t] + (uint32_t)p] < 0)
                 u->free[u->free_n++] = (struct place){t, p};
     return 0;
 }
 
 /* Keeps up to `quota` of the member's partitions, frees the others. Returns what is left of the quota. */
-static uint32_t keep_up_to(struct uniform *u, struct cg_assign_member *m, uint32_t quota)
+static uint32_t keep_up_to(struct uniform *u, uint32_t member, uint32_t quota)
 {
+    struct cg_assign_member *m = &u->job->members[member];
     const struct cg_parts *b = &m->before;
     for (uint32_t from, to = 0; cg_parts_next_topic(b, &from, &to);) {
         int64_t t = cg_assign_topic_index(u->job, &b->v[from].topic);
         for (uint32_t k = from; t >= 0 && k < to; k++) {
-            if (b->v[k].partition >= u->job->topics[t].partitions)
-                continue;
+            if (b->v[k].partition >= u->job->topics[t].partitions ||
+                u->o.owner[u->o.base[t] + (uint32_t)b->v[k].partition] != (int32_t)member)
+                continue; /* gone, or another one's as well: the last one has it */
             if (quota) {
                 cg_parts_push(&m->after, &b->v[k].topic, b->v[k].partition, 0);
                 quota--;
@@ -73,7 +75,7 @@ static int keep_within_quotas(struct uniform *u)
         bool more = u->extra > 0;
         if (cg_parts_reserve(&job->members[i].after, u->quota + 1, job->arena))
             return -ENOMEM;
-        uint32_t left = keep_up_to(u, &job->members[i], u->quota + more);
+        uint32_t left = keep_up_to(u, i, u->quota + more);
         if (left && more && job->members_n - i > u->extra) {
             left--; /* another member may already fill the larger quota */
             more = false;
