@@ -3,6 +3,7 @@
 #ifndef SLUICE_ENGINE_COORD_TOPICS_H
 #define SLUICE_ENGINE_COORD_TOPICS_H
 
+#include "engine/base/config.h"
 #include "engine/base/uuid.h"
 #include "engine/io/reactor.h"
 
@@ -23,6 +24,10 @@ struct coord_topics {
     bool (*at)(struct reactor *r, uint32_t i, struct coord_topic *out);
     // Whether this broker leads the partition.
     bool (*leads)(struct reactor *r, const struct sl_uuid *id, int32_t partition);
+    // What is set of a group under one of Kafka's keys ("consumer.session.timeout.ms"); NULL: nothing. May be NULL.
+    const char *(*group_config)(struct reactor *r, const char *group, const char *key);
+    // The configuration in force, dynamic settings included. May be NULL: that of the start counts.
+    const struct config *(*config)(struct reactor *r);
 };
 
 #endif

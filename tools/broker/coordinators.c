@@ -45,5 +45,22 @@ static bool leads(struct reactor *r, const struct sl_uuid *id, int32_t partition
            t->partitions[partition].leader == img->node_id;
 }
 
-const struct coord_topics broker_coord_topics = {
-    .version = version, .by_name = by_name, .by_id = by_id, .at = at, .leads = leads};
+static const char *group_config(struct reactor *r, const char *group, const char *key)
+{
+    const struct meta_image *img = meta_image_get(r);
+    return img ? meta_resource_config(meta_find_resource(img, META_RES_GROUP, group), key) : NULL;
+}
+
+static const struct config *config_in_force(struct reactor *r)
+{
+    const struct meta_image *img = meta_image_get(r);
+    return img ? img->config : NULL;
+}
+
+const struct coord_topics broker_coord_topics = {.version = version,
+                                                 .by_name = by_name,
+                                                 .by_id = by_id,
+                                                 .at = at,
+                                                 .leads = leads,
+                                                 .group_config = group_config,
+                                                 .config = config_in_force};

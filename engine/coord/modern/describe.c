@@ -56,7 +56,7 @@ static const char *assignor_of(const struct groups *gs, const struct cg *c)
     struct cg_settings set;
     struct cg_member *m, *tmp;
     uint32_t votes[CG_ASSIGNORS] = {0}, most = 0;
-    cg_settings_of(gs, &set);
+    cg_settings_of(gs, c->group->id, &set);
     enum cg_assignor best = set.assignors[0];
     HASH_ITER(hh, c->members, m, tmp)
     {

@@ -31,7 +31,7 @@ void cg_fence(struct cg_op *op, const struct cg_member *const *gone, uint32_t n)
         cg_emit_gone(op, kp_str_of(gone[i]->id));
     drop_patterns(op, gone, n);
     cg_subscriptions_after(op, &change, &after);
-    cg_emit_epoch(op, op->cg->epoch + 1, after.hash);
+    cg_emit_epoch(op, cg_next_epoch(op->cg->epoch), after.hash);
 }
 
 // ---- timers ----------------------------------------------------------------------------------------------------------
@@ -77,7 +77,7 @@ void cg_loaded(struct groups *gs, struct group *g)
     struct cg *c = cg_of(g);
     struct cg_member *m, *tmp;
     struct cg_settings set;
-    cg_settings_of(gs, &set);
+    cg_settings_of(gs, g->id, &set);
     HASH_ITER(hh, c->members, m, tmp)
     {
         if (!m->joined)

@@ -209,7 +209,7 @@ void cg_update_epoch(struct cg_op *op, bool bump)
     op->homogeneous = after.homogeneous;
     op->homogeneous_known = true;
     if (bump || after.hash != op->cg->hash) {
-        op->epoch = op->cg->epoch + 1;
+        op->epoch = cg_next_epoch(op->cg->epoch);
         cg_emit_epoch(op, op->epoch, after.hash);
     }
     if (op->cg->old_metadata)

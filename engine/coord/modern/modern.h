@@ -116,6 +116,7 @@ struct cg {
     struct cg_pattern *patterns; // hash
     uint32_t patterns_used, patterns_resolved;
     struct cg_held *held; // hash
+    bool conflict;        // its records, as they were loaded, name two owners of a partition
     bool old_metadata;    // a ConsumerGroupPartitionMetadata record of an older Kafka is to be removed
     uint64_t image_seen;  // of which `hash` was computed; 0: none in this life
     uint64_t searched_image;
@@ -140,8 +141,9 @@ struct cg_settings {
     enum cg_assignor assignors[CG_ASSIGNORS]; // in order of preference
     uint32_t assignors_n;
 };
-// As the configuration says now. Names of assignors that are not served are passed over; at least one is left.
-void cg_settings_of(const struct groups *gs, struct cg_settings *out);
+// As the group and the configuration say now. Names of assignors that are not served are passed over; at least one is
+// left.
+void cg_settings_of(const struct groups *gs, const char *group, struct cg_settings *out);
 
 // ---- the state (state.c) ---------------------------------------------------------------------------------------------
 struct cg *cg_new(struct groups *gs, struct group *g);
@@ -156,6 +158,11 @@ void cg_set_progress(struct cg *c, struct cg_member *m, const struct cg_progress
 void cg_set_target(struct cg *c, struct cg_member *m, const struct cg_parts *target); // copies; NULL: none
 void cg_remove(struct cg *c, struct cg_member *m); // the member, not its target; m may be gone afterwards
 struct cg_pattern *cg_pattern_find(const struct cg *c, struct kp_str text);
+// The epoch after this one; that of a log that no broker of ours wrote may be the last there is.
+static inline int32_t cg_next_epoch(int32_t epoch)
+{
+    return epoch == INT32_MAX ? epoch : epoch + 1;
+}
 // What a pattern matches; topics sorted. Copies. NULL topics with n 0 and version < 0: not resolved any more.
 void cg_pattern_resolve(struct cg *c, struct kp_str text, const struct kp_str *topics, uint32_t n,
                         int64_t version, int64_t ms);

@@ -15,7 +15,7 @@ void cg_op_begin(struct cg_op *op, struct groups *gs, struct kp_str group)
     op->group = (struct kp_str){arena_strndup(&op->a, group.p, (size_t)group.n), group.n}; // the group may go
     if (!op->group.p)
         sl_panic("coordinator: out of memory for an operation");
-    cg_settings_of(gs, &op->set);
+    cg_settings_of(gs, op->group.p, &op->set);
     cg_init(&op->fresh, gs, NULL);
     struct group *g = groups_find(gs, group);
     op->cg = g && cg_of(g) ? cg_of(g) : &op->fresh;

@@ -44,7 +44,7 @@ static bool due(const struct cg *c, bool asked)
         return false;
     if (c->patterns_resolved && now <= c->searched_ms + MIN_INTERVAL_MS)
         return false;
-    cg_settings_of(c->gs, &set);
+    cg_settings_of(c->gs, c->group->id, &set);
     return asked || c->patterns_used != c->patterns_resolved ||
            c->searched_image != env->topics->version(env->r) || now > c->searched_ms + set.regex_refresh_ms;
 }
@@ -175,7 +175,7 @@ static void record_found(struct cg_op *op, const struct cg_search *s)
     }
     uint64_t hash = hash_after(op, s);
     if (bump || hash != op->cg->hash)
-        cg_emit_epoch(op, op->cg->epoch + 1, hash);
+        cg_emit_epoch(op, cg_next_epoch(op->cg->epoch), hash);
 }
 
 static void finish(struct cg *c, struct cg_search *s)

@@ -45,6 +45,12 @@ static struct cg *group_for(struct applied *x, struct kp_str id)
     return cg_of(g);
 }
 
+// Times of a log that no broker of ours wrote; sums with them must not overflow.
+static int64_t sane_time(int64_t ms)
+{
+    return ms < 0 || ms > INT64_MAX / 2 ? 0 : ms;
+}
+
 // ---- the group -------------------------------------------------------------------------------------------------------
 static int apply_metadata(struct applied *x, const struct coord_record *r)
 {
@@ -88,7 +94,7 @@ static int apply_target_metadata(struct applied *x, const struct coord_record *r
     if (!c)
         return 0;
     c->target_epoch = x->has_value ? v.assignment_epoch : CG_LEAVE_EPOCH;
-    c->target_ms = x->has_value ? v.assignment_timestamp : 0;
+    c->target_ms = x->has_value ? sane_time(v.assignment_timestamp) : 0;
     return 0;
 }
 
@@ -101,7 +107,7 @@ static int apply_regex(struct applied *x, const struct coord_record *r)
     struct cg *c = group_for(x, key.group_id);
     if (c && x->has_value && key.regular_expression.n > 0)
         cg_pattern_resolve(c, key.regular_expression, v.topics, (uint32_t)SL_MAX(v.topics_n, 0), v.version,
-                           v.timestamp);
+                           sane_time(v.timestamp));
     else if (c)
         cg_pattern_forget(c, key.regular_expression);
     return 0;

@@ -1,6 +1,7 @@
 // The consumer protocol as a kind of group (group.h): what commits, listings and sweeps ask of it; its settings.
 #include "engine/coord/modern/modern_private.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -32,13 +33,28 @@ static unsigned migration(const char *policy)
     return 0;
 }
 
-void cg_settings_of(const struct groups *gs, struct cg_settings *out)
+// What the group itself has set, else the broker's. What can be set was checked when it was (config_resource_check).
+static int32_t own_or(const struct groups_env *env, const char *group, const char *key, int64_t broker)
 {
-    const struct config *cfg = gs->env->set.cfg;
+    const char *text = env->topics->group_config ? env->topics->group_config(env->r, group, key) : NULL;
+    char *rest = NULL;
+    long long v = text ? strtoll(text, &rest, 10) : 0;
+    bool good = text && rest != text && !*rest && v >= 0 && v <= INT32_MAX;
+    return (int32_t)(good ? v : broker);
+}
+
+void cg_settings_of(const struct groups *gs, const char *group, struct cg_settings *out)
+{
+    const struct groups_env *env = gs->env;
+    const struct config *now = env->topics->config ? env->topics->config(env->r) : NULL;
+    const struct config *cfg = now ? now : env->set.cfg;
     *out = (struct cg_settings){
-        .session_ms = (int32_t)cfg_int(cfg, CFG_GROUP_CONSUMER_SESSION_TIMEOUT_MS),
-        .heartbeat_ms = (int32_t)cfg_int(cfg, CFG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS),
-        .assignment_ms = (int32_t)cfg_int(cfg, CFG_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS),
+        .session_ms = own_or(env, group, "consumer.session.timeout.ms",
+                             cfg_int(cfg, CFG_GROUP_CONSUMER_SESSION_TIMEOUT_MS)),
+        .heartbeat_ms = own_or(env, group, "consumer.heartbeat.interval.ms",
+                               cfg_int(cfg, CFG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS)),
+        .assignment_ms = own_or(env, group, "consumer.assignment.interval.ms",
+                                cfg_int(cfg, CFG_GROUP_CONSUMER_ASSIGNMENT_INTERVAL_MS)),
         .regex_refresh_ms = (int32_t)cfg_int(cfg, CFG_GROUP_CONSUMER_REGEX_REFRESH_INTERVAL_MS),
         .max_size = (uint32_t)cfg_int(cfg, CFG_GROUP_CONSUMER_MAX_SIZE),
         .classic_max_size = gs->env->set.max_size,

@@ -91,7 +91,19 @@ static bool rig_leads(struct reactor *r, const struct sl_uuid *id, int32_t parti
     return true;
 }
 
-static const struct coord_topics rig_view = {rig_version, rig_by_name, rig_by_id, rig_at, rig_leads};
+static const char *rig_group_session; // of every group; NULL: not set
+
+static const char *rig_group_config(struct reactor *r, const char *group, const char *key)
+{
+    return strcmp(key, "consumer.session.timeout.ms") ? NULL : rig_group_session;
+}
+
+static const struct coord_topics rig_view = {.version = rig_version,
+                                             .by_name = rig_by_name,
+                                             .by_id = rig_by_id,
+                                             .at = rig_at,
+                                             .leads = rig_leads,
+                                             .group_config = rig_group_config};
 
 static void rig_random(void *arg, void *buf, size_t n)
 {

@@ -124,6 +124,22 @@ static void test_session_and_rebalance_timeouts(void **state)
     rig_stop();
 }
 
+static void test_a_group_has_its_own_session_timeout(void **state)
+{
+    rig_start(settings);
+    rig_set_topic(0, 4);
+    struct rig_client a = client("a", "a0");
+    rig_group_session = "60000";
+    rig_beat(&a, "g", true, false);
+    rig_pass(59000);
+    assert_int_equal(rig_group("g")->joined_n, 1);
+    rig_pass(2000);
+    assert_int_equal(rig_group("g")->joined_n, 0);
+    rig_group_session = NULL;
+    rig_own_nothing(&a);
+    rig_stop();
+}
+
 static void test_static_members(void **state)
 {
     rig_start(settings);
@@ -541,6 +557,7 @@ int main(void)
         cmocka_unit_test(test_two_members),
         cmocka_unit_test(test_epochs_fence),
         cmocka_unit_test(test_session_and_rebalance_timeouts),
+        cmocka_unit_test(test_a_group_has_its_own_session_timeout),
         cmocka_unit_test(test_static_members),
         cmocka_unit_test(test_patterns),
         cmocka_unit_test(test_topics_change),
