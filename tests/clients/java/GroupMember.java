@@ -13,6 +13,7 @@ import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -44,7 +45,11 @@ final class GroupMember implements ConsumerRebalanceListener {
             p.put("group.instance.id", cmd.get("instance").asText());
         }
         consumer = new KafkaConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer());
-        consumer.subscribe(List.of(cmd.get("topic").asText()), this);
+        if (cmd.has("pattern")) {
+            consumer.subscribe(new SubscriptionPattern(cmd.get("pattern").asText()), this);
+        } else {
+            consumer.subscribe(List.of(cmd.get("topic").asText()), this);
+        }
         thread = new Thread(this::loop, "member");
         thread.start();
     }

@@ -66,18 +66,20 @@ def consume(bootstrap, topic, partitions, out, timeout_s):
 MEMBER = Member()
 
 
-def member_start(bootstrap, group, topic, session_ms):
-    c = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": group,
-            "enable.auto.commit": False,
-            "auto.offset.reset": "earliest",
-            "session.timeout.ms": session_ms,
-            "heartbeat.interval.ms": 300,
-            "fetch.wait.max.ms": 100,
-        }
-    )
+def member_start(bootstrap, group, topic, session_ms, protocol="classic", pattern=None, instance=None):
+    config = {
+        "bootstrap.servers": bootstrap,
+        "group.id": group,
+        "group.protocol": protocol,
+        "enable.auto.commit": False,
+        "auto.offset.reset": "earliest",
+        "fetch.wait.max.ms": 100,
+    }
+    if instance:
+        config["group.instance.id"] = instance
+    if protocol == "classic":  # the others are told by the broker
+        config.update({"session.timeout.ms": session_ms, "heartbeat.interval.ms": 300})
+    c = Consumer(config)
 
     def poll():
         read = [(m.partition(), m.offset()) for m in c.consume(100, 0.1) if m.error() is None]
@@ -85,11 +87,22 @@ def member_start(bootstrap, group, topic, session_ms):
             c.commit(asynchronous=False)
         return read
 
-    c.subscribe(
-        [topic],
-        on_assign=lambda _, parts: MEMBER.on_assign([p.partition for p in parts]),
-        on_revoke=lambda _, __: MEMBER.on_revoke(),
-    )
+    def on_assign(consumer, parts):
+        if protocol == "consumer":
+            consumer.incremental_assign(parts)
+            MEMBER.on_assign(MEMBER.assigned + [p.partition for p in parts])
+        else:
+            MEMBER.on_assign([p.partition for p in parts])
+
+    def on_revoke(consumer, parts):
+        if protocol == "consumer":
+            consumer.incremental_unassign(parts)
+            gone = [p.partition for p in parts]
+            MEMBER.on_assign([p for p in MEMBER.assigned if p not in gone])
+        else:
+            MEMBER.on_revoke()
+
+    c.subscribe([pattern or topic], on_assign=on_assign, on_revoke=on_revoke)
     return MEMBER.start(poll, c.close)
 
 
