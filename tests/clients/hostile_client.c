@@ -30,8 +30,8 @@
 #include <unistd.h>
 
 enum {
-    CONNS = 256,            /* connections at once while mutating: many, since some wait for what never comes */
-    BATCH = 6,              /* most frames written to a connection before their answers are awaited */
+    CONNS = 256, /* connections at once while mutating: many, since some wait for what never comes */
+    BATCH = 6,   /* most frames written to a connection before their answers are awaited */
     FRAME_MAX = 256 * 1024, /* a mutated frame's largest size */
     PATIENCE_MS = 200,      /* a connection without an answer for so long is closed */
     KINDS_MAX = 1024,       /* APIs x versions */
