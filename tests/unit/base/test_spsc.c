@@ -162,8 +162,9 @@ static void test_two_threads(void **state)
 {
     static const uint32_t caps[] = {1, 8, 1024};
     for (size_t i = 0; i < SL_ARRAY_LEN(caps); i++) {
-        /* A ring of one costs a switch of threads for each message, so it passes fewer. */
-        struct pair p = {.ring = spsc_create(caps[i]), .seed = i, .total = caps[i] == 1 ? 100000 : MESSAGES};
+        /* A ring of one costs a switch of threads for each message, which takes milliseconds where both share a busy
+         * core: it passes fewer. */
+        struct pair p = {.ring = spsc_create(caps[i]), .seed = i, .total = caps[i] == 1 ? 10000 : MESSAGES};
         pthread_t a, b;
         assert_int_equal(pthread_create(&a, NULL, produce, &p), 0);
         assert_int_equal(pthread_create(&b, NULL, consume, &p), 0);
@@ -288,9 +289,17 @@ struct race {
     struct spsc *ring;
     struct sl_sleep_flag flag;
     uint64_t gate[2] __attribute__((aligned(SL_CACHE_LINE))); /* rounds each thread has finished half of */
-    uint64_t rounds, lost, both;
-    bool saw_empty, saw_awake;
+    uint64_t rounds, done, lost, both;
+    uint64_t until; /* s: where both threads share a core each round takes milliseconds */
+    bool saw_empty, saw_awake, over;
 };
+
+static uint64_t now_s(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec;
+}
 
 /* Both threads leave at nearly the same moment. Yields after a while: the other may have no core. */
 static void race_meet(struct race *r, int me, uint64_t step)
@@ -312,6 +321,8 @@ static void *race_producer(void *arg)
         (void)spsc_publish(r->ring);
         r->saw_awake = !sleep_peer_needs_wake(&r->flag);
         race_meet(r, 1, 2 * i + 2);
+        if (r->over)
+            break;
     }
     return NULL;
 }
@@ -323,6 +334,8 @@ static void *race_consumer(void *arg)
         race_meet(r, 0, 2 * i + 1);
         sleep_prepare(&r->flag);
         r->saw_empty = spsc_empty(r->ring);
+        r->over = i % 64 == 63 && now_s() >= r->until; /* read by the other behind the next meeting */
+        bool over = r->over;
         race_meet(r, 0, 2 * i + 2);
         struct spsc_msg *m;
         r->lost += r->saw_empty && r->saw_awake;
@@ -330,20 +343,23 @@ static void *race_consumer(void *arg)
         sleep_cancel(&r->flag);
         r->lost += spsc_peek_batch(r->ring, &m, 1) != 1;
         spsc_consume(r->ring, 1);
+        r->done = i + 1;
+        if (over)
+            break;
     }
     return NULL;
 }
 
 static void test_sleep_race(void **state)
 {
-    struct race r = {.ring = spsc_create(4), .rounds = MILLIONS * 200000};
+    struct race r = {.ring = spsc_create(4), .rounds = MILLIONS * 200000, .until = now_s() + 20};
     pthread_t a, b;
     assert_int_equal(pthread_create(&a, NULL, race_producer, &r), 0);
     assert_int_equal(pthread_create(&b, NULL, race_consumer, &r), 0);
     pthread_join(a, NULL);
     pthread_join(b, NULL);
-    print_message("%llu rounds, %llu of them met\n", (unsigned long long)r.rounds,
-                  (unsigned long long)r.both);
+    print_message("%llu rounds, %llu of them met\n", (unsigned long long)r.done, (unsigned long long)r.both);
+    assert_true(r.done >= 64);
     assert_int_equal(r.lost, 0);
     spsc_destroy(r.ring);
 }
