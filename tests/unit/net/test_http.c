@@ -78,6 +78,31 @@ static void a_stop_does_not_wait(void **state)
     rig_down(&g); // less than a second
 }
 
+// A produce passes received, parsed, answered and sent; the scripted shard stamps nothing. It is among the slowest.
+static void a_produce_is_stamped(void **state)
+{
+    struct rig g;
+    struct metrics sum;
+    rig_up(&g, &(struct rig_opts){.seed = 5, .cfg = http_cfg});
+    g.delay_min = g.delay_max = 3 * MSEC;
+    struct client *c = client_up(&g);
+    client_produce(c, -1, 0, 1000);
+    assert_true(client_wait(c, 1, SEC));
+    metrics_snapshot(g.metrics, REACTORS, &sum);
+    assert_int_equal(metrics_value(&sum, METRIC_PRODUCE_TOTAL), 1);
+    assert_int_equal(metrics_value(&sum, METRIC_PRODUCE_PARSED), 1);
+    assert_int_equal(metrics_value(&sum, METRIC_PRODUCE_ANSWERED), 1);
+    assert_int_equal(metrics_value(&sum, METRIC_PRODUCE_SENT), 1);
+    assert_int_equal(metrics_value(&sum, METRIC_PRODUCE_QUEUED), 0);
+    assert_in_range(metrics_hist_sum(&sum, METRIC_PRODUCE_TOTAL), 3 * MSEC, SEC);
+    assert_in_range(metrics_hist_sum(&sum, METRIC_PRODUCE_ANSWERED), 3 * MSEC, SEC);
+    const char *t = ask(&g, "GET /slow HTTP/1.1\r\n\r\n");
+    assert_non_null(strstr(t, " api=Produce "));
+    assert_non_null(strstr(t, " answered_us="));
+    assert_null(strstr(t, " durable_us="));
+    rig_down(&g);
+}
+
 static void bad_addresses(void **state)
 {
     static const char *const bad[] = {"x", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", ":1", "h:1x"};
@@ -104,6 +129,7 @@ int main(void)
         cmocka_unit_test(pages),
         cmocka_unit_test(who_says_nothing_is_closed),
         cmocka_unit_test(a_stop_does_not_wait),
+        cmocka_unit_test(a_produce_is_stamped),
         cmocka_unit_test(bad_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
