@@ -8,6 +8,7 @@ import subprocess
 
 from lib import batch, wire
 from lib.results import check, same
+from lib.wait import wait_until
 
 
 def bench(ctx, broker, *args, status=0):
@@ -40,10 +41,11 @@ def every_record_arrives(ctx, broker):
         r = bench(ctx, broker, "produce", f"topic={topic}", "partitions=3", "producers=2", "records=6000", "duration.s=60", *args)
         sound(r)
         same(6000, r["totals"]["acked"], f"{name}: acknowledged")
+        # acks=0: sent is not yet appended
+        wait_until(lambda t=topic: records_of(broker, t, 3) == 6000, 20, f"6000 records of {topic}, by offsets")
         got = bench(ctx, broker, "consume", f"topic={topic}", "consumers=2", "verify=records")
         sound(got)
         same(6000, got["totals"]["read"], f"{name}: read back")
-        same(6000, records_of(broker, topic, 3), f"{name}: by offsets")
 
 
 def end_to_end(ctx, broker):
