@@ -238,8 +238,8 @@ def draw(data):
     for s in r.subjects():
         rows = r.rows(s, "paced-1")
         if rows:
-            curves[s] = [(p, us / 1e3) for p, us in rows[-1]["latency"]["curve"]]
-            over_time[s] = [(t, p99 / 1e3) for t, p99, _ in rows[-1]["series"]]
+            curves[s] = [(p, us / 1e3) for p, us in rows[-1]["latency"].get("curve", [])]
+            over_time[s] = [(t, p99 / 1e3) for t, p99, _ in rows[-1].get("series", [])]
         rows = r.rows(s, "rates")
         if rows:
             rates[s] = [(x, y / 1e3) for x, y in rows[-1]["points"]]
