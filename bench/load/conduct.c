@@ -229,6 +229,14 @@ static void drain(struct conduct *c, struct stats *s)
     } while ((!(state & WORKER_PRODUCED) || !all_read(c)) && now_ns() < limit);
 }
 
+// Records of the measured time that were answered after it count too: the slowest are among them.
+static void latencies_complete(struct conduct *c)
+{
+    hist_merge(&c->total.ack, &c->drained.ack);
+    hist_merge(&c->total.service, &c->drained.service);
+    hist_merge(&c->total.e2e, &c->drained.e2e);
+}
+
 // ---- ramp ---------------------------------------------------------------------------------------------------------
 static bool ramp_step(struct conduct *c, double rate, struct stats *s, uint64_t *last)
 {
@@ -338,6 +346,7 @@ void conduct_fiber(void *arg)
     else
         measure(c, s);
     drain(c, s);
+    latencies_complete(c);
     ask_all(c, OP_END, NULL);
     if (!c->quiet)
         fputs(isatty(2) ? "\n" : "", stderr);

@@ -196,6 +196,9 @@ def problems(r):
             lines.append(f"- {where}: skipped: {s['skipped']}")
         elif s["result"].get("faults"):
             lines.append(f"- {where}: {s['result']['faults']} faults in what was acknowledged or read")
+        elif s["result"].get("unanswered") or s["result"].get("records_per_s", 0) < 0.95 * s["result"].get("rate", 0):
+            lines.append(f"- {where}: did not keep up: {s['result']['records_per_s']:.0f} records/s of {s['result'].get('rate', 0):.0f}, "
+                         f"{s['result'].get('unanswered', 0)} never answered; its latencies say so")
         elif s["result"].get("generator_late"):
             lines.append(f"- {where}: the generator itself was late, p99 {s['result']['late']['p99'] / 1e3:.2f} ms; its latencies include that")
     return "\n".join(lines) or "None."

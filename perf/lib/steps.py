@@ -62,8 +62,9 @@ def summary(r):
         "records_per_s": r["produced"]["records_per_s"],
         "read_mb_per_s": r["consumed"]["mb_per_s"],
         "catchup_mb_per_s": r["consumed"]["catchup_mb_per_s"],
-        "latency": r["latency_us"],
-        "e2e": r["e2e_us"],
+        "latency": r["latency_us"] if r["latency_us"]["count"] else {},
+        "e2e": r["e2e_us"] if r["e2e_us"]["count"] else {},
+        "unanswered": r["totals"]["made"] - r["totals"]["acked"],
         "late": {k: r["late_us"][k] for k in ("p50", "p99", "max")},
         "series": [[row["t"], row["p99_us"], row["mb_per_s"]] for row in r["series"]],
         "all_records": r["totals"]["acked"],
@@ -109,7 +110,9 @@ def paced(name, partitions, rate=10000, extra=(), seconds_share=1.2):
         seconds = run_.scale * seconds_share
         args = ["produce", KB, f"topic={name}", f"partitions={partitions}", "producers=1", f"rate={rate}", "warmup.s=2",
                 f"duration.s={seconds}", *extra]
-        return summary(run_.bench(subject, args, seconds + 4))
+        result = summary(run_.bench(subject, args, seconds + 4))
+        result["rate"] = rate
+        return result
 
     return run
 
