@@ -229,6 +229,18 @@ enum store_kind store_kind(const struct store *s)
     return s->kind;
 }
 
+void store_fail(struct store *s, int err)
+{
+    int none = 0;
+    SL_ASSERT(err < 0);
+    atomic_compare_exchange_strong(&s->failed, &none, err);
+}
+
+int store_failed(const struct store *s)
+{
+    return atomic_load_explicit(&s->failed, memory_order_relaxed);
+}
+
 const char *store_dir(const struct store *s)
 {
     return s->dir;

@@ -107,6 +107,10 @@ void store_checkpoint_path(const struct store *s, uint32_t shard, char *out, siz
 // removes, so that recovery and the next life's first files find room. 0, -ENOSPC: there is none now, or -errno.
 int store_make_ballast(struct store *s, uint64_t bytes);
 
+// The directory is offline: a write or a sync failed (rule S8), whichever shard saw it. Any thread; the first error stays.
+void store_fail(struct store *s, int err);
+int store_failed(const struct store *s); // 0, or that error
+
 // Fiber. The last steps of a clean stop, after every log is closed, cut and synced and upstream's checkpoint files are
 // written: removes the journal directory durably, then writes .kafka_cleanshutdown with `broker_epoch` durably.
 int store_end_clean(struct store *s, int64_t broker_epoch);

@@ -5,6 +5,8 @@
 #include "engine/log/replay.h"
 #include "engine/log/store.h"
 
+#include <stdatomic.h>
+
 enum { STORE_PATH_MAX = 1200 };
 
 struct store {
@@ -23,6 +25,7 @@ struct store {
     bool has_next;
     struct sl_uuid next; // of the coming store_begin_life
     struct replay *replay;
+    _Atomic int failed;
 };
 
 // Writes the message, cut to `cap`, and returns rc.

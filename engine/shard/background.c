@@ -42,6 +42,7 @@ void background_fail(struct shard *s, const char *what, int err)
     struct list_node *n;
     if (!s->env.failed) {
         s->env.failed = err;
+        store_fail(s->store, err);
         sl_log(SL_ERROR, "shard",
                "shard=%u dir=%s %s failed: %s; the directory is offline until the broker is restarted on a "
                "sound disk",
@@ -197,6 +198,8 @@ static void background_tick(struct timer *t)
     struct shard *s = SL_CONTAINER_OF(t, struct shard, background);
     journal_wait_check(s);
     room_wait_check(s);
+    if (!s->env.failed && store_failed(s->store))
+        background_fail(s, "another shard of the directory", store_failed(s->store));
     if (!s->writing_back && writeback_due(s)) {
         s->writeback_left = HASH_COUNT(s->parts);
         s->writing_back = SL_MIN((uint32_t)FLUSHERS, s->writeback_left);

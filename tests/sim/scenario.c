@@ -388,6 +388,29 @@ static void find_rot(void *arg, const char *path, uint64_t size)
     }
 }
 
+// The byte gets another bit; or its block was never written; or what was meant for another block is there.
+static void spoil(struct run *r, const struct rot *x)
+{
+    static const char *const what[] = {"a bit rots", "a write was lost", "a write went astray"};
+    uint8_t b[4096] = {0};
+    uint32_t how = run_below(r, 3);
+    uint64_t block = x->at / sizeof(b) * sizeof(b);
+    int64_t size = sim_disk_size(r->host, x->path);
+    uint64_t len = SL_MIN((uint64_t)sizeof(b), (uint64_t)size - block);
+    if (how == 0) {
+        if (sim_disk_read(r->host, x->path, x->at, b, 1) != 1)
+            return;
+        b[0] ^= (uint8_t)(1u << run_below(r, 8));
+        (void)sim_disk_poke(r->host, x->path, x->at, b, 1);
+    } else {
+        uint64_t other = (uint64_t)run_below(r, (uint32_t)((uint64_t)size / sizeof(b) + 1)) * sizeof(b);
+        if (how == 2 && sim_disk_read(r->host, x->path, other, b, sizeof(b)) < 0)
+            return;
+        (void)sim_disk_poke(r->host, x->path, block, b, len);
+    }
+    run_say(r, "  %s in %s at %llu", what[how], x->path, (unsigned long long)x->at);
+}
+
 // A bit of what the last life left in its journals, checkpoints or in the file that names it is another one. Either nothing
 // was in it that matters, or the start is refused; never is anything else served. Indexes are hints: one that rots changes
 // nothing (S10).
@@ -395,30 +418,26 @@ static void rot(struct run *r, uint64_t content)
 {
     struct sim_host *sound = r->host;
     struct rot x = {.r = r, .index = run_chance(r, 1, 3)};
-    uint8_t b;
     uint64_t now;
     while (sim_disk_busy(r->host) && sim_step(r->w))
         ;
     r->host = sim_host_clone(sound);
     sim_disk_walk(r->host, x.index ? LIFE_DIR : LIFE_DIR "/sluice.journal.d", find_rot, &x);
-    if (x.seen && sim_disk_read(r->host, x.path, x.at, &b, 1) == 1) {
-        b ^= (uint8_t)(1u << run_below(r, 8));
-        (void)sim_disk_poke(r->host, x.path, x.at, &b, 1);
-        run_say(r, "  a bit rots in %s at %llu", x.path, (unsigned long long)x.at);
-    }
+    if (x.seen)
+        spoil(r, &x);
     struct life *l = life_start(r);
     wait_or_fail(r, l, life_booted, l, "the start");
     if (l->broken) {
         run_say(r, "  refused: %s", l->err);
         r->sum->refused++;
         if (x.index || (l->rc != -EUCLEAN && l->rc != -EPROTONOSUPPORT))
-            run_fail(r, "after a bit rotted the start fails with %d: %s", l->rc, l->err);
+            run_fail(r, "after a drive's fault in %s the start fails with %d: %s", x.path, l->rc, l->err);
     } else {
         traffic_start(l->t, true, true);
         wait_or_fail(r, l, traffic_idle, l->t, "verification");
         now = traffic_content(l->t);
         if (now != content)
-            run_fail(r, "the logs are not the same after a bit rotted in %s", x.path);
+            run_fail(r, "the logs are not the same after a drive's fault in %s", x.path);
     }
     life_kill(l);
     r->host = sound; // the copy stays with the world

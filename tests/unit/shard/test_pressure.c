@@ -323,6 +323,32 @@ static void recovered(struct broker *b)
     t_verify_all(b, true);
 }
 
+// Another shard of the directory met the error: this one is offline as soon as it has something to do.
+static void fail_elsewhere(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    assert_int_equal(t_open(b, 0, "broken", 4, &c), 0);
+    assert_int_equal(storm(b, 20, 3000, false, 0, 0), 0);
+    store_fail(b->store, -EIO);
+    storm(b, 4, 3000, false, 0, KERR_KAFKA_STORAGE_ERROR);
+    fiber_sleep(T_SECOND);
+    assert_int_equal(storm(b, 10, 3000, false, 0, KERR_KAFKA_STORAGE_ERROR), 10);
+}
+
+static void broken_elsewhere(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 78);
+    t_boot_ok(b);
+    t_run(b, fail_elsewhere);
+    assert_true(t_stop(b) != 0);
+    t_boot_ok(b);
+    t_run(b, read_all);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
 static void broken_disk(void **state)
 {
     for (uint64_t seed = 1; seed < 8; seed++) {
@@ -388,6 +414,7 @@ int main(void)
         cmocka_unit_test(failed_roll),
         cmocka_unit_test(start_on_full_disk),
         cmocka_unit_test(no_room),
+        cmocka_unit_test(broken_elsewhere),
         cmocka_unit_test(broken_disk),
         T_BOTH_ENTRIES(stop_under_load),
     };
