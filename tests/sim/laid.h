@@ -1,5 +1,5 @@
 // A check of recovery on a directory made by hand: an entry's bytes are laid over a block that holds more, which came
-// another way (S5). No append does that yet: inline bytes are followed by later entries; direct ones will not be.
+// another way (S5). The stories do not get there: what follows an entry in its block is in a later entry, direct or not.
 #ifndef SLUICE_TESTS_SIM_LAID_H
 #define SLUICE_TESTS_SIM_LAID_H
 

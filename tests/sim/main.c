@@ -218,9 +218,9 @@ static const char *remark(enum sl_canary c)
 {
     switch (c) {
     case SL_CANARY_ZERO_PADDED_REPLAY:
-        return "is noticed by a directory made by hand (laid.c): no append is direct yet, and what follows "
-               "inline "
-               "bytes in their block is in a later entry";
+        return "is noticed by a directory made by hand (laid.c): in the stories the end of a block that is "
+               "not full "
+               "is in the journal, direct or not";
     case SL_CANARY_FENCE_LATE:
         return "only deletion is fenced so far, and the metadata void a deleted topic's entries by "
                "themselves";
