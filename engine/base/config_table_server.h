@@ -181,7 +181,7 @@
       "metadata.log.max.record.bytes.between.snapshots", LONG, "20971520", AT_LEAST(1), HIGH, \
       READ_ONLY, USED, 0, "Bytes of metadata records after which a snapshot is written.") \
     X(METADATA_LOG_MAX_SNAPSHOT_INTERVAL_MS, "metadata.log.max.snapshot.interval.ms", LONG, \
-      "3600000", AT_LEAST(0), HIGH, READ_ONLY, ACCEPTED, 0, "Time after which a snapshot is written.") \
+      "3600000", AT_LEAST(0), HIGH, READ_ONLY, USED, 0, "Time after which a snapshot is written.") \
     X(METADATA_LOG_SEGMENT_BYTES, "metadata.log.segment.bytes", INT, "1073741824", \
       AT_LEAST(8388608), HIGH, READ_ONLY, USED, 0, "Segment size of the metadata log.") \
     X(METADATA_LOG_SEGMENT_MS, "metadata.log.segment.ms", LONG, "604800000", ANY, HIGH, READ_ONLY, \

@@ -105,6 +105,15 @@ static void run_job(struct meta *m, struct meta_job *j)
     case META_ALTER_CONFIGS:
         op_alter_configs(m, j->req);
         break;
+    case META_ALTER_QUOTAS:
+        op_alter_quotas(m, j->req);
+        break;
+    case META_UPDATE_FEATURES:
+        op_update_features(m, j->req);
+        break;
+    case META_UNREGISTER:
+        op_unregister_broker(m, j->req);
+        break;
     default:
         SL_ASSERT(!"an operation of the controller");
     }
@@ -121,6 +130,7 @@ static void worker(void *arg)
             run_job(m, list_entry(n, struct meta_job, node));
         else
             meta_reopen(m);
+        snapshot_maybe(m);
     }
     m->working = false;
 }

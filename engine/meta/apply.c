@@ -4,6 +4,7 @@
 #include "engine/base/varint.h"
 #include "proto/gen/broker_registration_change_record.h"
 #include "proto/gen/clear_elr_record.h"
+#include "proto/gen/client_quota_record.h"
 #include "proto/gen/config_record.h"
 #include "proto/gen/feature_level_record.h"
 #include "proto/gen/fence_broker_record.h"
@@ -75,6 +76,12 @@ static void set_directory(const struct meta *m, struct meta_partition *p, const 
             p->directory = dirs[i];
 }
 
+// Replicas elsewhere or under way are more than a snapshot could give back.
+static void note_strange(struct meta *m, const int32_t *replicas, int32_t n, bool moving)
+{
+    m->beyond_snapshots |= moving || n > 1 || (n == 1 && replicas[0] != m->id.node_id);
+}
+
 static int on_partition(struct apply *x, const void *msg)
 {
     const struct kp_partition_record *r = msg;
@@ -87,6 +94,8 @@ static int on_partition(struct apply *x, const void *msg)
         return d && r->partition_id < 0 ? broken(x, "a negative partition number") : -ENOMEM;
     struct meta_partition *p = &dp->p;
     dp->exists = true;
+    note_strange(x->m, r->replicas, r->replicas_n,
+                 r->removing_replicas_n > 0 || r->adding_replicas_n > 0 || r->leader_recovery_state != 0);
     *p = (struct meta_partition){
         .leader = r->leader, .leader_epoch = r->leader_epoch, .partition_epoch = r->partition_epoch};
     p->elr = r->eligible_leader_replicas_n > 0 || r->last_known_elr_n > 0;
@@ -110,6 +119,8 @@ static int on_partition_change(struct apply *x, const void *msg)
         return broken(x, "a change of an unknown partition");
     struct meta_partition *p = &dp->p;
     int rc = 0;
+    note_strange(x->m, r->replicas, r->replicas_n,
+                 r->removing_replicas_n > 0 || r->adding_replicas_n > 0 || r->leader_recovery_state > 0);
     if (r->leader != NO_LEADER_CHANGE) {
         p->leader = r->leader;
         p->leader_epoch++;
@@ -263,6 +274,25 @@ static int on_producer_ids(struct apply *x, const void *msg)
     return 0;
 }
 
+// Of a type that comes twice the last counts.
+static int on_quota(struct apply *x, const void *msg)
+{
+    const struct kp_client_quota_record *r = msg;
+    struct meta_quota q = {0};
+    for (int32_t i = 0; i < r->entity_n; i++) {
+        int t = 0;
+        while (t < META_QUOTA_TYPES && !kp_str_eq(r->entity[i].entity_type, kp_str_of(meta_quota_types[t])))
+            t++;
+        if (t == META_QUOTA_TYPES)
+            return 0; // of no kind that 4.3 knows
+        q.has[t] = true;
+        q.names[t] = r->entity[i].entity_name.n < 0 ? NULL : dup_str(&x->m->decode, r->entity[i].entity_name);
+        if (r->entity[i].entity_name.n >= 0 && !q.names[t])
+            return -ENOMEM;
+    }
+    return settings_set_quota(x->m, &q, r->key, r->value, r->remove);
+}
+
 typedef int (*apply_fn)(struct apply *x, const void *msg);
 
 static apply_fn handler(uint32_t type)
@@ -279,8 +309,22 @@ static apply_fn handler(uint32_t type)
                                      [REC_FEATURE_LEVEL] = on_feature,
                                      [REC_PRODUCER_IDS] = on_producer_ids,
                                      [REC_BROKER_REGISTRATION_CHANGE] = on_registration_change,
+                                     [REC_CLIENT_QUOTA] = on_quota,
                                      [REC_CLEAR_ELR] = on_clear_elr};
     return type < SL_ARRAY_LEN(table) ? table[type] : NULL;
+}
+
+// A registration as it came, under its id, which is its first field.
+static int keep(struct apply *x, uint32_t type, uint32_t version, const uint8_t *p, size_t n)
+{
+    uint8_t *rec = arena_alloc(&x->m->decode, n + 3);
+    if (!rec || n < 4)
+        return rec ? broken(x, "a registration without an id") : -ENOMEM;
+    rec[0] = 1;
+    rec[1] = (uint8_t)type;
+    rec[2] = (uint8_t)version;
+    memcpy(rec + 3, p, n);
+    return settings_keep(x->m, (uint8_t)type, p, sizeof(int32_t), rec, n + 3);
 }
 
 static int apply_one(struct apply *x, uint32_t type, uint32_t version, const uint8_t *p, size_t n)
@@ -291,8 +335,13 @@ static int apply_one(struct apply *x, uint32_t type, uint32_t version, const uin
                          "unknown metadata record type %u version %u at offset %lld", type, version,
                          (long long)x->offset);
     apply_fn fn = handler(type);
-    if (!fn)
-        return 0; // quotas, ACLs, credentials, tokens, no-ops: kept in the log, without effect here
+    if (!fn) { // ACLs, credentials, tokens: kept in the log, without effect here
+        x->m->beyond_snapshots |= type != REC_NO_OP && type != REC_REGISTER_CONTROLLER;
+        return type == REC_REGISTER_CONTROLLER ? keep(x, type, version, p, n) : 0;
+    }
+    int rc = type == REC_REGISTER_BROKER ? keep(x, type, version, p, n) : 0;
+    if (rc)
+        return rc;
     arena_reset(&x->m->decode);
     void *msg = arena_alloc(&x->m->decode, k->struct_size);
     if (!msg)

@@ -25,37 +25,13 @@
 #include <stdlib.h>
 
 // ---- the control batch ------------------------------------------------------------------------------------
-struct controller_endpoint {
-    const char *name, *host;
-    uint16_t port;
-    int16_t protocol;
-};
-
-// The controller's listener, or the first listener under that name: voters must have one.
-static struct controller_endpoint controller_endpoint(const struct meta *m)
-{
-    size_t n, advertised_n;
-    const struct cfg_listener *l = cfg_listeners(m->cfg, &n), *adv = cfg_advertised(m->cfg, &advertised_n);
-    struct controller_endpoint e = {.name = "CONTROLLER"};
-    size_t i = 0;
-    while (i < n && !l[i].controller)
-        i++;
-    if (i < n)
-        e.name = l[i].name;
-    else
-        i = 0;
-    e.host = l[i].host[0] ? l[i].host : advertised_n ? adv[0].host : "localhost";
-    e.port = l[i].port;
-    e.protocol = (int16_t)l[i].protocol;
-    return e;
-}
-
 static int append_control(struct meta *m)
 {
     struct batch_builder b = {0};
     struct batch_options o = BATCH_OPTIONS_DEFAULT;
-    struct controller_endpoint ce = controller_endpoint(m);
-    struct record_endpoint ep = {.name = ce.name, .host = ce.host, .port = ce.port};
+    struct meta_endpoint ce;
+    meta_controller_endpoint(m->cfg, &ce);
+    struct record_endpoint ep = {.name = ce.listener, .host = ce.host, .port = ce.port};
     struct record_voter self = {.id = m->id.node_id,
                                 .directory_id = m->id.directory_id,
                                 .endpoints = &ep,
@@ -180,11 +156,12 @@ static void add_controller(struct meta *m, struct recs *rs)
 {
     struct kp_register_controller_record r;
     struct kp_register_controller_record_controller_feature f[8];
-    struct controller_endpoint ce = controller_endpoint(m);
-    struct kp_register_controller_record_controller_endpoint ep = {.name = kp_str_of(ce.name),
+    struct meta_endpoint ce;
+    meta_controller_endpoint(m->cfg, &ce);
+    struct kp_register_controller_record_controller_endpoint ep = {.name = kp_str_of(ce.listener),
                                                                    .host = kp_str_of(ce.host),
                                                                    .port = ce.port,
-                                                                   .security_protocol = ce.protocol};
+                                                                   .security_protocol = ce.security_protocol};
     if (state_feature(m, "metadata.version") < MV_REGISTRATION)
         return;
     kp_register_controller_record_init(&r);
@@ -341,9 +318,11 @@ static int begin(struct meta *m, char *err, size_t cap)
         rc = append_start(m);
     if (rc)
         return meta_fail(err, cap, rc, "the metadata log could not be written: %s", strerror(-rc));
+    m->snapshot_ms = reactor_wall_ms(m->r); // the interval counts from here
     meta_publish_begin(m);
     meta_open_all(m);
     meta_publish_end(m);
+    snapshot_maybe(m);
     return 0;
 }
 

@@ -87,6 +87,7 @@ int meta_append_batch(struct meta *m, const uint8_t *batch, size_t n, uint32_t c
     }
     SL_ASSERT(part.base_offset == m->next_offset);
     m->next_offset += count;
+    m->snapshot_bytes += (int64_t)n;
     return 0;
 }
 

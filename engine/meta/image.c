@@ -319,6 +319,8 @@ static int fill(struct meta *m, struct image *img)
     img->pub.node_id = m->id.node_id;
     img->pub.controller_id = m->id.node_id;
     img->pub.controller_epoch = m->epoch;
+    img->pub.kraft_version = m->kraft_version;
+    img->pub.directory_id = m->id.directory_id;
     img->pub.features_epoch = img->pub.offset;
     img->settings = settings_ref(m->settings);
     img->pub.config = m->settings->config;

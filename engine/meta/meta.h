@@ -100,7 +100,9 @@ struct meta_image {
     int64_t offset;   // last metadata offset in it
     const char *cluster_id;
     int32_t node_id, controller_id;
-    int32_t controller_epoch;               // of the metadata log
+    int32_t controller_epoch; // of the metadata log
+    int16_t kraft_version;
+    struct sl_uuid directory_id;            // of the log directory
     const struct meta_topic *const *topics; // sorted by name
     uint32_t topics_n;
     const struct meta_broker *brokers;
@@ -145,6 +147,9 @@ enum meta_op {
     META_CREATE_PARTITIONS = MSG_OP(SVC_META, 5), // struct meta_grow *
     META_ALLOC_PIDS = MSG_OP(SVC_META, 6),        // struct meta_pids *
     META_ALTER_CONFIGS = MSG_OP(SVC_META, 7),     // struct meta_alter *
+    META_ALTER_QUOTAS = MSG_OP(SVC_META, 8),      // struct meta_alter_quotas *
+    META_UPDATE_FEATURES = MSG_OP(SVC_META, 9),   // struct meta_update_features *
+    META_UNREGISTER = MSG_OP(SVC_META, 10),       // struct meta_unregister *
 };
 enum meta_alter_op { META_SET, META_DELETE, META_APPEND, META_SUBTRACT }; // AlterConfigOp.OpType
 struct meta_alter_entry {
@@ -226,6 +231,50 @@ struct meta_grow {
     void *owner;
     uint32_t from;
 };
+struct meta_quota_entity {
+    const char *type, *name; // name NULL: the default
+};
+struct meta_quota_op {
+    const char *key;
+    double value;
+    bool remove;
+};
+struct meta_quota_entry {
+    const struct meta_quota_entity *entity;
+    uint32_t entity_n;
+    const struct meta_quota_op *ops;
+    uint32_t ops_n;
+    int16_t error;
+    char message[META_MESSAGE_MAX];
+};
+struct meta_alter_quotas {
+    struct meta_quota_entry *entries;
+    uint32_t n;
+    bool validate_only;
+    void *owner;
+    uint32_t from;
+};
+struct meta_feature_update {
+    const char *name;
+    int16_t level;
+    int8_t type; // 1 upgrade, 2 safe downgrade, 3 unsafe downgrade
+};
+struct meta_update_features { // all or none
+    const struct meta_feature_update *updates;
+    uint32_t n;
+    bool validate_only;
+    int16_t error;
+    char message[META_MESSAGE_MAX];
+    void *owner;
+    uint32_t from;
+};
+struct meta_unregister {
+    int32_t id;
+    int16_t error;
+    char message[META_MESSAGE_MAX];
+    void *owner;
+    uint32_t from;
+};
 struct meta_pids { // one block of 1,000 producer ids, never reused (ProducerIdsRecord)
     int64_t first;
     int32_t count;
@@ -233,6 +282,10 @@ struct meta_pids { // one block of 1,000 producer ids, never reused (ProducerIds
     void *owner;
     uint32_t from;
 };
+
+// Where a controller of this configuration listens: its listener, or the first one's address under the name CONTROLLER.
+// The texts are the configuration's.
+void meta_controller_endpoint(const struct config *cfg, struct meta_endpoint *out);
 
 // ---- set-up (composition root; fibers on reactor 0 before the reactors run) -------------------------------
 struct meta;

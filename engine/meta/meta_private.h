@@ -36,6 +36,8 @@ enum meta_record {
     REC_ABORT_TRANSACTION = 25,
     REC_CLEAR_ELR = 28,
     REC_REGISTER_CONTROLLER = 27,
+    REC_CLIENT_QUOTA = 14,
+    REC_NO_OP = 20,
 };
 enum { RESOURCE_NAME_MAX = 2048, QUOTA_KEY_MAX = 1024, KEPT_KEY_MAX = 1024 };
 // metadata.version: the levels that decide which record versions may be written (MetadataVersion, 4.3.1).
@@ -186,6 +188,9 @@ struct meta {
     struct kept_record *kept;
     struct settings *settings; // frozen; NULL: never
     bool settings_changed;
+    bool beyond_snapshots;        // there was something that a snapshot could not give back
+    int64_t snapshot_bytes;       // appended since the last snapshot
+    int64_t snapshot_ms;          // when that was
     struct sl_uuid *reconfigured; // topics whose resolved config changed with the next image
     uint32_t reconfigured_n, reconfigured_cap;
     int64_t next_pid;
@@ -266,6 +271,9 @@ int settings_freeze(struct meta *m);
 struct settings *settings_ref(struct settings *s);
 void settings_unref(struct settings *s);
 void settings_destroy(struct meta *m);
+// lookup.c: orders of the frozen arrays, for qsort and bsearch.
+int meta_resource_cmp(const void *a, const void *b);
+int meta_quota_cmp(const void *a, const void *b);
 
 // ---- apply.c ----------------------------------------------------------------------------------------------
 // Applies one record's value, which was read at `offset`. -EPROTONOSUPPORT: unknown type, version or feature
@@ -331,6 +339,10 @@ void meta_reopen(struct meta *m);
 // begin.c: the record of a clean stop.
 int meta_append_fence(struct meta *m);
 
+// ---- snapshot.c: the controller's fiber, between operations ------------------------------------------------
+int snapshot_write(struct meta *m);  // 0 or -errno, logged
+void snapshot_maybe(struct meta *m); // writes one when it is due
+
 // ---- load.c, replay.c -------------------------------------------------------------------------------------
 // Applies the batches of the log's segment files from `from` up to `end`.
 int replay_log(struct meta *m, int64_t from, int64_t end, char *err, size_t cap);
@@ -342,7 +354,10 @@ void op_create_topics(struct meta *m, struct meta_create *c);
 void op_delete_topics(struct meta *m, struct meta_delete *d);
 void op_create_partitions(struct meta *m, struct meta_grow *g);
 void op_alloc_pids(struct meta *m, struct meta_pids *p);
-void op_alter_configs(struct meta *m, struct meta_alter *a); // alter.c
+void op_alter_configs(struct meta *m, struct meta_alter *a);             // alter.c
+void op_alter_quotas(struct meta *m, struct meta_alter_quotas *a);       // quotas.c
+void op_update_features(struct meta *m, struct meta_update_features *u); // cluster.c
+void op_unregister_broker(struct meta *m, struct meta_unregister *u);
 
 // names.c: upstream's rules. 0 or a Kafka error with text.
 int16_t topic_name_form(const char *name, int32_t len, char *msg, size_t cap); // the name by itself

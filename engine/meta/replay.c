@@ -217,6 +217,7 @@ static int replay_segment(struct sink *s, const char *path, int64_t from, int64_
         if (rc)
             break;
         *next = batch_info_last_offset(&b) + 1;
+        s->m->snapshot_bytes += b.size;
         if (b.leader_epoch > s->m->epoch)
             s->m->epoch = b.leader_epoch;
         reader_next(&rd, &b);

@@ -160,11 +160,6 @@ static int quota_index(const struct kp_str *key)
     return -1;
 }
 
-const char *const meta_quota_keys[META_QUOTA_KEYS] = {"producer_byte_rate", "consumer_byte_rate",
-                                                      "request_percentage", "controller_mutation_rate",
-                                                      "connection_creation_rate"};
-const char *const meta_quota_types[META_QUOTA_TYPES] = {"user", "client-id", "ip"};
-
 int settings_set_quota(struct meta *m, const struct meta_quota *entity, struct kp_str key, double value,
                        bool remove)
 {
@@ -215,12 +210,6 @@ int settings_keep(struct meta *m, uint8_t kind, const void *key, size_t n, const
 }
 
 // ---- the frozen form -----------------------------------------------------------------------------------------
-static int resource_cmp(const void *a, const void *b)
-{
-    const struct meta_resource *x = a, *y = b;
-    return x->type != y->type ? x->type - y->type : strcmp(x->name, y->name);
-}
-
 static int freeze_resources(struct meta *m, struct settings *s)
 {
     struct resource_state *r, *tmp;
@@ -242,21 +231,8 @@ static int freeze_resources(struct meta *m, struct settings *s)
         v[s->resources_n++] =
             (struct meta_resource){.type = r->type, .name = name, .configs = e, .configs_n = r->n};
     }
-    qsort(v, s->resources_n, sizeof(*v), resource_cmp);
+    qsort(v, s->resources_n, sizeof(*v), meta_resource_cmp);
     s->resources = v;
-    return 0;
-}
-
-static int quota_cmp(const void *a, const void *b)
-{
-    const struct meta_quota *x = a, *y = b;
-    for (int t = 0; t < META_QUOTA_TYPES; t++) {
-        if (x->has[t] != y->has[t])
-            return x->has[t] ? -1 : 1;
-        int c = strcmp(x->names[t] ? x->names[t] : "", y->names[t] ? y->names[t] : "");
-        if (c || !x->names[t] != !y->names[t])
-            return c ? c : x->names[t] ? 1 : -1;
-    }
     return 0;
 }
 
@@ -277,7 +253,7 @@ static int freeze_quotas(struct meta *m, struct settings *s)
                 return -ENOMEM;
         }
     }
-    qsort(v, s->quotas_n, sizeof(*v), quota_cmp);
+    qsort(v, s->quotas_n, sizeof(*v), meta_quota_cmp);
     s->quotas = v;
     return 0;
 }
@@ -285,7 +261,8 @@ static int freeze_quotas(struct meta *m, struct settings *s)
 static const struct meta_resource *find_resource(const struct settings *s, int8_t type, const char *name)
 {
     struct meta_resource key = {.type = type, .name = name};
-    return s->resources_n ? bsearch(&key, s->resources, s->resources_n, sizeof(key), resource_cmp) : NULL;
+    return s->resources_n ? bsearch(&key, s->resources, s->resources_n, sizeof(key), meta_resource_cmp)
+                          : NULL;
 }
 
 static size_t pairs_of(const struct settings *s, const char *name, struct cfg_pair **out)
@@ -390,57 +367,4 @@ void settings_destroy(struct meta *m)
         free(k);
     }
     settings_unref(m->settings);
-}
-
-// ---- looking up ----------------------------------------------------------------------------------------------
-const struct meta_resource *meta_find_resource(const struct meta_image *img, int8_t type, const char *name)
-{
-    struct meta_resource key = {.type = type, .name = name};
-    return img->resources_n ? bsearch(&key, img->resources, img->resources_n, sizeof(key), resource_cmp)
-                            : NULL;
-}
-
-const char *meta_resource_config(const struct meta_resource *r, const char *key)
-{
-    for (uint32_t i = 0; r && i < r->configs_n; i++)
-        if (!strcmp(r->configs[i].key, key))
-            return r->configs[i].value;
-    return NULL;
-}
-
-static const struct meta_quota *find_quota(const struct meta_image *img, const struct meta_quota *key,
-                                           enum meta_quota_key what)
-{
-    const struct meta_quota *q = bsearch(key, img->quotas, img->quotas_n, sizeof(*key), quota_cmp);
-    return q && q->set & 1u << what ? q : NULL;
-}
-
-// Kafka's order (KIP-55): the closest entity that says anything.
-const struct meta_quota *meta_find_quota(const struct meta_image *img, const char *user,
-                                         const char *client_id, enum meta_quota_key what)
-{
-    const struct meta_quota order[] = {
-        {.has = {true, true}, .names = {user, client_id}},
-        {.has = {true, true}, .names = {user, NULL}},
-        {.has = {true}, .names = {user}},
-        {.has = {true, true}, .names = {NULL, client_id}},
-        {.has = {true, true}},
-        {.has = {true}},
-        {.has = {false, true}, .names = {NULL, client_id}},
-        {.has = {false, true}},
-    };
-    for (size_t i = 0; i < SL_ARRAY_LEN(order) && img->quotas_n; i++) {
-        const struct meta_quota *q = find_quota(img, &order[i], what);
-        if (q)
-            return q;
-    }
-    return NULL;
-}
-
-const struct meta_quota *meta_find_ip_quota(const struct meta_image *img, const char *ip)
-{
-    const struct meta_quota own = {.has = {[META_QUOTA_IP] = true}, .names = {[META_QUOTA_IP] = ip}},
-                            all = {.has = {[META_QUOTA_IP] = true}};
-    const struct meta_quota *q = find_quota(img, &own, META_QUOTA_CONNECTIONS);
-    return q ? q : find_quota(img, &all, META_QUOTA_CONNECTIONS);
 }

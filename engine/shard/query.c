@@ -146,3 +146,37 @@ void query_describe(struct shard *s, uint32_t from, struct shard_describe *q)
     }
     shard_reply(s, from, SHARD_DESCRIBE, q);
 }
+
+static void list_producers(const struct producer_state *ps, struct shard_producers_part *o)
+{
+    o->producers = malloc((ps->count + 1) * sizeof(*o->producers));
+    if (!o->producers)
+        sl_panic("shard: out of memory for a list of producers");
+    for (uint32_t i = 0; i < ps->count; i++) {
+        const struct producer_entry *e = &ps->entries[i];
+        uint32_t last =
+            (e->batch_first + e->batch_count + PRODUCER_BATCHES_KEPT - 1u) % PRODUCER_BATCHES_KEPT;
+        o->producers[o->producers_n++] =
+            (struct shard_producer){.producer_id = e->producer_id,
+                                    .last_timestamp = e->last_timestamp,
+                                    .txn_first_offset = e->txn_first_offset,
+                                    .last_sequence = e->batch_count ? e->batches[last].last_sequence : -1,
+                                    .coordinator_epoch = e->coordinator_epoch,
+                                    .epoch = e->epoch};
+    }
+}
+
+void query_producers(struct shard *s, uint32_t from, struct shard_producers *q)
+{
+    q->from = from;
+    for (uint32_t i = 0; i < q->n; i++) {
+        struct shard_producers_part *o = &q->parts[i];
+        struct part *p = shard_find(s, &o->topic_id, o->partition);
+        o->error = p ? KERR_NONE : KERR_UNKNOWN_TOPIC_OR_PARTITION;
+        o->producers = NULL;
+        o->producers_n = 0;
+        if (p)
+            list_producers(log_producers(p->log), o);
+    }
+    shard_reply(s, from, SHARD_PRODUCERS, q);
+}

@@ -104,6 +104,9 @@ static void shard_on_msg(struct service *svc, uint32_t reactor, const struct sps
     case SHARD_DESCRIBE:
         query_describe(s, from, req);
         break;
+    case SHARD_PRODUCERS:
+        query_producers(s, from, req);
+        break;
     case SHARD_FIRED_ACK:
         watch_ack(s, reactor);
         break;

@@ -5,6 +5,7 @@
 #include "engine/base/log.h"
 #include "engine/base/table.h"
 #include "engine/log/validate.h"
+#include "engine/shard/producers.h"
 #include "engine/shard/shard.h"
 
 struct part_key {
@@ -144,6 +145,7 @@ void watch_destroy_all(struct shard *s);
 void query_offsets(struct shard *s, uint32_t from, struct shard_offsets *q);
 void query_epochs(struct shard *s, uint32_t from, struct shard_epochs *q);
 void query_describe(struct shard *s, uint32_t from, struct shard_describe *q);
+void query_producers(struct shard *s, uint32_t from, struct shard_producers *q);
 // manage.c
 void manage_open(struct shard *s, uint32_t from, struct shard_open *o);
 void manage_config(struct shard *s, uint32_t from, struct shard_open *o);

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { TOPIC_NAME_MAX = 249, TEXT_MAX = 1024 };
 
@@ -39,6 +40,16 @@ struct kp_str api_text(struct req *r, const char *fmt, ...)
     vsnprintf(buf, sizeof(buf), fmt, ap);
     va_end(ap);
     return api_copy(r, buf);
+}
+
+struct kp_str api_path(struct req *r, const char *path)
+{
+    char here[1024];
+    if (path[0] == '/' || !getcwd(here, sizeof(here)))
+        return api_copy(r, path);
+    while (path[0] == '.' && path[1] == '/')
+        path += 2;
+    return api_text(r, "%s/%s", here, path);
 }
 
 static bool name_char(char c)

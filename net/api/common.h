@@ -11,6 +11,7 @@ enum {
     API_TOPIC_OPS = 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 10 | 1 << 11,
     API_CLUSTER_OPS = 1 << 5 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10 | 1 << 11 | 1 << 12,
     API_NO_OPS = INT32_MIN,
+    API_PAIRS_MAX = 1 << 20, // answers that a request of lists of lists may reserve
 };
 
 // ---- strings ---------------------------------------------------------------------------------------------------------
@@ -18,6 +19,9 @@ enum {
 struct kp_str api_copy(struct req *r, const char *s);
 const char *api_cstr(struct req *r, struct kp_str s); // NULL for null
 __attribute__((format(printf, 2, 3))) struct kp_str api_text(struct req *r, const char *fmt, ...);
+
+// A path of the configuration, made absolute.
+struct kp_str api_path(struct req *r, const char *path);
 
 // What is wrong with a topic's name, in Kafka's words; NULL if nothing.
 const char *api_topic_name_error(struct req *r, struct kp_str name);

@@ -61,6 +61,8 @@ def normal(value, replace, field=None):
 
 
 def name_of(item):
+    if "Entity" in item:
+        return json.dumps(sorted(item["Entity"], key=str), sort_keys=True)
     for fields in NAMES:
         if all(f in item for f in fields):
             return ":".join(str(item[f]) for f in fields)

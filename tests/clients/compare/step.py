@@ -8,16 +8,18 @@ class Side:
         self.caller, self.broker = caller, broker
         self.apis = {}
         self.seen = {}
+        self.cluster = None
 
     def learn(self):
         body = {"ClientSoftwareName": "compare", "ClientSoftwareVersion": "1"}
         for a in self.caller.call("ApiVersions", 4, body)["ApiKeys"]:
             self.apis[a["ApiKey"]] = (a["MinVersion"], a["MaxVersion"])
+        self.cluster = self.caller.call("DescribeCluster", 0, {})["ClusterId"]
 
     def own(self):
         """Texts that are this broker's alone, and what stands for them."""
         b = self.broker
-        return [(str(b.data), "<data>"), (b.bootstrap, "<address>"), (str(b.port), "<port>")]
+        return [(str(b.data), "<data>"), (b.bootstrap, "<address>"), (str(b.port), "<port>")] + [(self.cluster, "<cluster>")] * bool(self.cluster)
 
 
 class Step:

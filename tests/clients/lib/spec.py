@@ -275,7 +275,7 @@ class Caller:
 
     def raw(self, api, version, body):
         if self.conn is None:
-            self.conn = wire.Connection(self.host, self.port, client_id=self.client_id)
+            self.conn = wire.Connection(self.host, self.port, timeout=60.0, client_id=self.client_id)
         c = self.conn
         c.correlation += 1
         flexible = within(version, api.request.flexible)

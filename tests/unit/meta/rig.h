@@ -28,6 +28,7 @@ struct rig {
     struct sim_host *h;
     struct sim_process *p;
     struct config *cfg;
+    const char *snapshot_bytes; // metadata.log.max.record.bytes.between.snapshots; NULL: the default
     struct io *ios[RIG_REACTORS];
     struct reactor_group *g;
     struct metrics *metrics;
@@ -63,6 +64,8 @@ static inline void rig_config(struct rig *r)
     rig_set(r, "listeners", "PLAINTEXT://127.0.0.1:9092");
     rig_set(r, "log.dirs", "/data");
     rig_set(r, "sluice.journal.file.bytes", "262144");
+    if (r->snapshot_bytes)
+        rig_set(r, "metadata.log.max.record.bytes.between.snapshots", r->snapshot_bytes);
     if (config_finish(r->cfg, err, sizeof(err)))
         fail_msg("%s", err);
 }
@@ -369,15 +372,22 @@ static inline void rig_do(struct rig *r, void (*script)(struct rig *r, void *arg
         fail_msg("the client gets no answer");
 }
 
-static inline void rig_new(struct rig *r, uint64_t seed)
+// `snapshot_bytes`: metadata.log.max.record.bytes.between.snapshots, or NULL.
+static inline void rig_new_with(struct rig *r, uint64_t seed, const char *snapshot_bytes)
 {
     struct sim_config sc;
     memset(r, 0, sizeof(*r));
+    r->snapshot_bytes = snapshot_bytes;
     sim_config_default(&sc, seed);
     sc.unstable_buffers = true;
     r->w = sim_world_create(&sc);
     r->h = sim_host_create(r->w);
     rig_config(r);
+}
+
+static inline void rig_new(struct rig *r, uint64_t seed)
+{
+    rig_new_with(r, seed, NULL);
 }
 
 static inline void rig_end(struct rig *r)

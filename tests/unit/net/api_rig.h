@@ -11,6 +11,7 @@
 
 #include "engine/base/rand.h"
 #include "engine/io/reactor.h"
+#include "engine/shard/producers.h"
 #include "net/api/common.h"
 #include "net/net_private.h"
 #include "proto/gen/all.h"
@@ -143,6 +144,16 @@ const char *meta_resource_config(const struct meta_resource *r, const char *key)
         if (!strcmp(r->configs[i].key, key))
             return r->configs[i].value;
     return NULL;
+}
+
+const char *const meta_quota_keys[META_QUOTA_KEYS] = {"producer_byte_rate", "consumer_byte_rate",
+                                                      "request_percentage", "controller_mutation_rate",
+                                                      "connection_creation_rate"};
+const char *const meta_quota_types[META_QUOTA_TYPES] = {"user", "client-id", "ip"};
+
+void meta_controller_endpoint(const struct config *cfg, struct meta_endpoint *out)
+{
+    *out = (struct meta_endpoint){.listener = "CONTROLLER", .host = "rig", .port = 9093};
 }
 
 // Adds a topic to the image and its partitions to the shards. `name` is static.
@@ -314,6 +325,32 @@ static void rig_epochs(struct rig_shard *s, struct shard_epochs *q)
     }
 }
 
+static void rig_describe(struct rig_shard *s, struct shard_describe *q)
+{
+    for (uint32_t i = 0; i < q->n; i++) {
+        struct rig_part *x = rig_part(s->rig, &q->parts[i].topic_id, q->parts[i].partition);
+        SL_ASSERT(net_shard_of(&s->rig->n, &q->parts[i].topic_id, q->parts[i].partition) == s->index);
+        q->parts[i].error = x ? 0 : KERR_UNKNOWN_TOPIC_OR_PARTITION;
+        q->parts[i].size = x ? (uint64_t)x->end * 10 : 0;
+    }
+}
+
+// Each partition knows one producer, whose id is 100 more than the partition's number.
+static void rig_producers(struct rig_shard *s, struct shard_producers *q)
+{
+    for (uint32_t i = 0; i < q->n; i++) {
+        SL_ASSERT(net_shard_of(&s->rig->n, &q->parts[i].topic_id, q->parts[i].partition) == s->index);
+        q->parts[i].error = KERR_NONE;
+        q->parts[i].producers_n = 1;
+        q->parts[i].producers = calloc(1, sizeof(*q->parts[i].producers));
+        q->parts[i].producers[0] = (struct shard_producer){.producer_id = 100 + q->parts[i].partition,
+                                                           .last_sequence = 7,
+                                                           .epoch = 3,
+                                                           .txn_first_offset = -1,
+                                                           .coordinator_epoch = -1};
+    }
+}
+
 static void rig_shard_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
 {
     struct rig_shard *s = SL_CONTAINER_OF(svc, struct rig_shard, svc);
@@ -327,6 +364,12 @@ static void rig_shard_msg(struct service *svc, uint32_t from, const struct spsc_
         break;
     case SHARD_EPOCH_END:
         rig_epochs(s, ptr);
+        break;
+    case SHARD_DESCRIBE:
+        rig_describe(s, ptr);
+        break;
+    case SHARD_PRODUCERS:
+        rig_producers(s, ptr);
         break;
     case SHARD_RELEASE:
         SL_ASSERT(s->pins-- > 0);
@@ -436,6 +479,15 @@ static void rig_meta_msg(struct service *svc, uint32_t from, const struct spsc_m
             q->resources[i].error = t->controller_error;
         t->altered += q->n;
         t->altered_incremental = q->incremental;
+    } else if (m->op == META_ALTER_QUOTAS) {
+        struct meta_alter_quotas *q = ptr;
+        for (uint32_t i = 0; i < q->n; i++)
+            q->entries[i].error = t->controller_error;
+        t->altered += q->n;
+    } else if (m->op == META_UPDATE_FEATURES) {
+        ((struct meta_update_features *)ptr)->error = t->controller_error;
+    } else if (m->op == META_UNREGISTER) {
+        ((struct meta_unregister *)ptr)->error = t->controller_error;
     } else {
         SL_ASSERT(m->op == META_CREATE_PARTITIONS);
         struct meta_grow *q = ptr;
