@@ -18,7 +18,7 @@ enum {
 static void load_ask(struct crt_part *p)
 {
     struct crt *rt = p->rt;
-    if (p->dropped || p->state != CRT_LOADING)
+    if (p->dropped || p->state != CRT_LOADING || p->load_go.queued)
         return;
     if (!reactor_credit_take(rt->r, p->to, 1)) {
         reactor_credit_wait(rt->r, p->to, &p->load_go);

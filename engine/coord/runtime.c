@@ -259,7 +259,7 @@ bool crt_flush(struct crt *rt)
 {
     bool did = false;
     struct list_node *n;
-    while ((n = list_first(&rt->ready))) {
+    while (!rt->sending.queued && (n = list_first(&rt->ready))) {
         struct crt_part *p = list_entry(n, struct crt_part, ready_node);
         if (!p->in_flight && !list_empty(&p->batches) && !send_batch(p))
             return did;
