@@ -109,6 +109,12 @@ static void knobs_make(struct run *r)
     k->faults &= !(r->without & WITHOUT_FAULTS);
     k->tight_disk &= !(r->without & WITHOUT_TIGHT_DISK);
     k->imitate &= !(r->without & WITHOUT_IMITATION);
+    if (r->groups) { // members are what this is about; a full disk has findings of its own
+        k->producers = k->topics = 1;
+        k->consumers = SL_MIN(k->consumers, 1u);
+        k->lives = SL_MIN(k->lives, 5u);
+        k->tight_disk = false;
+    }
 }
 
 static void world_config(struct sim_config *c, uint64_t seed)

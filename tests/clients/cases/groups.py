@@ -4,7 +4,7 @@ and kill; commits that are resumed from, also after the broker was killed. And J
 import concurrent.futures
 
 from lib import batch, drivers, wire
-from lib.results import same
+from lib.results import check, same
 from lib.wait import wait_until
 
 PARTS = 4
@@ -184,6 +184,26 @@ def admin(ctx, broker):
             m.kill()
 
 
+def dump(ctx, broker):
+    """Upstream's dump-log reads our groups' records: every key and value decoded, the last commits among them."""
+    java = drivers.java(ctx.deps, ctx.tmp / "dump.log", heap="192m")
+    text = ""
+    try:
+        for i, segment in enumerate(broker.segments("__consumer_offsets")):
+            out = ctx.tmp / f"dump-{i}.txt"
+            java.call("dump", out=str(out), args=["--offsets-decoder", "--files", str(segment)])
+            text += out.read_text()
+    finally:
+        java.close()
+    lines = [line for line in text.splitlines() if "key:" in line or "payload:" in line]
+    check(lines, "no records in the dump")
+    bad = [line for line in lines if "key: {" not in line or ("payload: {" not in line and "<DELETE>" not in line)]
+    check(not bad, f"records that upstream does not decode: {bad[:3]}")
+    for kind in KINDS:
+        check(any(f'"group":"group-{kind}"' in line and '"offset":65' in line for line in lines), f"the commits of {kind}")
+    check('"protocolType":"consumer"' in text, "group metadata")
+
+
 def together(ctx, name, body, kinds):
     """All kinds at the same time: most of it is waiting. Each is a result of its own."""
     out = {}
@@ -208,3 +228,4 @@ def run(ctx):
     together(ctx, "survive", lambda k: survived(broker, *alive[k][1:]), alive)
     ctx.results.run("groups/admin", lambda: admin(ctx, broker), ctx.logs)
     ctx.results.run("groups/last-stop", broker.stop, ctx.logs)
+    ctx.results.run("groups/dump", lambda: dump(ctx, broker), ctx.logs)

@@ -6,6 +6,7 @@ Under --broker upstream both are upstream, which checks the test itself.
 from lib import broker as brokers
 from lib import wire
 from lib.results import check, same
+from lib.wait import wait_until
 
 from cases import restart
 
@@ -28,6 +29,16 @@ def still_there(broker, before):
         restart.same_records(before, restart.snapshot(c, TOPIC))
 
 
+def offsets(broker, expected, new):
+    """The group's offsets are what the broker before committed; then others are."""
+    with wire.Connection(broker.host, broker.port) as c:
+        c.wait_for_coordinator("handover")
+        wait_until(lambda: c.committed("handover", TOPIC, restart.PARTS)[1] == 0, 30, "the group's coordinator")
+        same([expected] * restart.PARTS, c.committed("handover", TOPIC, restart.PARTS)[0], "committed offsets")
+        same([0] * restart.PARTS, c.commit("handover", TOPIC, new, restart.PARTS), "errors of OffsetCommit")
+        same([new] * restart.PARTS, c.committed("handover", TOPIC, restart.PARTS)[0], "offsets just committed")
+
+
 def there_and_back(first, second):
     first.start()
     with wire.Connection(first.host, first.port) as c:
@@ -36,6 +47,7 @@ def there_and_back(first, second):
         producer = restart.Idempotent(c, TOPIC, 1)
         topic_names = set(c.metadata().topics)
     bytes_now = write_more(first, None, "first")
+    offsets(first, -1, 100)
     first.stop()
     for turn, broker in enumerate((second, first, second)):
         broker.start()
@@ -44,6 +56,7 @@ def there_and_back(first, second):
             check(topic_names <= names, f"turn {turn}: topics {topic_names - names} are gone")
         still_there(broker, bytes_now)
         bytes_now = write_more(broker, producer, f"turn{turn}")
+        offsets(broker, 100 + turn, 101 + turn)
         broker.stop()
 
 

@@ -1,6 +1,6 @@
 """A raw Kafka protocol client: requests of fixed versions (none of them flexible), blocking sockets.
 
-Versions: Produce 7, Fetch 11, ListOffsets 5, Metadata 4, OffsetFetch 5, CreateTopics 4, DeleteTopics 1,
+Versions: Produce 7, Fetch 11, ListOffsets 5, Metadata 4, OffsetCommit 2, OffsetFetch 5, FindCoordinator 0, CreateTopics 4, DeleteTopics 1,
 InitProducerId 1, ApiVersions 0. Errors come back as Kafka's numbers; nothing is retried.
 """
 
@@ -10,7 +10,8 @@ from collections import namedtuple
 
 from .wait import wait_until
 
-PRODUCE, FETCH, LIST_OFFSETS, METADATA, OFFSET_FETCH = 0, 1, 2, 3, 9
+PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
+OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR = 8, 9, 10
 API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, INIT_PRODUCER_ID = 18, 19, 20, 22
 
 NONE = 0
@@ -250,6 +251,24 @@ class Connection:
         r.done()
         _, error, ts, offset, epoch = topics[0][1][0]
         return error, ts, offset, epoch
+
+    def wait_for_coordinator(self, group):
+        """Has the groups' topic created, if need be."""
+
+        def found():
+            r = self.call(FIND_COORDINATOR, 0, string(group))
+            return r.num("h") == NONE
+
+        wait_until(found, 30, f"the coordinator of {group}")
+
+    def commit(self, group, topic, offset, partitions):
+        """Commits from outside of the group, the same offset everywhere; returns the partitions' errors."""
+        parts = b"".join(struct.pack(">iq", p, offset) + string("by hand") for p in range(partitions))
+        body = string(group) + struct.pack(">i", -1) + string("") + struct.pack(">qi", -1, 1) + string(topic)
+        r = self.call(OFFSET_COMMIT, 2, body + struct.pack(">i", partitions) + parts)
+        topics = r.array(lambda: (r.string(), r.array(lambda: (r.num("i"), r.num("h")))))
+        r.done()
+        return [e for _, e in sorted(topics[0][1])]
 
     def committed(self, group, topic, partitions):
         """Per partition its committed offset, -1 for none; NONE or an error for all as second value."""
