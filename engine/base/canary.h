@@ -28,7 +28,10 @@
     X(INDEX_BELIEVED, "S10: an index entry is not verified at the batch that it points to")                  \
     X(CLEAN_TOO_EARLY, "S11: .kafka_cleanshutdown is written while the journals are still in force")         \
     X(CACHING_NOT_SUBMITTED, "S12: groups wait for seconds before they are submitted")                       \
-    X(PUBLISHED_CHANGES, "S13: write-back pads the last block in the extent, over what was published")
+    X(PUBLISHED_CHANGES, "S13: write-back pads the last block in the extent, over what was published")       \
+    X(COORD_ANSWERS_EARLY, "coordinators answer before their records are durable")                           \
+    X(COORD_NO_FENCE, "commits are taken from members that were thrown out")                                 \
+    X(COORD_FORGETS, "a generation's assignment is given out without being written")
 
 enum sl_canary {
     SL_CANARY_NONE,

@@ -1,6 +1,7 @@
 // See runtime.h. Operations, batches and their answers; loading is load.c's.
 #include "engine/coord/runtime_private.h"
 
+#include "engine/base/canary.h"
 #include "engine/base/log.h"
 
 #include <stdlib.h>
@@ -159,7 +160,7 @@ static void op_end(struct crt_part *p)
     }
     while ((n = list_pop_front(&x->answered))) {
         struct coord_req *q = list_entry(n, struct coord_req, node);
-        if (x->touch <= p->durable)
+        if (x->touch <= p->durable || SL_CANARY(COORD_ANSWERS_EARLY))
             answer_now(p, q);
         else
             answer_later(p, q, x->touch);

@@ -203,6 +203,8 @@ static bool run_canary(const struct options *o, enum sl_canary c)
     struct totals sum = {0};
     uint64_t ran;
     with.canary = sl_canary_active = c;
+    if (strncmp(sl_canary_name(c), "coord-", 6) == 0) // only members of groups can notice
+        with.broker = with.groups = true;
     if (c == SL_CANARY_HELD_ON_FULL_DISK)
         with.with |= WITHOUT_TIGHT_DISK; // or it would take many seeds
     uint64_t bad = play(&with, &sum, &ran);

@@ -33,12 +33,13 @@ part_tsan() {
 
 # The storage engine in a simulated world: fixed seeds, the same seeds twice, and every rule broken once.
 part_sim() {
-    local last=300 canary=400 broker=40
-    long && last=20000 canary=4000 broker=2000
+    local last=300 canary=400 broker=40 groups=60
+    long && last=20000 canary=4000 broker=2000 groups=2000
     need build
     build asan sluice-sim
     checked "$BUILD/asan/sluice-sim" --seeds "1..$last" --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --broker --seeds "1..$broker" --jobs "$JOBS"
+    checked "$BUILD/asan/sluice-sim" --groups --seeds "1..$groups" --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --seeds 1..20 --replay-check --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --canaries --seeds "1..$canary" --jobs "$JOBS"
 }
