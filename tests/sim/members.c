@@ -275,8 +275,8 @@ static bool join(struct member *me)
     struct kp_join_group_request_join_group_request_protocol proto = {.name = text("deal"),
                                                                       .metadata = {(const uint8_t *)"m", 1}};
     struct kp_join_group_request req = {.group_id = text(me->g->name),
-                                        .session_timeout_ms = 1000,
-                                        .rebalance_timeout_ms = 2000,
+                                        .session_timeout_ms = 300,
+                                        .rebalance_timeout_ms = 500,
                                         .member_id = text(me->id),
                                         .group_instance_id = KP_STR_NULL,
                                         .protocol_type = text("sim"),
@@ -296,7 +296,7 @@ static bool join(struct member *me)
     } else if (!rc) {
         int32_t generation = resp.generation_id;
         if (run_chance(r, 1, 20))
-            nap(me->ms, 1000, 3 * 1000 * 1000); // the others wait for it, or do without
+            nap(me->ms, 1000, 800 * 1000); // the others wait for it, or do without
         ok = sync(me, &resp);
         if (ok)
             given(me, generation);
@@ -337,8 +337,8 @@ static void work(struct member *me)
 {
     struct run *r = me->ms->r;
     int64_t v[PARTS];
-    uint32_t what = run_below(r, 40);
-    if (me->simple || (what >= 20 && me->owned)) {
+    uint32_t what = run_below(r, 30);
+    if (me->simple || (what >= 15 && me->owned)) {
         int32_t p = (int32_t)run_below(r, PARTS);
         if (me->simple || (me->owned & (1u << p)))
             commit(me, p);
@@ -347,7 +347,10 @@ static void work(struct member *me)
     } else if (what == 4 && !r->calm) {
         leave(me);
     } else if (what == 5 && !r->calm) {
-        nap(me->ms, 500 * 1000, 3 * 1000 * 1000); // long enough to be thrown out; it may commit right after
+        nap(me->ms, 200 * 1000, 1000 * 1000); // long enough to be thrown out, which it does not know
+        for (int32_t p = 0; p < PARTS && connected(me) && me->found; p++)
+            if (me->owned & (1u << p))
+                commit(me, p);
     } else {
         beat(me);
     }
