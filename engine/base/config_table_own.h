@@ -33,7 +33,7 @@
       0, "Commit groups that may be in flight at a time per shard and log directory.") \
     X(SLUICE_COMMIT_MAX_BYTES, "sluice.commit.max.bytes", INT, "4194304", RANGE(65536, 67108864), \
       MEDIUM, READ_ONLY, USED, 0, "Most bytes of one commit group.") \
-    X(SLUICE_DIRECT_MIN_BYTES, "sluice.direct.min.bytes", INT, "262144", RANGE(0, 1073741824), MEDIUM, \
+    X(SLUICE_DIRECT_MIN_BYTES, "sluice.direct.min.bytes", INT, "65536", RANGE(0, 1073741824), MEDIUM, \
       READ_ONLY, USED, 0, \
       "Bytes of one partition in a commit group from which its large batches are written to the segment " \
       "only, not to the journal as well; 0: never.") \

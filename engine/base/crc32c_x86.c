@@ -22,6 +22,9 @@
 #define LANE_M 256u
 #define LANE_S 64u
 
+/* Copies of so many bytes at once are beyond what a core's own cache keeps for their next reader. */
+#define AROUND_MIN (256u << 10)
+
 /* Constants of one lane length: for lane1 (x^(8 L - 33)) and lane0 (x^(16 L - 33)). */
 struct crc_fold {
     uint64_t one;
@@ -75,8 +78,17 @@ crc_block(uint32_t reg, const uint8_t *p, uint32_t lane, const struct crc_fold *
 
 /* The same, and copies: each 16 bytes are loaded and stored once as a vector, and fed to crc32 from the cache
  * line that is then at hand. */
+CRC_TARGET static inline __attribute__((always_inline)) void copy_put(uint8_t *d, __m128i v, bool around)
+{
+    if (around)
+        _mm_stream_si128((__m128i *)(void *)d, v);
+    else
+        _mm_storeu_si128((__m128i *)(void *)d, v);
+}
+
 CRC_TARGET static inline __attribute__((always_inline)) uint32_t
-crc_block_copy(uint32_t reg, uint8_t *d, const uint8_t *p, uint32_t lane, const struct crc_fold *f)
+crc_block_copy(uint32_t reg, uint8_t *d, const uint8_t *p, uint32_t lane, const struct crc_fold *f,
+               bool around)
 {
     uint64_t c0 = reg, c1 = 0, c2 = 0;
     const uint8_t *end = p + lane;
@@ -90,9 +102,9 @@ crc_block_copy(uint32_t reg, uint8_t *d, const uint8_t *p, uint32_t lane, const 
         c0 = _mm_crc32_u64(c0, le64_load(p + 8));
         c1 = _mm_crc32_u64(c1, le64_load(p + lane + 8));
         c2 = _mm_crc32_u64(c2, le64_load(p + 2 * lane + 8));
-        _mm_storeu_si128((__m128i *)(void *)d, v0);
-        _mm_storeu_si128((__m128i *)(void *)(d + lane), v1);
-        _mm_storeu_si128((__m128i *)(void *)(d + 2 * lane), v2);
+        copy_put(d, v0, around);
+        copy_put(d + lane, v1, around);
+        copy_put(d + 2 * lane, v2, around);
     }
     return crc_join(c0, c1, c2, f);
 }
@@ -120,14 +132,36 @@ CRC_TARGET uint32_t crc32c_x86(uint32_t reg, const uint8_t *p, size_t n)
     return reg;
 }
 
+/* Long copies go around the cache: they would not stay in it, and the lines they fill need not be read first. dst gets
+ * aligned; the fence orders the stores before whatever tells of them. */
+CRC_TARGET static uint32_t copy_around(uint32_t reg, uint8_t **dst, const uint8_t **src, size_t *n)
+{
+    uint8_t *d = *dst;
+    const uint8_t *p = *src;
+    size_t left = *n;
+    for (; (uintptr_t)d % 64; d++, p++, left--) {
+        *d = *p;
+        reg = _mm_crc32_u8(reg, *p);
+    }
+    for (; left >= 3 * LANE_L; d += 3 * LANE_L, p += 3 * LANE_L, left -= 3 * LANE_L)
+        reg = crc_block_copy(reg, d, p, LANE_L, &fold_l, true);
+    _mm_sfence();
+    *dst = d;
+    *src = p;
+    *n = left;
+    return reg;
+}
+
 CRC_TARGET uint32_t crc32c_x86_copy(uint32_t reg, uint8_t *dst, const uint8_t *src, size_t n)
 {
+    if (n >= AROUND_MIN)
+        reg = copy_around(reg, &dst, &src, &n);
     for (; n >= 3 * LANE_L; dst += 3 * LANE_L, src += 3 * LANE_L, n -= 3 * LANE_L)
-        reg = crc_block_copy(reg, dst, src, LANE_L, &fold_l);
+        reg = crc_block_copy(reg, dst, src, LANE_L, &fold_l, false);
     for (; n >= 3 * LANE_M; dst += 3 * LANE_M, src += 3 * LANE_M, n -= 3 * LANE_M)
-        reg = crc_block_copy(reg, dst, src, LANE_M, &fold_m);
+        reg = crc_block_copy(reg, dst, src, LANE_M, &fold_m, false);
     for (; n >= 3 * LANE_S; dst += 3 * LANE_S, src += 3 * LANE_S, n -= 3 * LANE_S)
-        reg = crc_block_copy(reg, dst, src, LANE_S, &fold_s);
+        reg = crc_block_copy(reg, dst, src, LANE_S, &fold_s, false);
     uint64_t r = reg;
     for (; n >= 8; dst += 8, src += 8, n -= 8) {
         uint64_t w = le64_load(src);

@@ -17,8 +17,14 @@
       "Time from closing a commit group to its being durable") \
     X(JOURNAL_BYTES, "sluice_journal_bytes_total", "", COUNTER, "bytes", \
       "Bytes written to the journal, padding included") \
+    X(JOURNAL_INLINE_BYTES, "sluice_journal_inline_bytes_total", "", COUNTER, "bytes", \
+      "Batch bytes written inline to the journal") \
+    X(JOURNAL_DIRECT_BYTES, "sluice_journal_direct_bytes_total", "", COUNTER, "bytes", \
+      "Batch bytes written to segments only, with an entry in the journal that refers to them") \
     X(CHECKPOINTS, "sluice_checkpoints_total", "", COUNTER, "checkpoints", \
       "Checkpoints finished") \
+    X(CHECKPOINT_NS, "sluice_checkpoint_ns", "", HISTOGRAM, "ns", \
+      "Time that a checkpoint took") \
     X(FSYNCS, "sluice_fsyncs_total", "", COUNTER, "calls", \
       "fsync and fdatasync calls") \
     X(DSYNC_WRITES, "sluice_dsync_writes_total", "", COUNTER, "writes", \

@@ -43,7 +43,7 @@ enum {
     DIRECT_RANGE_MAX = 4 << 20, // a longer one is closed, and another opened
     DIRECT_IOV_MAX = 64,
     DIRECT_COV_MAX = 8,  // ranges of a segment beyond `flushed`; with more, batches go inline
-    DIRECT_OPEN_MAX = 64 // of a shard
+    DIRECT_OPEN_MAX = 16 // ranges of a shard: each costs a sync of its file; with more, batches go inline
 };
 
 struct direct_config {

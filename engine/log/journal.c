@@ -306,7 +306,11 @@ uint64_t journal_add(struct journal *j, const struct jentry *entry, const struct
     j->stats.entries++;
     uint64_t inl = jentry_payload_len(&e);
     j->stats.inline_bytes += inl;
-    j->stats.direct_bytes += e.type == JE_BATCH ? e.bytes - inl : 0;
+    if (e.type == JE_BATCH) {
+        j->stats.direct_bytes += e.bytes - inl;
+        reactor_count(j->r, METRIC_JOURNAL_INLINE_BYTES, inl);
+        reactor_count(j->r, METRIC_JOURNAL_DIRECT_BYTES, e.bytes - inl);
+    }
     // A group of reserved entries without a place gets one as soon as it can.
     if (!j->open->file)
         (void)journal_place(j);

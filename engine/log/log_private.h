@@ -8,11 +8,19 @@
 
 // Space ahead of the writer below which more is allocated, at most; a small segment's is half of what it has.
 enum { LOG_AHEAD = 4 << 20 };
+enum { LOG_COLD_HINTS = 8 };
 
 // An end of the log and where it lies.
 struct log_mark {
     int64_t offset;
     struct segment *seg;
+    uint32_t pos;
+};
+
+// Where a read from a file ended: a sequential reader goes on there.
+struct log_cold {
+    uint64_t file_id;
+    int64_t offset; // of the batch at
     uint32_t pos;
 };
 
@@ -36,7 +44,9 @@ struct log {
     uint32_t segments_n, segments_cap;
     struct producer_state producers;
     struct epoch_cache epochs;
-    struct log_mark hint;     // where the last read ended
+    struct log_mark hint; // where the last read ended
+    struct log_cold cold[LOG_COLD_HINTS];
+    uint32_t cold_next;
     struct list_node directs; // ranges of direct writes, in order (direct.h)
     int64_t direct_end;       // all ranges below are whole and synced...
     int64_t confirmed;        // ...and the journal was told so

@@ -215,13 +215,64 @@ static int cold_collect(struct segment *s, uint32_t pos, uint32_t n, uint32_t fi
     return 0;
 }
 
+// Where an earlier read says that the batch of rd->offset begins; verified there. It spares the way through the index.
+static int cold_hint(struct log *l, struct segment *s, int64_t offset, uint32_t *pos, struct batch_info *b)
+{
+    for (uint32_t i = 0; i < LOG_COLD_HINTS; i++) {
+        const struct log_cold *h = &l->cold[i];
+        if (h->file_id != s->file_id || h->offset != offset)
+            continue;
+        *pos = h->pos;
+        int rc = log_header_at(s, *pos, b);
+        return !rc && b->base_offset <= offset && batch_info_last_offset(b) >= offset ? 0 : -ENOENT;
+    }
+    return -ENOENT;
+}
+
+// Copies `n` bytes from `at` in what was read. False: they are not all there.
+static bool read_peek(const struct log_read *rd, uint32_t at, uint8_t *dst, uint32_t n)
+{
+    for (uint32_t i = 0; i < rd->pieces_n && n; i++) {
+        const struct log_piece *p = &rd->pieces[i];
+        if (at >= p->len) {
+            at -= p->len;
+            continue;
+        }
+        uint32_t k = SL_MIN(n, p->len - at);
+        memcpy(dst, p->p + at, k);
+        dst += k;
+        n -= k;
+        at = 0;
+    }
+    return n == 0;
+}
+
+// Notes where the first batch begins that was not read whole.
+static void cold_note(struct log *l, struct segment *s, uint32_t pos, const struct log_read *rd)
+{
+    uint8_t head[BATCH_HEADER_SIZE];
+    struct batch_info b;
+    struct log_cold c = {.file_id = s->file_id};
+    uint32_t at = 0;
+    while (read_peek(rd, at, head, sizeof(head)) && batch_parse(head, sizeof(head), &b) != -EBADMSG &&
+           b.size <= rd->bytes - at) {
+        at += b.size;
+        c.offset = batch_info_last_offset(&b) + 1;
+    }
+    c.pos = pos + at;
+    if (at && c.pos < s->size)
+        l->cold[l->cold_next++ % LOG_COLD_HINTS] = c;
+}
+
 static int cold_segment(struct log *l, struct segment *s, struct log_read *rd)
 {
     struct batch_info b, e;
     uint32_t pos, at;
     if (s->base_offset >= rd->limit)
         return 0;
-    int rc = log_find_batch(s, rd->offset, &pos, &b);
+    int rc = cold_hint(l, s, rd->offset, &pos, &b);
+    if (rc)
+        rc = log_find_batch(s, rd->offset, &pos, &b);
     if (rc)
         return rc;
     int64_t end = limit_position(l, s, rd->limit);
@@ -232,7 +283,10 @@ static int cold_segment(struct log *l, struct segment *s, struct log_read *rd)
         end = rc == -ENOENT ? s->size : at;
     }
     uint32_t n = end > pos ? want_bytes(rd, pos, (uint32_t)end, &b) : 0;
-    return n ? cold_collect(s, pos, n, b.size, rd) : 0;
+    rc = n ? cold_collect(s, pos, n, b.size, rd) : 0;
+    if (!rc && rd->bytes)
+        cold_note(l, s, pos, rd);
+    return rc;
 }
 
 static void cold_fiber(void *arg)

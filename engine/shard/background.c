@@ -298,7 +298,7 @@ static void checkpoint_fiber(void *arg)
 {
     struct shard *s = arg;
     while (s->checkpoint_wanted && !s->env.failed && !s->stopping) {
-        uint64_t generation = s->checkpoint_wanted;
+        uint64_t generation = s->checkpoint_wanted, begun = reactor_now(s->r);
         int rc = checkpoint_once(s, generation);
         if (passes(rc) && !s->env.failed) {
             SL_LOG_EVERY(10000, SL_ERROR, "shard",
@@ -313,6 +313,8 @@ static void checkpoint_fiber(void *arg)
         if (s->checkpoint_wanted == generation)
             s->checkpoint_wanted = 0;
         reactor_count(s->r, METRIC_CHECKPOINTS, 1);
+        if (reactor_metrics(s->r))
+            metric_observe(reactor_metrics(s->r), METRIC_CHECKPOINT_NS, reactor_now(s->r) - begun);
     }
     s->checkpointing = false;
     s->fibers--;

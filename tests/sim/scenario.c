@@ -75,8 +75,6 @@ static void knobs_make(struct run *r)
     k->segment_bytes = ONE_OF(r, 8192, 16384, 16384, 65536);
     k->max_batch = SL_MIN(ONE_OF(r, 600, 3000, 6000, 12000), k->segment_bytes);
     k->direct = !(r->without & WITHOUT_DIRECT) && r->seed % 4;
-    if (k->direct && k->max_batch >= 6000) // two blocks and more
-        k->max_batch = SL_MIN(2 * k->max_batch, k->segment_bytes);
     k->journal_bytes = 65536;
     k->journal_first = ONE_OF(r, 65536, 65536, 40960);
     k->journal_files = ONE_OF(r, 3, 3, 4);
@@ -115,6 +113,8 @@ static void knobs_make(struct run *r)
         k->lives = SL_MIN(k->lives, 5u);
         k->tight_disk = false;
     }
+    if (k->direct && k->max_batch >= 6000 && !k->imitate) // two blocks and more; imitation takes its time
+        k->max_batch = SL_MIN(2 * k->max_batch, k->segment_bytes);
 }
 
 static void world_config(struct sim_config *c, uint64_t seed)

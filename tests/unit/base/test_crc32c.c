@@ -99,6 +99,21 @@ static void test_against_portable(void **state)
     free(out);
 }
 
+/* Lengths about those from which copies go around the cache. */
+static void test_long_copies(void **state)
+{
+    const size_t most = 600u * 1024;
+    uint8_t *area = malloc(most + 64), *out = malloc(most + 512);
+    struct sl_rand r;
+    sl_rand_seed(&r, 44);
+    sl_rand_bytes(&r, area, most + 64);
+    for (int i = 0; i < 60; i++)
+        check(area, out, sl_rand_u32(&r), sl_rand_below(&r, 64), sl_rand_below(&r, 64),
+              sl_rand_range(&r, 250u * 1024, i < 20 ? 270u * 1024 : most));
+    free(area);
+    free(out);
+}
+
 static void test_chain_and_combine(void **state)
 {
     uint8_t *area = malloc(AREA);
@@ -135,9 +150,8 @@ static void test_without_hardware(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_against_portable),
-        cmocka_unit_test(test_chain_and_combine),
+        cmocka_unit_test(test_vectors),          cmocka_unit_test(test_long_copies),
+        cmocka_unit_test(test_against_portable), cmocka_unit_test(test_chain_and_combine),
         cmocka_unit_test(test_without_hardware),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

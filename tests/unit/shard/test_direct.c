@@ -137,12 +137,52 @@ static void confirmed_must_hold(void **state)
     free(b);
 }
 
+// ---- cold reads ------------------------------------------------------------------------------------------------------------
+static uint64_t cold_read, cold_served;
+
+// In pieces that end inside batches, from the file.
+static void read_in_order(struct broker *b)
+{
+    struct shard_fetch_part fp;
+    uint64_t before = sim_world_stats(b->w)->bytes_read;
+    int64_t next = 0;
+    cold_served = 0;
+    for (uint32_t at = 1; at;) {
+        uint8_t *bytes = t_fetch(b, 0, 0, next, 150 * 1000, 0, &fp);
+        for (at = 0; fp.bytes - at >= BATCH_HEADER_SIZE && batch_size(bytes + at) <= fp.bytes - at;
+             at += batch_size(bytes + at))
+            next = batch_base_offset(bytes + at) + batch_last_offset_delta(bytes + at) + 1;
+        cold_served += fp.bytes;
+        free(bytes);
+    }
+    cold_read = sim_world_stats(b->w)->bytes_read - before;
+}
+
+// A sequential reader costs about what it gets, not a look around in the file for each piece.
+static void readers_in_order(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 5);
+    direct_on(b);
+    t_boot_ok(b);
+    t_run(b, large_and_small);
+    assert_int_equal(t_stop(b), 0);
+    t_boot_ok(b);
+    t_run(b, read_in_order);
+    assert_true(cold_served > 40 * BIG);
+    assert_in_range(cold_read, cold_served, cold_served + cold_served / 4);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T_BOTH_ENTRIES(around_the_journal),
         cmocka_unit_test(torn_is_the_end),
         cmocka_unit_test(confirmed_must_hold),
+        cmocka_unit_test(readers_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
