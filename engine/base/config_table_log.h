@@ -98,10 +98,10 @@
       "Age at which the active segment is closed. Null: log.roll.hours.") \
     X(LOG_ROLL_HOURS, "log.roll.hours", INT, "168", AT_LEAST(1), HIGH, READ_ONLY, USED, 0, \
       "The same in hours.") \
-    X(LOG_ROLL_JITTER_MS, "log.roll.jitter.ms", LONG, NULL, ANY, HIGH, CLUSTER_WIDE, ACCEPTED, 0, \
+    X(LOG_ROLL_JITTER_MS, "log.roll.jitter.ms", LONG, NULL, ANY, HIGH, CLUSTER_WIDE, USED, 0, \
       "Most to take off the age, at random, so that segments do not all roll at once. Null: " \
       "log.roll.jitter.hours.") \
-    X(LOG_ROLL_JITTER_HOURS, "log.roll.jitter.hours", INT, "0", AT_LEAST(0), HIGH, READ_ONLY, ACCEPTED, \
+    X(LOG_ROLL_JITTER_HOURS, "log.roll.jitter.hours", INT, "0", AT_LEAST(0), HIGH, READ_ONLY, USED, \
       0, "The same in hours.") \
     X(LOG_INDEX_INTERVAL_BYTES, "log.index.interval.bytes", INT, "4096", AT_LEAST(0), MEDIUM, \
       CLUSTER_WIDE, USED, 0, "Bytes of records between two index entries.") \
@@ -110,46 +110,46 @@
     X(LOG_PREALLOCATE, "log.preallocate", BOOLEAN, "false", ANY, MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
       "Whether upstream allocates a segment when it is created; here space is always allocated " \
       "ahead of the writer.") \
-    X(LOG_RETENTION_MS, "log.retention.ms", LONG, NULL, ANY, HIGH, CLUSTER_WIDE, ACCEPTED, 0, \
+    X(LOG_RETENTION_MS, "log.retention.ms", LONG, NULL, ANY, HIGH, CLUSTER_WIDE, USED, 0, \
       "How long records are kept; -1 for ever. Null: log.retention.minutes.") \
-    X(LOG_RETENTION_MINUTES, "log.retention.minutes", INT, NULL, ANY, HIGH, READ_ONLY, ACCEPTED, 0, \
+    X(LOG_RETENTION_MINUTES, "log.retention.minutes", INT, NULL, ANY, HIGH, READ_ONLY, USED, 0, \
       "The same in minutes. Null: log.retention.hours.") \
-    X(LOG_RETENTION_HOURS, "log.retention.hours", INT, "168", ANY, HIGH, READ_ONLY, ACCEPTED, 0, \
+    X(LOG_RETENTION_HOURS, "log.retention.hours", INT, "168", ANY, HIGH, READ_ONLY, USED, 0, \
       "The same in hours.") \
-    X(LOG_RETENTION_BYTES, "log.retention.bytes", LONG, "-1", ANY, HIGH, CLUSTER_WIDE, ACCEPTED, 0, \
+    X(LOG_RETENTION_BYTES, "log.retention.bytes", LONG, "-1", ANY, HIGH, CLUSTER_WIDE, USED, 0, \
       "Bytes kept per partition; -1 without limit.") \
     X(LOG_RETENTION_CHECK_INTERVAL_MS, "log.retention.check.interval.ms", LONG, "300000", \
-      AT_LEAST(1), MEDIUM, READ_ONLY, ACCEPTED, 0, "Interval at which old segments are looked for.") \
+      AT_LEAST(1), MEDIUM, READ_ONLY, USED, 0, "Interval at which old segments are looked for.") \
     X(LOG_SEGMENT_DELETE_DELAY_MS, "log.segment.delete.delay.ms", LONG, "60000", AT_LEAST(0), HIGH, \
-      CLUSTER_WIDE, ACCEPTED, 0, "Time between a segment's removal from the log and its unlink.") \
+      CLUSTER_WIDE, USED, 0, "Time between a segment's removal from the log and its unlink.") \
     X(LOG_CLEANUP_POLICY, "log.cleanup.policy", LIST, "delete", ITEMS("compact|delete"), MEDIUM, \
       CLUSTER_WIDE, USED, 0, \
       "What happens to old segments: delete, compact, or both; empty keeps everything.") \
-    X(LOG_CLEANER_ENABLE, "log.cleaner.enable", BOOLEAN, "true", ANY, MEDIUM, READ_ONLY, ACCEPTED, \
+    X(LOG_CLEANER_ENABLE, "log.cleaner.enable", BOOLEAN, "true", ANY, MEDIUM, READ_ONLY, USED, \
       0, "Whether compaction runs.") \
     X(LOG_CLEANER_THREADS, "log.cleaner.threads", INT, "1", AT_LEAST(0), MEDIUM, CLUSTER_WIDE, \
       ACCEPTED, 0, "Upstream's compaction threads.") \
     X(LOG_CLEANER_BACKOFF_MS, "log.cleaner.backoff.ms", LONG, "15000", AT_LEAST(0), MEDIUM, \
-      CLUSTER_WIDE, ACCEPTED, 0, "Pause of the cleaner when nothing is to be compacted.") \
+      CLUSTER_WIDE, USED, 0, "Pause of the cleaner when nothing is to be compacted.") \
     X(LOG_CLEANER_DEDUPE_BUFFER_SIZE, "log.cleaner.dedupe.buffer.size", LONG, "134217728", ANY, \
-      MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, "Memory for the compaction map.") \
+      MEDIUM, CLUSTER_WIDE, USED, 0, "Memory for the compaction map.") \
     X(LOG_CLEANER_IO_BUFFER_LOAD_FACTOR, "log.cleaner.io.buffer.load.factor", DOUBLE, "0.9", ANY, \
-      MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, "How full the compaction map may become.") \
+      MEDIUM, CLUSTER_WIDE, USED, 0, "How full the compaction map may become.") \
     X(LOG_CLEANER_IO_BUFFER_SIZE, "log.cleaner.io.buffer.size", INT, "524288", AT_LEAST(0), MEDIUM, \
       CLUSTER_WIDE, ACCEPTED, 0, "Upstream's read and write buffers for compaction.") \
     X(LOG_CLEANER_IO_MAX_BYTES_PER_SECOND, "log.cleaner.io.max.bytes.per.second", DOUBLE, \
-      "1.7976931348623157E308", ANY, MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
+      "1.7976931348623157E308", ANY, MEDIUM, CLUSTER_WIDE, USED, 0, \
       "Most bytes compaction reads and writes in a second.") \
     X(LOG_CLEANER_DELETE_RETENTION_MS, "log.cleaner.delete.retention.ms", LONG, "86400000", \
-      AT_LEAST(0), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, "How long tombstones stay in a compacted log.") \
+      AT_LEAST(0), MEDIUM, CLUSTER_WIDE, USED, 0, "How long tombstones stay in a compacted log.") \
     X(LOG_CLEANER_MIN_CLEANABLE_RATIO, "log.cleaner.min.cleanable.ratio", DOUBLE, "0.5", \
-      REALS(0, 1), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
+      REALS(0, 1), MEDIUM, CLUSTER_WIDE, USED, 0, \
       "Share of a log that must be dirty before it is compacted.") \
     X(LOG_CLEANER_MIN_COMPACTION_LAG_MS, "log.cleaner.min.compaction.lag.ms", LONG, "0", \
-      AT_LEAST(0), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
+      AT_LEAST(0), MEDIUM, CLUSTER_WIDE, USED, 0, \
       "Age a record must reach before it may be compacted.") \
     X(LOG_CLEANER_MAX_COMPACTION_LAG_MS, "log.cleaner.max.compaction.lag.ms", LONG, \
-      "9223372036854775807", AT_LEAST(1), MEDIUM, CLUSTER_WIDE, ACCEPTED, 0, \
+      "9223372036854775807", AT_LEAST(1), MEDIUM, CLUSTER_WIDE, USED, 0, \
       "Age at which a record must be compacted.") \
     X(LOG_FLUSH_INTERVAL_MESSAGES, "log.flush.interval.messages", LONG, "9223372036854775807", \
       AT_LEAST(1), HIGH, CLUSTER_WIDE, ACCEPTED, 0, \

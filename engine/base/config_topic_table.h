@@ -24,10 +24,10 @@
       SYNONYM(COMPRESSION_TYPE), "Codec in which batches are stored; producer keeps what was sent.") \
     X(COMPRESSION_ZSTD_LEVEL, "compression.zstd.level", INT, "3", RANGE(-131072, 22), ACCEPTED, 0, \
       NUMBER(zstd_level), SYNONYM(COMPRESSION_ZSTD_LEVEL), "Level when compression.type is zstd.") \
-    X(DELETE_RETENTION_MS, "delete.retention.ms", LONG, "86400000", AT_LEAST(0), ACCEPTED, 0, \
+    X(DELETE_RETENTION_MS, "delete.retention.ms", LONG, "86400000", AT_LEAST(0), USED, 0, \
       NUMBER(delete_retention_ms), SYNONYM(LOG_CLEANER_DELETE_RETENTION_MS), \
       "How long tombstones stay in a compacted log.") \
-    X(FILE_DELETE_DELAY_MS, "file.delete.delay.ms", LONG, "60000", AT_LEAST(0), ACCEPTED, 0, \
+    X(FILE_DELETE_DELAY_MS, "file.delete.delay.ms", LONG, "60000", AT_LEAST(0), USED, 0, \
       NUMBER(file_delete_delay_ms), SYNONYM(LOG_SEGMENT_DELETE_DELAY_MS), \
       "Time between a segment's removal from the log and its unlink.") \
     X(FLUSH_MESSAGES, "flush.messages", LONG, "9223372036854775807", AT_LEAST(1), ACCEPTED, 0, \
@@ -55,7 +55,7 @@
       NUMBER(local_retention_ms), SYNONYM(LOG_LOCAL_RETENTION_MS), \
       "Local time kept when the topic is tiered; there is no tiered storage.") \
     X(MAX_COMPACTION_LAG_MS, "max.compaction.lag.ms", LONG, "9223372036854775807", AT_LEAST(1), \
-      ACCEPTED, 0, NUMBER(max_compaction_lag_ms), SYNONYM(LOG_CLEANER_MAX_COMPACTION_LAG_MS), \
+      USED, 0, NUMBER(max_compaction_lag_ms), SYNONYM(LOG_CLEANER_MAX_COMPACTION_LAG_MS), \
       "Age at which a record must be compacted.") \
     X(MAX_MESSAGE_BYTES, "max.message.bytes", INT, "1048588", AT_LEAST(0), USED, 0, \
       NUMBER(max_message_bytes), SYNONYM(MESSAGE_MAX_BYTES), "Largest batch accepted, after compression.") \
@@ -72,10 +72,10 @@
       SYNONYM(LOG_MESSAGE_TIMESTAMP_TYPE), \
       "Whether a record keeps its producer's time (CreateTime) or gets the broker's " \
       "(LogAppendTime).") \
-    X(MIN_CLEANABLE_DIRTY_RATIO, "min.cleanable.dirty.ratio", DOUBLE, "0.5", REALS(0, 1), ACCEPTED, \
+    X(MIN_CLEANABLE_DIRTY_RATIO, "min.cleanable.dirty.ratio", DOUBLE, "0.5", REALS(0, 1), USED, \
       0, REAL(min_cleanable_dirty_ratio), SYNONYM(LOG_CLEANER_MIN_CLEANABLE_RATIO), \
       "Share of a log that must be dirty before it is compacted.") \
-    X(MIN_COMPACTION_LAG_MS, "min.compaction.lag.ms", LONG, "0", AT_LEAST(0), ACCEPTED, 0, \
+    X(MIN_COMPACTION_LAG_MS, "min.compaction.lag.ms", LONG, "0", AT_LEAST(0), USED, 0, \
       NUMBER(min_compaction_lag_ms), SYNONYM(LOG_CLEANER_MIN_COMPACTION_LAG_MS), \
       "Age a record must reach before it may be compacted.") \
     X(MIN_INSYNC_REPLICAS, "min.insync.replicas", INT, "1", AT_LEAST(1), USED, 0, \
@@ -93,9 +93,9 @@
       "Whether tiered data is deleted when tiering ends; there is no tiered storage.") \
     X(REMOTE_STORAGE_ENABLE, "remote.storage.enable", BOOLEAN, "false", ANY, ACCEPTED, 0, \
       FLAG(remote_storage_enable), NO_SYNONYM, "Whether the topic is tiered; it cannot be.") \
-    X(RETENTION_BYTES, "retention.bytes", LONG, "-1", ANY, ACCEPTED, 0, NUMBER(retention_bytes), \
+    X(RETENTION_BYTES, "retention.bytes", LONG, "-1", ANY, USED, 0, NUMBER(retention_bytes), \
       SYNONYM(LOG_RETENTION_BYTES), "Bytes kept per partition; -1 without limit.") \
-    X(RETENTION_MS, "retention.ms", LONG, "604800000", AT_LEAST(-1), ACCEPTED, 0, NUMBER(retention_ms), \
+    X(RETENTION_MS, "retention.ms", LONG, "604800000", AT_LEAST(-1), USED, 0, NUMBER(retention_ms), \
       SYNONYMS({CFG_LOG_RETENTION_MS, 1}, {CFG_LOG_RETENTION_MINUTES, 60000}, {CFG_LOG_RETENTION_HOURS, 3600000}), \
       "How long records are kept; -1 for ever.") \
     X(SEGMENT_BYTES, "segment.bytes", INT, "1073741824", AT_LEAST(1048576), USED, 0, \
@@ -104,7 +104,7 @@
     X(SEGMENT_INDEX_BYTES, "segment.index.bytes", INT, "10485760", AT_LEAST(4), USED, 0, \
       NUMBER(segment_index_bytes), SYNONYM(LOG_INDEX_SIZE_MAX_BYTES), \
       "Largest offset or time index of a segment.") \
-    X(SEGMENT_JITTER_MS, "segment.jitter.ms", LONG, "0", AT_LEAST(0), ACCEPTED, 0, \
+    X(SEGMENT_JITTER_MS, "segment.jitter.ms", LONG, "0", AT_LEAST(0), USED, 0, \
       NUMBER(segment_jitter_ms), \
       SYNONYMS({CFG_LOG_ROLL_JITTER_MS, 1}, {CFG_LOG_ROLL_JITTER_HOURS, 3600000}), \
       "Most to take off segment.ms, at random, so that segments do not all roll at once.") \

@@ -41,7 +41,8 @@
 //   32 i64  segment base offset
 //   40 u32  position in the segment
 //   44 u32  bytes: length of the batch, or of the payload
-//   48 i64  base offset          (FENCE: floor)
+//   48 i64  base offset          (FENCE: floor: the log starts here; INT64_MAX: the log is deleted. Its segment base: the
+//           segments below it are settled, see replay.h)
 //   56 i64  last offset          (FENCE: end; CONFIRMED: offset confirmed up to, exclusive)
 //   64 i64  producer id          (FENCE: new incarnation)
 //   72 i32  base sequence

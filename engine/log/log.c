@@ -37,6 +37,7 @@ struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, c
     l->partition = partition;
     l->cfg = *cfg;
     l->leader_epoch = -1;
+    fiber_mutex_init(&l->life_lock);
     producer_state_init(&l->producers, 0);
     list_init(&l->dirty_node);
     list_init(&l->directs);
@@ -99,6 +100,14 @@ struct segment *log_segment_for(const struct log *l, int64_t offset, uint32_t *i
     if (index)
         *index = lo - 1;
     return l->segments[lo - 1];
+}
+
+struct segment *log_segment_behind(const struct log *l, int64_t base)
+{
+    uint32_t i = 0;
+    if (!log_segment_for(l, base, &i))
+        return l->segments_n ? l->segments[0] : NULL;
+    return i + 1 < l->segments_n ? l->segments[i + 1] : NULL;
 }
 
 // ---- what it is -----------------------------------------------------------------------------------------------------------
@@ -266,7 +275,7 @@ static bool must_roll(const struct log *l, const struct segment *s, uint32_t byt
     if (l->appended.offset - s->base_offset > INT32_MAX - RECORDS_PER_BATCH_MAX)
         return true;
     return s->first_timestamp >= 0 && max_timestamp >= 0 &&
-           max_timestamp - s->first_timestamp > l->cfg.segment_ms;
+           max_timestamp - s->first_timestamp > l->cfg.segment_ms - s->jitter_ms;
 }
 
 bool log_wants_roll(const struct log *l, uint32_t bytes, int64_t max_timestamp)
@@ -280,7 +289,7 @@ bool log_has_room(struct log *l, uint32_t bytes, int64_t max_timestamp)
     struct segment *s = log_active(l);
     if (l->env->failed)
         return true; // the append itself will say so
-    if (log_wants_roll(l, bytes, max_timestamp) || s->file < 0 || !s->index_loaded ||
+    if (l->rolling || log_wants_roll(l, bytes, max_timestamp) || s->file < 0 || !s->index_loaded ||
         !segment_tail_in_memory(s))
         return false;
     if ((uint64_t)s->size + bytes > s->allocated)

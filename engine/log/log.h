@@ -25,7 +25,12 @@
 // The settings of one log, resolved from topic and broker configuration by the owner; copied.
 struct log_config {
     uint32_t segment_bytes;
-    int64_t segment_ms;
+    int64_t segment_ms, segment_jitter_ms;
+    int64_t retention_ms, retention_bytes; // -1: without limit
+    int64_t file_delete_delay_ms;
+    // Compaction (compact.h).
+    double min_cleanable_dirty_ratio;
+    int64_t min_compaction_lag_ms, max_compaction_lag_ms, delete_retention_ms;
     uint32_t index_interval_bytes;
     uint32_t segment_index_bytes;
     uint32_t max_message_bytes;
@@ -33,6 +38,7 @@ struct log_config {
     int64_t producer_expiration_ms;
     uint32_t min_insync_replicas;
     bool log_append_time; // message.timestamp.type
+    bool deletes;         // cleanup.policy contains delete: retention applies
     bool compacted;       // cleanup.policy contains compact
     bool write_caching;
     bool validate_records; // record.validation=full
@@ -49,9 +55,15 @@ struct log_env {
     uint64_t dirty_bytes;   // appended, not yet written back, over all logs
     struct list_node dirty; // logs with dirty bytes, oldest first
     struct list_node lru;   // extents that are clean and may be dropped, oldest first
-    int failed;             // -errno once the directory is offline
+    struct list_node
+        trash;     // files of removed segments, to be unlinked when their time has come (retention.c)
+    bool stopping; // a clean stop is under way: fibers that wait for a fence give up
+    int failed;    // -errno once the directory is offline
     struct direct_env direct;
 };
+// Once, before a log is made in it.
+void log_env_init(struct log_env *env, struct reactor *r, struct store *store);
+void log_env_destroy(struct log_env *env); // frees memory only
 
 struct log;
 
@@ -81,6 +93,8 @@ int log_set_leader_epoch(struct log *l, int32_t epoch);
 // Clean close: writes back, cuts to length, syncs segment, indexes, writes .snapshot at the end offset and
 // leader-epoch-checkpoint. The log must be drained (appended_end == durable_end).
 int log_close_clean(struct log *l);
+// It will be closed or deleted: fibers that wait for a fence of it give up, and no further one enters it.
+void log_close_begin(struct log *l);
 // Topic deletion: durable fence, files renamed to <uuid>-delete suffix as upstream names it, later unlinked; readers hold
 // the open file.
 int log_delete(struct log *l);
@@ -103,6 +117,25 @@ uint32_t log_segment_count(const struct log *l);
 uint64_t log_memory_bytes(const struct log *l);
 void *log_user(const struct log *l); // the shard's pointer
 void log_set_user(struct log *l, void *user);
+
+// ---- the front: log start, retention (retention.c) -----------------------------------------------------------------------
+// Asks for a log start at `offset` (no suspension): a fence entry goes to the journal, and *sequence is its group. 0; -ERANGE
+// if it lies above the high watermark or below 0; 1 if the log starts there or behind it already, with the sequence of the
+// fence that said so.
+int log_fence_start(struct log *l, int64_t offset, uint64_t *sequence);
+// Fiber. Waits until that fence is durable; then the log starts there: its epochs and transactions before are forgotten. The
+// segments below go with the next log_retain. 0; -errno once the directory is offline; -ECANCELED when the log is closed first.
+int log_start_fenced(struct log *l, int64_t offset, uint64_t sequence);
+// Fiber. Removes the segments that lie below the log start, that are too many (retention_bytes), or too old (retention_ms),
+// as upstream's deleteOldSegments; an active one whose time is over is rolled. Returns how many went, or -errno.
+int log_retain(struct log *l);
+// Fiber, at the start only, before its shard owns it: the log starts at `offset` at least, as the checkpoint file of a clean
+// stop says. 0 or -errno.
+int log_start_at(struct log *l, int64_t offset);
+// Fiber. Unlinks the files of removed segments whose time has come; `all`: whatever the time. 0 or the first -errno.
+int log_env_empty_trash(struct log_env *env, bool all);
+// The time (reactor_now's clock) when the next of them is due; UINT64_MAX: none.
+uint64_t log_env_trash_due(const struct log_env *env);
 
 // ---- append (data path; no suspension) ---------------------------------------------------------------------------------
 // True if a batch of `bytes` can be appended now: room in the active segment (else it must roll), allocated space,

@@ -35,6 +35,10 @@ struct log {
     int32_t leader_epoch;
     struct log_config cfg;
     int64_t log_start;
+    int64_t
+        floor; // of the last fence that was asked for: the log start once it is durable, and of checkpoints
+    uint64_t floor_sequence;                    // the group of that fence
+    int64_t first_dirty;                        // what lies below was compacted
     struct log_mark appended, durable, visible; // visible: the high watermark
     struct log_mark *marks;                     // ring: appended and not yet durable
     uint32_t marks_head, marks_n, marks_cap;
@@ -60,6 +64,9 @@ struct log {
     // One roll, opening or growth of the active segment at a time, beside a write-back: appends wait for this one only.
     // Nobody waits for memory while holding either.
     struct fiber_mutex space_lock;
+    struct fiber_mutex
+        life_lock; // one retention or compaction at a time: who removes segments, or puts others in their place
+    bool rolling;        // log_roll: appends wait
     bool allocating;     // space ahead of the writer is being allocated
     uint32_t finished_n; // segments before this one are finished
     uint32_t background; // fibers at work on it (log_enter)
@@ -67,6 +74,8 @@ struct log {
 };
 
 struct segment *log_active(const struct log *l);
+// The first segment behind the one that starts at `base`, which need not be there any more. NULL: none.
+struct segment *log_segment_behind(const struct log *l, int64_t base);
 int log_push_segment(struct log *l, struct segment *s);
 // The segment that holds `offset`: the last whose base is at or below it. NULL: none.
 struct segment *log_segment_for(const struct log *l, int64_t offset, uint32_t *index);
@@ -110,6 +119,17 @@ struct log_scan {
 };
 // Position and header of the batch that holds `offset`, or the first behind it. -ENOENT: behind the end of the segment.
 int log_find_batch(struct segment *s, int64_t offset, uint32_t *pos, struct batch_info *b);
+// Fiber. A new active segment, though the present one has room.
+int log_roll(struct log *l);
+// The log starts at `offset`, in memory: its fence is durable.
+void log_move_start(struct log *l, int64_t offset);
+// Marks that stand at the end of a segment that goes move to the one that follows.
+void log_move_marks(struct log *l, const struct segment *gone, struct segment *next);
+// Fiber. Puts the files of a segment that has left the log out of its sight; who reads it has its file open. The snapshot of
+// its base stays with another segment of that base.
+int log_put_away(struct log *l, struct segment *s, bool with_snapshot);
+// Adds the fence entry: entries of earlier groups in segments below `settled` lay no bytes any more.
+uint64_t log_add_fence(struct log *l, int64_t floor, int64_t settled);
 bool log_wants_roll(const struct log *l, uint32_t bytes, int64_t max_timestamp);
 void log_index_batch(struct log *l, struct segment *s, uint32_t pos, const struct batch_info *b);
 int log_scan_header(struct log_scan *sc, uint32_t pos, struct batch_info *out);

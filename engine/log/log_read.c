@@ -294,13 +294,19 @@ static void cold_fiber(void *arg)
     struct cold *c = arg;
     struct log *l = c->l;
     struct log_read *rd = c->rd;
-    uint32_t i = 0;
-    struct segment *s = log_segment_for(l, rd->offset, &i);
+    struct segment *s = log_segment_for(l, rd->offset, NULL), *next;
     int rc = -ENOENT;
-    for (; s && rc == -ENOENT; s = ++i < l->segments_n ? l->segments[i] : NULL) {
+    for (; s && rc == -ENOENT; s = next) { // what was the next one may have gone meanwhile
         segment_hold(s);
         rc = cold_segment(l, s, rd);
+        next = log_segment_behind(l, s->base_offset);
         segment_release(s);
+    }
+    if (rd->offset < l->log_start) { // it was deleted meanwhile
+        log_pieces_free(l->env, rd->pieces, rd->pieces_n);
+        rd->pieces = NULL;
+        rd->pieces_n = rd->bytes = 0;
+        rc = -ERANGE;
     }
     rd->err = rc == -ENOENT ? 0 : rc;
     free(c);

@@ -41,9 +41,14 @@ void log_leave(struct log *l)
     l->background--;
 }
 
-void log_shut(struct log *l)
+void log_close_begin(struct log *l)
 {
     l->closed = true;
+}
+
+void log_shut(struct log *l)
+{
+    log_close_begin(l);
     while (l->background)
         fiber_sleep(1000 * 1000);
 }
@@ -242,6 +247,16 @@ static int roll_undo(struct log *l, struct segment *s, bool made, int rc)
     return undo && undo != -ENOENT ? -EIO : rc;
 }
 
+// As upstream draws it, so that segments that began together do not all roll together.
+static int64_t jitter(const struct log *l)
+{
+    uint64_t most = (uint64_t)SL_MIN(l->cfg.segment_jitter_ms, l->cfg.segment_ms), r;
+    if (l->cfg.segment_jitter_ms <= 0 || !most)
+        return 0;
+    io_random(reactor_io(l->env->r), &r, sizeof(r));
+    return (int64_t)(r % most);
+}
+
 // A new active segment: its file, space and directory entry are durable before it takes the first append (S9).
 static int roll(struct log *l, uint32_t bytes)
 {
@@ -250,6 +265,7 @@ static int roll(struct log *l, uint32_t bytes)
         segment_new(l, l->appended.offset, l->env->next_file_id++, l->cfg.segment_index_bytes);
     if (!s)
         return -ENOMEM;
+    s->jitter_ms = jitter(l);
     int rc = old ? log_hold_tail(l, old, true) : 0;
     bool made = !rc;
     if (!rc)
@@ -268,6 +284,16 @@ static int roll(struct log *l, uint32_t bytes)
     if (old)
         seal_later(l, old);
     return 0;
+}
+
+int log_roll(struct log *l)
+{
+    l->rolling = true; // a new segment's base is the end that it begins at
+    fiber_lock(&l->space_lock);
+    int rc = l->env->failed ? l->env->failed : roll(l, 0);
+    l->rolling = false;
+    fiber_unlock(&l->space_lock);
+    return rc;
 }
 
 // The age of a recovered segment counts from its first batch.
@@ -386,7 +412,7 @@ static int encode_checkpoint(struct log *l, struct sbuf *out)
         struct ckpt_log c = {.topic_id = l->topic_id,
                              .partition = l->partition,
                              .incarnation = l->incarnation,
-                             .log_start = l->log_start,
+                             .log_start = SL_MAX(l->log_start, l->floor),
                              .segment_base = s ? s->base_offset : l->appended.offset,
                              .end_position = s ? s->size : 0,
                              .leader_epoch = l->leader_epoch,

@@ -79,7 +79,8 @@ static int stream_record(struct stream *st, int64_t *timestamp_delta, int64_t *o
     return rc ? rc : stream_skip(st, (uint64_t)(len - taken));
 }
 
-static int search_records(struct stream *st, const struct batch_info *b, int64_t ts, struct found *f)
+static int search_records(struct stream *st, const struct batch_info *b, int64_t ts, int64_t start,
+                          struct found *f)
 {
     for (int32_t i = 0; i < b->record_count; i++) {
         int64_t td = 0, od = 0;
@@ -87,7 +88,9 @@ static int search_records(struct stream *st, const struct batch_info *b, int64_t
         if (rc)
             return rc;
         *f = (struct found){.offset = b->base_offset + od, .timestamp = b->base_timestamp + td};
-        if (f->timestamp >= ts)
+        if (b->attributes & BATCH_ATTR_LOG_APPEND_TIME) // all its records have the batch's time
+            f->timestamp = b->max_timestamp;
+        if (f->timestamp >= ts && f->offset >= start)
             return 0;
     }
     return -ENOENT;
@@ -98,8 +101,9 @@ static int record_at_time(struct segment *s, uint32_t pos, const struct batch_in
                           struct found *f)
 {
     struct decompress_ctx ctx = {0};
-    if (b->attributes & BATCH_ATTR_LOG_APPEND_TIME) { // all its records have the batch's time
-        *f = (struct found){.offset = b->base_offset, .timestamp = b->max_timestamp};
+    int64_t start = s->log->log_start;
+    if ((b->attributes & BATCH_ATTR_LOG_APPEND_TIME) && b->record_count == b->last_offset_delta + 1) {
+        *f = (struct found){.offset = SL_MAX(b->base_offset, start), .timestamp = b->max_timestamp};
         return 0;
     }
     uint8_t *raw = malloc(b->size);
@@ -110,7 +114,7 @@ static int record_at_time(struct segment *s, uint32_t pos, const struct batch_in
                                b->size - BATCH_RECORDS, DECOMPRESSED_MAX);
     if (!rc) {
         st->at = st->n = 0;
-        rc = search_records(st, b, ts, f);
+        rc = search_records(st, b, ts, start, f);
         decompressor_destroy(&st->d);
     }
     decompress_ctx_destroy(&ctx);
@@ -151,7 +155,7 @@ static int find_in_segment(struct segment *s, int64_t ts, int64_t limit, struct 
             rc = e ? e : -ENOENT;
             break;
         }
-        if (b.max_timestamp >= ts)
+        if (b.max_timestamp >= ts && batch_info_last_offset(&b) >= s->log->log_start)
             rc = record_at_time(s, pos, &b, ts, f);
         if (reactor_turn_spent(fiber_reactor(fiber_current())))
             fiber_yield();
@@ -165,14 +169,14 @@ int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offse
 {
     struct found f = {0};
     int rc = -ENOENT;
-    for (uint32_t i = 0; i < l->segments_n && rc == -ENOENT; i++) {
-        struct segment *s = l->segments[i];
-        if (s->size == 0)
-            continue;
+    struct segment *s = l->segments_n ? l->segments[0] : NULL, *next;
+    for (; s && rc == -ENOENT; s = next) {
         segment_hold(s);
         rc = segment_load_index(s);
         if (!rc)
-            rc = s->sealed && s->max_timestamp < ts ? -ENOENT : find_in_segment(s, ts, limit, &f);
+            rc = s->size == 0 || (s->sealed && s->max_timestamp < ts) ? -ENOENT
+                                                                      : find_in_segment(s, ts, limit, &f);
+        next = log_segment_behind(l, s->base_offset);
         segment_release(s);
     }
     if (rc)
@@ -185,18 +189,17 @@ int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offse
 
 int log_offset_of_max_time(struct log *l, int64_t *offset, int64_t *timestamp, int32_t *epoch)
 {
-    struct segment *best = NULL;
-    for (uint32_t i = 0; i < l->segments_n; i++) {
-        struct segment *s = l->segments[i];
+    struct segment *s = l->segments_n ? l->segments[0] : NULL, *next;
+    int64_t best = -1;
+    for (; s; s = next) {
         segment_hold(s);
         int rc = segment_load_index(s);
+        if (!rc && s->size)
+            best = SL_MAX(best, s->max_timestamp);
+        next = log_segment_behind(l, s->base_offset);
         segment_release(s);
         if (rc)
             return rc;
-        if (s->size && (!best || s->max_timestamp > best->max_timestamp))
-            best = s;
     }
-    if (!best)
-        return -ENOENT;
-    return log_offset_for_time(l, best->max_timestamp, l->visible.offset, offset, timestamp, epoch);
+    return best < 0 ? -ENOENT : log_offset_for_time(l, best, l->visible.offset, offset, timestamp, epoch);
 }

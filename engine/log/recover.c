@@ -33,6 +33,7 @@ static int list_entry_of_dir(void *arg, const struct io_dirent *e)
     int64_t base = strtoll(e->name, &end, 10);
     if (end - e->name != 20 || e->is_dir)
         return 0;
+    d->leftovers |= recover_is_leftover(e->name);
     if (!strcmp(end, ".log"))
         return push_base(&d->bases, &d->n, &d->cap, base);
     if (!strcmp(end, ".snapshot"))
@@ -248,11 +249,19 @@ static int recover_into(struct log *l, enum store_kind kind, struct store_log *s
     int rc = recover_list(l, &d);
     if (!rc)
         rc = check_identity(l, &d);
+    if (!rc && d.leftovers) {
+        recover_dir_free(&d);
+        d = (struct recover_dir){0};
+        rc = recover_leftovers(l);
+        rc = rc ? rc : recover_list(l, &d);
+    }
     bool ours = kind == STORE_OURS && sl && (sl->has_checkpoint || sl->entries_n);
     // After an unclean end an empty file may also be one whose size was lost: what follows it does not belong to the log.
     int64_t whole = kind == STORE_CLEAN          ? INT64_MAX
                     : ours && sl->has_checkpoint ? sl->ckpt.segment_base
                                                  : INT64_MIN;
+    if (ours)
+        whole = SL_MAX(whole, sl->settled); // compaction may leave an empty segment
     if (!rc)
         rc = forget_empty(l, &d, whole);
     if (!rc && ours)

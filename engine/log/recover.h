@@ -11,6 +11,7 @@ struct recover_dir {
     uint32_t n, cap;
     int64_t *snapshots; // offsets of .snapshot files, ascending
     uint32_t snapshots_n, snapshots_cap;
+    bool leftovers; // there are names for recover_leftovers
 };
 int recover_list(struct log *l, struct recover_dir *d);
 void recover_dir_free(struct recover_dir *d);
@@ -19,6 +20,12 @@ void recover_dir_free(struct recover_dir *d);
 struct segment *recover_add_segment(struct log *l, int64_t base, uint32_t size, int *err);
 // Removes a segment's files.
 int recover_unlink_segment(struct log *l, int64_t base);
+// Forgets the segments that lie below the log start. Their files are stale then.
+void recover_drop_below_start(struct log *l);
+// Fiber. What segments that left the log, or were to take others' place, have left in its directory when a crash came
+// (names of retention.c and compact_swap.c): removed, or brought to their end.
+bool recover_is_leftover(const char *name);
+int recover_leftovers(struct log *l);
 // The log ends at the end of its last segment, at `end`; those before it are finished.
 void recover_set_end(struct log *l, int64_t end);
 

@@ -19,6 +19,7 @@ struct replay {
     int64_t end;          // of the log
     int64_t ckpt_end;     // entries below only lay bytes
     int64_t ckpt_segment; // segments below are finished: nothing is laid there
+    int64_t settled;      // nor below this one, by the fences
     int64_t confirmed;    // direct bytes of batches below are synced
     bool cut;             // the log ended before the entries did
     bool changed;         // entries were laid, or files removed
@@ -52,36 +53,45 @@ static uint64_t file_size(const struct recover_dir *d, int64_t base)
     return 0;
 }
 
-// The segments that the checkpoint knows: those below its active one were finished when it was written. Its active one may be
-// shorter in the file than it says: what was allocated after the sync is durable only as entries, which are laid first.
-static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
+// The segments that the checkpoint or a fence knows: those below the checkpoint's active one, or settled, were finished. The
+// active one may be shorter in the file than the checkpoint says: what was allocated after the sync is durable only as
+// entries, which are laid first.
+static int load_segments(struct replay *r, const struct ckpt_log *c)
 {
     struct log *l = r->l;
     int rc = 0;
     for (uint32_t i = 0; i < r->dir->n && !rc; i++) {
         int64_t base = r->dir->bases[i];
-        uint32_t size = base == c->segment_base ? c->end_position : (uint32_t)r->dir->sizes[i];
-        if (base > c->segment_base)
+        bool settled = base < r->ckpt_segment || base < r->settled,
+             active = !settled && base == r->ckpt_segment;
+        if (!settled && !active)
             break;
-        struct segment *s = recover_add_segment(l, base, size, &rc);
-        if (s && base == c->segment_base) {
+        struct segment *s =
+            recover_add_segment(l, base, settled ? (uint32_t)r->dir->sizes[i] : c->end_position, &rc);
+        if (s && active) {
             s->allocated = (uint32_t)SL_MIN(r->dir->sizes[i], (uint64_t)UINT32_MAX);
             s->touched = true;
             s->max_timestamp = c->max_timestamp;
             s->max_timestamp_offset = c->max_timestamp_offset;
         }
     }
-    if (!rc && c->end_position && !find_segment(l, c->segment_base)) {
+    return rc;
+}
+
+static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
+{
+    struct log *l = r->l;
+    int rc = 0;
+    if (c->end_position && !find_segment(l, c->segment_base) && c->segment_base >= r->settled) {
         snprintf(r->err, r->cap, "%s/%020lld.log is missing, %u bytes of it were checkpointed", l->dir,
                  (long long)c->segment_base, c->end_position);
         return -EUCLEAN;
     }
-    l->incarnation = c->incarnation;
-    l->log_start = c->log_start;
+    l->incarnation = SL_MAX(l->incarnation, c->incarnation);
+    l->log_start = SL_MAX(l->log_start, c->log_start);
     l->leader_epoch = c->leader_epoch;
     r->end = r->ckpt_end = c->end_offset;
-    r->ckpt_segment = c->segment_base;
-    if (!rc && c->producers_len)
+    if (c->producers_len)
         rc = producer_state_snapshot_load(&l->producers, c->producers, c->producers_len, c->end_offset, 0,
                                           INT64_MAX);
     if (!rc && c->epochs_len)
@@ -123,23 +133,38 @@ static void info_of(const struct jentry *e, struct batch_info *b)
                              .magic = BATCH_MAGIC_V2};
 }
 
-static int apply_batch(struct replay *r, struct segment *s, const struct store_entry *se)
+// What a batch says of producers and epochs, and where the log ends.
+static int apply_state(struct replay *r, const struct store_entry *se, struct batch_info *b)
 {
     struct log *l = r->l;
     const struct jentry *e = &se->e;
     bool direct = !(e->flags & JE_INLINE);
     struct producer_completed done;
-    struct batch_info b;
-    if (e->base_offset < r->end || e->position != s->size)
+    if (e->base_offset < r->end)
         return broken(r, e, "does not continue the log");
     if (direct)
-        info_of(e, &b);
-    else if (batch_parse(se->payload, e->bytes, &b) || b.base_offset != e->base_offset)
+        info_of(e, b);
+    else if (batch_parse(se->payload, e->bytes, b) || b->base_offset != e->base_offset)
         return broken(r, e, "holds no batch");
-    int rc = direct ? producer_state_apply(&l->producers, &b)
+    int rc = direct ? producer_state_apply(&l->producers, b)
                     : producer_state_apply_batch(&l->producers, se->payload, e->bytes, &done);
-    if (!rc && b.leader_epoch > epoch_cache_latest(&l->epochs))
-        rc = SL_MIN(epoch_cache_assign(&l->epochs, b.leader_epoch, b.base_offset), 0);
+    if (!rc && b->leader_epoch > epoch_cache_latest(&l->epochs))
+        rc = SL_MIN(epoch_cache_assign(&l->epochs, b->leader_epoch, b->base_offset), 0);
+    if (rc)
+        return rc;
+    l->leader_epoch = SL_MAX(l->leader_epoch, b->leader_epoch);
+    r->end = e->last_offset + 1;
+    return 0;
+}
+
+static int apply_batch(struct replay *r, struct segment *s, const struct store_entry *se)
+{
+    struct log *l = r->l;
+    const struct jentry *e = &se->e;
+    struct batch_info b;
+    if (e->position != s->size)
+        return broken(r, e, "does not continue the log");
+    int rc = apply_state(r, se, &b);
     if (rc)
         return rc;
     s->size += e->bytes;
@@ -149,8 +174,6 @@ static int apply_batch(struct replay *r, struct segment *s, const struct store_e
         s->max_timestamp = b.max_timestamp;
         s->max_timestamp_offset = e->last_offset;
     }
-    l->leader_epoch = SL_MAX(l->leader_epoch, b.leader_epoch);
-    r->end = e->last_offset + 1;
     return 0;
 }
 
@@ -199,6 +222,8 @@ static int replay_entry(struct replay *r, const struct store_entry *se)
     if (r->cut || (e->type != JE_BATCH && e->type != JE_PREFIX))
         return 0;
     bool behind = e->type == JE_BATCH && e->last_offset >= r->ckpt_end;
+    if (se->state_only)
+        return behind ? apply_state(r, se, &(struct batch_info){0}) : 0;
     // Finished segments have all their bytes and end where their file ends. Laying blocks there would make it longer, and a
     // crash before it is cut again would leave it so.
     if (e->segment_base < r->ckpt_segment)
@@ -253,10 +278,12 @@ static int sync_touched(struct replay *r)
     return rc || !r->changed ? rc : fio_sync_dir(l->dir);
 }
 
-// Files of segments that no durable entry names: a roll whose first append was never acknowledged.
+// Files of segments that no durable entry names: a roll whose first append was never acknowledged, or what lies below the
+// start.
 static int remove_stale(struct replay *r)
 {
     int rc = 0;
+    int64_t first = r->l->segments_n ? r->l->segments[0]->base_offset : r->end;
     for (uint32_t i = 0; i < r->dir->n && !rc; i++)
         if (!find_segment(r->l, r->dir->bases[i])) {
             r->changed = true;
@@ -264,7 +291,7 @@ static int remove_stale(struct replay *r)
         }
     for (uint32_t i = 0; i < r->dir->snapshots_n && !rc; i++) {
         char path[1500];
-        if (r->dir->snapshots[i] <= r->end)
+        if (r->dir->snapshots[i] <= r->end && r->dir->snapshots[i] >= first)
             continue;
         r->changed = true;
         snprintf(path, sizeof(path), "%s/%020lld.snapshot", r->l->dir, (long long)r->dir->snapshots[i]);
@@ -273,19 +300,41 @@ static int remove_stale(struct replay *r)
     return rc;
 }
 
+// Before the segments below the start go: what is left is what the log is.
+static void begin_at(struct replay *r)
+{
+    struct log *l = r->l;
+    // With write caching the fence may have outlived the records that it deletes: the log goes on behind them.
+    r->end = SL_MAX(r->end, l->log_start);
+    (void)epoch_cache_truncate_start(&l->epochs, l->log_start);
+    producer_state_on_log_start(&l->producers, l->log_start);
+    recover_drop_below_start(l);
+}
+
 int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap)
 {
-    struct replay r = {
-        .l = l, .dir = d, .ckpt_segment = INT64_MIN, .changed = sl->entries_n > 0, .err = err, .cap = cap};
+    struct replay r = {.l = l,
+                       .dir = d,
+                       .ckpt_segment = sl->has_checkpoint ? sl->ckpt.segment_base : INT64_MIN,
+                       .settled = sl->settled,
+                       .changed = sl->entries_n > 0,
+                       .err = err,
+                       .cap = cap};
     for (uint32_t i = 0; i < sl->entries_n; i++)
         if (sl->entries[i].e.type == JE_CONFIRMED)
             r.confirmed = SL_MAX(r.confirmed, sl->entries[i].e.last_offset);
-    int rc = sl->has_checkpoint ? load_checkpoint(&r, &sl->ckpt) : 0;
+    l->log_start = sl->floor;
+    l->incarnation = sl->incarnation;
+    int rc = load_segments(&r, &sl->ckpt);
+    if (!rc && sl->has_checkpoint)
+        rc = load_checkpoint(&r, &sl->ckpt);
     for (uint32_t i = 0; i < sl->entries_n && !rc; i++)
         rc = replay_entry(&r, &sl->entries[i]);
     if (!rc)
         rc = layer_flush(&r.layer);
     layer_free(&r.layer);
+    if (!rc)
+        begin_at(&r);
     if (!rc)
         rc = remove_stale(&r);
     if (!rc)

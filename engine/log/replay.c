@@ -150,36 +150,33 @@ int replay_add_entry(void *arg, const struct jgroup *g, const struct jentry *e, 
 // ---- fences ---------------------------------------------------------------------------------------------------------
 // What the fences later than an entry leave of its log, seen walking backwards.
 struct limits {
-    int64_t floor, end;
-    int64_t alive; // the lowest segment in which a batch at or above the floor survives
+    int64_t floor, end, settled;
+    uint32_t incarnation;
 };
 
 static void fence_add(struct limits *m, const struct jentry *e)
 {
     m->floor = SL_MAX(m->floor, e->base_offset);
     m->end = SL_MIN(m->end, e->last_offset);
+    m->settled = SL_MAX(m->settled, e->segment_base);
+    m->incarnation = SL_MAX(m->incarnation, e->incarnation);
 }
 
-static bool batch_survives(struct limits *m, const struct jentry *e)
+static bool entry_survives(struct limits *m, struct store_entry *se)
 {
-    if (e->last_offset >= m->end)
-        return false;
-    if (e->last_offset < m->floor)
-        return e->segment_base >= m->alive;
-    m->alive = SL_MIN(m->alive, e->segment_base);
-    return true;
-}
-
-static bool entry_survives(struct limits *m, struct jentry *e)
-{
+    struct jentry *e = &se->e;
+    if (e->type == JE_FENCE)
+        fence_add(m, e);
+    else if (m->floor == INT64_MAX)
+        return false; // the log was deleted later
     switch ((enum jentry_type)e->type) {
     case JE_FENCE:
-        fence_add(m, e);
         return true;
     case JE_BATCH:
-        return batch_survives(m, e);
+        se->state_only = e->segment_base < m->settled;
+        return e->last_offset < m->end;
     case JE_PREFIX:
-        return e->segment_base < m->end && (e->segment_base >= m->floor || e->segment_base >= m->alive);
+        return e->segment_base < m->end && e->segment_base >= m->settled;
     case JE_CONFIRMED:
         e->last_offset = SL_MIN(e->last_offset, m->end);
         return e->last_offset > m->floor;
@@ -191,17 +188,20 @@ static bool entry_survives(struct limits *m, struct jentry *e)
 
 static void log_apply_fences(struct replay_log *l)
 {
-    struct limits m = {.floor = INT64_MIN, .end = INT64_MAX, .alive = INT64_MAX};
+    struct limits m = {.end = INT64_MAX};
     uint32_t n = l->log.entries_n, keep = n;
     // Backwards, survivors moving to the array's end; then they move to its start.
     for (uint32_t i = n; i-- > 0;) {
         struct store_entry e = l->entries[i];
-        if (entry_survives(&m, &e.e))
+        if (entry_survives(&m, &e))
             l->entries[--keep] = e;
     }
     memmove(l->entries, l->entries + keep, (n - keep) * sizeof(*l->entries));
     l->log.entries_n = n - keep;
     l->log.deleted = m.floor == INT64_MAX;
+    l->log.floor = m.floor;
+    l->log.settled = m.settled;
+    l->log.incarnation = m.incarnation;
 }
 
 void replay_apply_fences(struct replay *r)

@@ -67,10 +67,10 @@ int replay_keep(struct replay *r, void *memory);
 // A jentry_fn, `arg` the replay: adds the entry to its log. 0, -EUCLEAN (a log in two shards), -ENOMEM.
 int replay_add_entry(void *arg, const struct jgroup *g, const struct jentry *e, const uint8_t *payload);
 // After all were added: drops every entry that a later fence of its log does not keep. Fences stay.
-//   - a BATCH is void from its last offset on: below the floor, or at or above the end;
-//   - but bytes below the floor stay while a batch at or above it keeps their segment alive: a log start that moves into a
-//     segment must not leave a hole in it;
-//   - a PREFIX holds bytes of batches before its base offset: it is void with its segment;
+//   - a BATCH is void if its last offset lies at or above the end;
+//   - a fence's segment base says which segments are settled: those below it were finished, and perhaps rewritten since, or lie
+//     wholly below the floor. A BATCH there counts for the end, producers and epochs only (state_only); a PREFIX there is void;
+//   - the floor is where the log starts; it voids nothing by itself: a segment that it lies in keeps all its bytes;
 //   - a CONFIRMED beyond the end confirms up to the end; an EPOCH at or above the end is void;
 //   - a last fence with floor INT64_MAX deletes the log.
 void replay_apply_fences(struct replay *r);

@@ -54,7 +54,9 @@ struct segment {
     bool finished;     // sealed, written, cut to its length, synced, and so are its indexes (S9)
     bool writing;      // a write-back reads its extents
     bool touched;      // recovery laid bytes into it
+    bool retired;      // not of the log any more: its last user frees it
     uint32_t users;    // fibers that read its file
+    int64_t jitter_ms; // taken off segment.ms
 };
 
 // Memory only; index_bytes is segment.index.bytes. NULL on lack of memory.
@@ -69,6 +71,8 @@ int segment_close(struct segment *s);
 // many segments has few of them open.
 void segment_hold(struct segment *s);
 void segment_release(struct segment *s);
+// Fiber. It left its log: freed now, or by its last user. Its file must be open if it has users.
+void segment_retire(struct segment *s);
 // Makes [0, want) allocated, in steps ahead of it, not past `limit` rounded up.
 int segment_allocate(struct segment *s, uint32_t want, uint32_t limit);
 // Loads the block that holds the end into memory when the end is inside a block.

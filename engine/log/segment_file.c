@@ -31,7 +31,7 @@ int segment_open(struct segment *s, bool create)
     segment_path(s, SEG_LOG, path, sizeof(path));
     io_file f = fio_open(path, IO_RDWR | IO_DIRECT | (create ? IO_CREATE : 0), 0644);
     if (f < 0)
-        return f;
+        return s->file >= 0 ? 0 : f; // another fiber was faster, and then the name went
     int rc = fio_stat(path, &st);
     if (rc || s->file >= 0) { // another fiber was faster
         fio_close(f);
@@ -57,8 +57,20 @@ void segment_hold(struct segment *s)
 void segment_release(struct segment *s)
 {
     SL_ASSERT(s->users > 0);
-    if (--s->users == 0 && s->finished && s->file >= 0)
+    s->users--;
+    if (s->retired)
+        segment_retire(s);
+    else if (!s->users && s->finished && s->file >= 0)
         (void)segment_close(s);
+}
+
+void segment_retire(struct segment *s)
+{
+    s->retired = true;
+    if (s->users)
+        return;
+    (void)segment_close(s);
+    segment_free(s);
 }
 
 int segment_allocate(struct segment *s, uint32_t want, uint32_t limit)

@@ -66,12 +66,17 @@ struct store_log {
     struct ckpt_log ckpt;              // checkpoint.h; borrowed from the store
     const struct store_entry *entries; // in journal order, fences applied (void entries already dropped)
     uint32_t entries_n;
-    bool deleted; // a fence says so
-    bool used;    // set by whoever recovered it
+    // What the fences say.
+    bool deleted;
+    int64_t floor;        // the log starts here at least; 0: nothing is said
+    int64_t settled;      // segments below are whole in their files, or gone
+    uint32_t incarnation; // the highest
+    bool used;            // set by whoever recovered it
 };
 struct store_entry {
     struct jentry e;
     const uint8_t *payload; // inline bytes, in the store's memory until store_begin_life; NULL: direct
+    bool state_only; // of a settled segment: it counts for the end, producers and epochs, and lays no bytes
 };
 // NULL if the last life's journals do not know this log.
 struct store_log *store_find_log(struct store *s, const struct sl_uuid *topic_id, int32_t partition);

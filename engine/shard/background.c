@@ -69,16 +69,6 @@ void background_direct_failed(void *ctx, int err)
 }
 
 // ---- all logs, several at a time --------------------------------------------------------------------------------------------
-struct sweep {
-    struct shard *s;
-    struct part **parts;
-    uint32_t n, next;
-    int (*fn)(struct sweep *w, struct part *p);
-    struct sbuf *image;
-    int rc; // the first error
-    struct fiber_wait wait;
-};
-
 static void sweep_worker(void *arg)
 {
     struct sweep *w = arg;
@@ -93,7 +83,7 @@ static void sweep_worker(void *arg)
     fiber_wait_done(&w->wait);
 }
 
-// Fiber. Runs fn over every partition, in so many fibers; stops at the first error and returns it.
+// In so many fibers.
 static int sweep(struct shard *s, uint32_t flushers, int (*fn)(struct sweep *w, struct part *p),
                  struct sbuf *image)
 {
@@ -119,9 +109,14 @@ static int sweep(struct shard *s, uint32_t flushers, int (*fn)(struct sweep *w, 
     return w.rc;
 }
 
-static void spawn(struct shard *s, fiber_fn fn)
+int shard_sweep(struct shard *s, int (*fn)(struct sweep *w, struct part *p), struct sbuf *image)
 {
-    if (!fiber_spawn(s->r, fn, s, 0))
+    return sweep(s, FLUSHERS, fn, image);
+}
+
+void shard_spawn(struct shard *s, fiber_fn fn, void *arg)
+{
+    if (!fiber_spawn(s->r, fn, arg, 0))
         sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
     s->fibers++;
 }
@@ -204,7 +199,7 @@ static void background_tick(struct timer *t)
         s->writeback_left = HASH_COUNT(s->parts);
         s->writing_back = SL_MIN((uint32_t)FLUSHERS, s->writeback_left);
         for (uint32_t i = 0; i < s->writing_back; i++)
-            spawn(s, writeback_worker);
+            shard_spawn(s, writeback_worker, s);
     }
     // An idle shard does not tick: appends arm the timer again.
     if (!s->stopping && !s->env.failed && appends_wait(s))
@@ -240,7 +235,7 @@ static void expiry_tick(struct timer *t)
 {
     struct shard *s = SL_CONTAINER_OF(t, struct shard, expiry);
     if (!s->stopping)
-        spawn(s, expiry_fiber);
+        shard_spawn(s, expiry_fiber, s);
 }
 
 void background_init(struct shard *s)
@@ -327,7 +322,7 @@ void background_on_full(void *ctx, uint64_t generation)
     if (s->checkpointing || s->stopping)
         return;
     s->checkpointing = true;
-    spawn(s, checkpoint_fiber);
+    shard_spawn(s, checkpoint_fiber, s);
 }
 
 // ---- clean stop -----------------------------------------------------------------------------------------------------------
@@ -360,6 +355,7 @@ static void stop_fiber(void *arg)
     int rc = s->env.failed ? s->env.failed : s->journal ? journal_drain(s->journal) : 0;
     if (!rc)
         rc = sweep(s, FLUSHERS_STOP, close_one, NULL);
+    (void)log_env_empty_trash(&s->env, true);
     if (s->journal)
         journal_close(s->journal);
     if (rc)
@@ -375,6 +371,7 @@ void background_stop(struct service *svc)
     s->stopping = true;
     timer_cancel(s->r, &s->background);
     timer_cancel(s->r, &s->expiry);
+    upkeep_stop(s);
     if (!fiber_spawn(s->r, stop_fiber, s, 0))
         sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
 }

@@ -19,25 +19,58 @@ static int16_t error_of(int rc)
     return rc == 0 ? KERR_NONE : KERR_KAFKA_STORAGE_ERROR;
 }
 
+// Directories made at the same time: each costs two syncs of a small file and its directory.
+enum { OPENERS = 16 };
+
+struct open_all {
+    struct shard *s;
+    const struct shard_open *o;
+    struct log **made;
+    uint32_t made_n, next;
+    int rc;
+    struct fiber_wait wait;
+};
+
+static int open_one(struct open_all *w, int32_t partition)
+{
+    const struct shard_open *o = w->o;
+    struct part *p = shard_find(w->s, &o->topic_id, partition);
+    int rc = 0;
+    if (p) {
+        log_set_config(p->log, &o->config);
+        return log_set_leader_epoch(p->log, o->leader_epoch);
+    }
+    struct log *l = log_create(&w->s->env, w->s->cfg.dir, o->topic, &o->topic_id, partition, o->leader_epoch,
+                               &o->config, &rc);
+    if (l)
+        w->made[w->made_n++] = l;
+    return rc;
+}
+
+static void opener(void *arg)
+{
+    struct open_all *w = arg;
+    while (w->next < w->o->n && !w->rc) {
+        int rc = open_one(w, w->o->partitions[w->next++]);
+        w->rc = w->rc ? w->rc : rc;
+    }
+    fiber_wait_done(&w->wait);
+}
+
 // The logs that are new are made first and served when their names are durable: nothing is acknowledged before (S3, S9).
 static int open_all(struct shard *s, const struct shard_open *o, struct log **made, uint32_t *made_n)
 {
-    int rc = 0;
-    for (uint32_t i = 0; i < o->n && !rc; i++) {
-        struct part *p = shard_find(s, &o->topic_id, o->partitions[i]);
-        if (p) {
-            log_set_config(p->log, &o->config);
-            rc = log_set_leader_epoch(p->log, o->leader_epoch);
-            continue;
-        }
-        struct log *l = log_create(&s->env, s->cfg.dir, o->topic, &o->topic_id, o->partitions[i],
-                                   o->leader_epoch, &o->config, &rc);
-        if (l)
-            made[(*made_n)++] = l;
-    }
-    if (!rc && *made_n)
-        rc = fio_sync_dir(s->cfg.dir);
-    return rc;
+    struct open_all w = {.s = s, .o = o, .made = made};
+    uint32_t workers = SL_MIN((uint32_t)OPENERS, o->n);
+    fiber_wait_add(&w.wait, workers);
+    for (uint32_t i = 0; i < workers; i++)
+        if (!fiber_spawn(s->r, opener, &w, 0))
+            sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
+    fiber_wait(&w.wait);
+    *made_n = w.made_n;
+    if (!w.rc && w.made_n)
+        w.rc = fio_sync_dir(s->cfg.dir);
+    return w.rc;
 }
 
 static void open_fiber(void *arg)
@@ -65,20 +98,14 @@ static void open_fiber(void *arg)
     free(run);
 }
 
-static void spawn(struct shard *s, fiber_fn fn, void *run)
-{
-    if (!run || !fiber_spawn(s->r, fn, run, 0))
-        sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
-    s->fibers++;
-}
-
 void manage_open(struct shard *s, uint32_t from, struct shard_open *o)
 {
     struct open_run *run = malloc(sizeof(*run));
     o->from = from;
-    if (run)
-        *run = (struct open_run){.s = s, .o = o};
-    spawn(s, open_fiber, run);
+    if (!run)
+        sl_panic("shard %u: out of memory for a request", s->cfg.shard);
+    *run = (struct open_run){.s = s, .o = o};
+    shard_spawn(s, open_fiber, run);
 }
 
 void manage_config(struct shard *s, uint32_t from, struct shard_open *o)
@@ -110,6 +137,7 @@ static void part_close(struct part *p)
 static int delete_one(struct shard *s, struct part *p)
 {
     part_close(p);
+    log_close_begin(p->log);
     while (p->refs > 1) // the table's own, and every append, read and query in flight
         fiber_sleep(1000000);
     int rc = log_delete(p->log);
@@ -145,7 +173,8 @@ void manage_delete(struct shard *s, uint32_t from, struct shard_delete *d)
 {
     struct delete_run *run = malloc(sizeof(*run));
     d->from = from;
-    if (run)
-        *run = (struct delete_run){.s = s, .d = d};
-    spawn(s, delete_fiber, run);
+    if (!run)
+        sl_panic("shard %u: out of memory for a request", s->cfg.shard);
+    *run = (struct delete_run){.s = s, .d = d};
+    shard_spawn(s, delete_fiber, run);
 }

@@ -107,6 +107,9 @@ static void shard_on_msg(struct service *svc, uint32_t reactor, const struct sps
     case SHARD_PRODUCERS:
         query_producers(s, from, req);
         break;
+    case SHARD_DELETE_RECORDS:
+        upkeep_delete_records(s, from, req);
+        break;
     case SHARD_FIRED_ACK:
         watch_ack(s, reactor);
         break;
@@ -153,6 +156,8 @@ static void start_fiber(void *arg)
         s->journal = journal_open(s->r, &s->cfg.journal, &owner, &err);
         s->env.journal = s->journal;
     }
+    if (!err)
+        upkeep_start_timers(s);
     s->ready(s->ready_arg, err);
     if (!err && s->cfg.shard == 0) { // beside serving
         (void)log_remove_deleted(s->r, s->cfg.dir);
@@ -199,10 +204,8 @@ struct shard *shard_create(struct reactor *r, struct store *store, const struct 
     for (uint32_t i = 0; i < REACTOR_MAX; i++)
         list_init(&s->fired[i].fired);
     background_init(s);
-    s->env.r = r;
-    s->env.store = store;
-    list_init(&s->env.dirty);
-    list_init(&s->env.lru);
+    upkeep_init(s);
+    log_env_init(&s->env, r, store);
     direct_env_init(&s->env.direct, &cfg->direct);
     s->env.direct.ctx = s;
     s->env.direct.settled = append_on_settled;
@@ -288,6 +291,8 @@ void shard_destroy(struct shard *s)
         buf_pool_destroy(s->env.tail_pool);
     if (s->env.read_pool)
         buf_pool_destroy(s->env.read_pool);
+    compactor_destroy(s->compactor);
+    log_env_destroy(&s->env);
     free(s->inflight);
     free(s);
 }

@@ -13,6 +13,7 @@
 #define SLUICE_ENGINE_SHARD_SHARD_H
 
 #include "engine/base/kerr.h"
+#include "engine/log/compact.h"
 #include "engine/log/log.h"
 
 struct shard;
@@ -28,6 +29,7 @@ enum shard_op {
     SHARD_DELETE = MSG_OP(SVC_SHARD, 8),       // u[0]: struct shard_delete *
     SHARD_CONFIG = MSG_OP(SVC_SHARD, 9),       // u[0]: struct shard_open * (config of existing partitions)
     SHARD_DESCRIBE = MSG_OP(SVC_SHARD, 10),    // u[0]: struct shard_describe * (sizes, ends: log dirs, tests)
+    SHARD_DELETE_RECORDS = MSG_OP(SVC_SHARD, 16), // u[0]: struct shard_trim *
     // from the shard to a net service:
     SHARD_FIRED =
         MSG_OP(SVC_NET, 200), // u[0]: struct shard_fired *; the receiver answers with SHARD_FIRED_ACK
@@ -171,6 +173,24 @@ struct shard_delete {
     void *owner;
     uint32_t from;
 };
+// DeleteRecords: answered when the new log starts are durable.
+struct shard_trim_part {
+    struct sl_uuid topic_id;
+    int32_t partition;
+    int64_t offset; // the new log start; -1: the high watermark
+    // out
+    int16_t error;
+    int64_t low_watermark; // the log start now; -1 with an error
+    // the shard's
+    struct part *part;
+    uint64_t sequence;
+};
+struct shard_trim {
+    struct shard_trim_part *parts;
+    uint32_t n;
+    void *owner;
+    uint32_t from;
+};
 struct shard_describe_part {
     struct sl_uuid topic_id;
     int32_t partition;
@@ -189,8 +209,11 @@ struct shard_describe {
 struct shard_config {
     uint32_t shard, shards;
     uint64_t tail_pool_bytes, read_pool_bytes;
-    uint64_t dirty_bytes;      // write-back starts above it
-    uint32_t writeback_age_ms; // and for bytes older than this
+    uint64_t dirty_bytes;       // write-back starts above it
+    uint32_t writeback_age_ms;  // and for bytes older than this
+    int64_t retention_check_ms; // how often segments are looked for that may go; 0: never
+    int64_t cleaner_backoff_ms; // pause between two looks for logs to compact; 0: never
+    struct compactor_config compactor;
     uint32_t max_watches;
     uint32_t fetch_window; // bytes that one fetch request pins at most; its first batch may exceed it
     struct journal_config journal;
@@ -207,6 +230,10 @@ struct log_env *shard_env(struct shard *s);
 int shard_adopt(struct shard *s, struct log *l);
 // After the clean stop: 0 if every log was closed cleanly.
 int shard_stop_error(const struct shard *s);
+// Fiber, after every shard was stopped cleanly. Writes upstream's recovery-point-, replication-,
+// log-start- and cleaner-offset-checkpoint of a directory, with all logs but those of topic `skip` (the metadata log keeps none; NULL:
+// none is left out). 0 or -errno.
+int shard_write_points(struct shard *const *shards, uint32_t n, const struct sl_uuid *skip, const char *dir);
 // Calls fn for every log; stops at its first non-zero and returns it. The shard's thread, or after the threads ended.
 int shard_each_log(struct shard *s, int (*fn)(void *arg, struct log *l), void *arg);
 // Frees memory; no I/O. Watches that are still linked are dropped.

@@ -22,6 +22,7 @@ struct part {
     int64_t journal_end;      // the journal is durable up to this offset, if anything was appended
     uint32_t refs;            // in-flight appends, reads, fibers
     bool closing;             // being deleted: new requests find nothing
+    bool uncleanable;         // compaction gave it up
     bool making_room;         // log_make_room is under way: appends are held
     bool waiting_journal;     // on shard->journal_waiters
     struct list_node held;    // struct shard_append_part, in arrival order
@@ -102,9 +103,12 @@ struct shard {
     struct fired_box fired[REACTOR_MAX];
     struct slice slice;
     struct decompress_ctx ctx;
-    struct timer background, expiry;
-    uint32_t writing_back;   // workers
-    uint32_t writeback_left; // logs that this run may still look at
+    struct timer background, expiry, retention, trash, cleaner;
+    struct compactor *compactor;
+    struct choice *cleaner_choice; // while it looks
+    bool retaining, emptying;      // their fibers
+    uint32_t writing_back;         // workers
+    uint32_t writeback_left;       // logs that this run may still look at
     bool checkpointing, stopping;
     struct fiber_mutex manage;  // one creation or deletion at a time
     uint64_t checkpoint_wanted; // generation
@@ -150,6 +154,30 @@ void query_producers(struct shard *s, uint32_t from, struct shard_producers *q);
 void manage_open(struct shard *s, uint32_t from, struct shard_open *o);
 void manage_config(struct shard *s, uint32_t from, struct shard_open *o);
 void manage_delete(struct shard *s, uint32_t from, struct shard_delete *d);
+// A pass over all partitions, several at a time.
+struct sweep {
+    struct shard *s;
+    struct part **parts;
+    uint32_t n, next;
+    int (*fn)(struct sweep *w, struct part *p);
+    struct sbuf *image;
+    int rc; // the first error
+    struct fiber_wait wait;
+};
+// Fiber. Runs fn over every partition; stops at the first error and returns it.
+int shard_sweep(struct shard *s, int (*fn)(struct sweep *w, struct part *p), struct sbuf *image);
+// Starts a fiber that counts as the shard's, or ends the process.
+void shard_spawn(struct shard *s, fiber_fn fn, void *arg);
+// upkeep.c
+void upkeep_init(struct shard *s);
+void upkeep_start_timers(struct shard *s);
+void upkeep_stop(struct shard *s);        // no new work
+void upkeep_trash_later(struct shard *s); // segments were removed: their files are to be unlinked in time
+void upkeep_delete_records(struct shard *s, uint32_t from, struct shard_trim *t);
+// cleaner.c
+void cleaner_init(struct shard *s);
+void cleaner_start(struct shard *s);
+void cleaner_stop(struct shard *s);
 // background.c
 void background_init(struct shard *s);
 void background_start(struct shard *s); // arms write-back: something was appended

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/log/points.h"
 #include "tests/sim/traffic.h"
 
 enum { CREDITS = 16 };
@@ -24,6 +25,10 @@ void life_log_config(const struct run *r, const struct mtopic *t, struct log_con
         .min_insync_replicas = 1,
         .validate_records = true,
         .write_caching = t->caching,
+        .deletes = r->k.front,
+        .retention_ms = -1,
+        .retention_bytes = r->k.retention_bytes ? (int64_t)r->k.retention_bytes : -1,
+        .file_delete_delay_ms = r->k.retention_ms / 2,
     };
 }
 
@@ -76,6 +81,7 @@ static int make_shards(struct life *l)
                                  .read_pool_bytes = k->read_pool,
                                  .dirty_bytes = k->dirty_bytes,
                                  .writeback_age_ms = k->writeback_ms,
+                                 .retention_check_ms = l->r->calm ? 0 : k->retention_ms,
                                  .max_watches = 64,
                                  .fetch_window = k->fetch_window,
                                  .journal = journal_settings(k),
@@ -126,7 +132,7 @@ static int set_stray_aside(const char *name, int32_t n, uint32_t life)
     return rc ? rc : fio_sync_dir(LIFE_DIR);
 }
 
-static int recover_part(struct life *l, struct mtopic *t, int32_t n)
+static int recover_part(struct life *l, struct mtopic *t, int32_t n, const struct points *starts)
 {
     struct log_config c;
     struct log *log = NULL;
@@ -135,6 +141,8 @@ static int recover_part(struct life *l, struct mtopic *t, int32_t n)
     life_log_config(l->r, t, &c);
     int rc = log_recover(env, LIFE_DIR, t->name, &t->id, n, l->kind, store_find_log(l->store, &t->id, n), 0,
                          &c, &log, l->err, sizeof(l->err));
+    if (!rc)
+        rc = log_start_at(log, points_find(starts, t->name, n));
     if (rc == -ESTALE)
         rc = set_stray_aside(t->name, n, l->no) ? -EIO : -ENOENT;
     if (rc == -ENOENT) {
@@ -154,16 +162,13 @@ static int recover_part(struct life *l, struct mtopic *t, int32_t n)
 
 static int recover_topics(struct life *l)
 {
-    for (struct mtopic *t = l->r->model->topics; t; t = t->next) {
-        if (t->state == TOPIC_DELETED)
-            continue;
-        for (uint32_t n = 0; n < t->parts_n; n++) {
-            int rc = recover_part(l, t, (int32_t)n);
-            if (rc)
-                return rc;
-        }
-    }
-    return 0;
+    struct points starts = {0};
+    int rc = l->kind == STORE_CLEAN ? points_load(&starts, LIFE_DIR, "log-start-offset-checkpoint") : 0;
+    for (struct mtopic *t = l->r->model->topics; t; t = t->next)
+        for (uint32_t n = 0; t->state != TOPIC_DELETED && n < t->parts_n && !rc; n++)
+            rc = recover_part(l, t, (int32_t)n, &starts);
+    points_free(&starts);
+    return rc;
 }
 
 static int begin_life(struct life *l)
@@ -302,6 +307,8 @@ static void finish_fiber(void *arg)
     int rc = 0;
     for (uint32_t i = 0; i < l->shards_n && !rc; i++)
         rc = shard_stop_error(l->shards[i]);
+    if (!rc)
+        rc = shard_write_points(l->shards, l->shards_n, NULL, LIFE_DIR);
     if (!rc)
         rc = store_end_clean(l->store, 1);
     if (rc && !l->over)

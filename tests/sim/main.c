@@ -7,7 +7,7 @@
 //   sluice-sim --keep-going ...                   does not stop at a failing seed
 //   sluice-sim --canary NAME ...                  with one rule broken: exit 0 if a seed notices, 1 if none does
 //   sluice-sim --canaries [--seeds A..B]          every canary in turn, each with those seeds at most
-//   sluice-sim --without LIST ...                 leaves parts out: deletes,faults,tight-disk,imitation,kills,cuts,caching
+//   sluice-sim --without LIST ...                 leaves parts out: deletes,faults,tight-disk,imitation,kills,cuts,caching,front
 //   sluice-sim --with LIST ...                    every seed has them: faults,tight-disk,imitation,caching
 //   sluice-sim --replay-check ...                 runs every seed twice and compares the hashes of all events
 //
@@ -166,9 +166,9 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            s->boots_broken);
     printf("batches acknowledged %" PRIu64 " (%" PRIu64 " records, %" PRIu64 " MiB), read %" PRIu64
            ", duplicates %" PRIu64 " (forgotten %" PRIu64 "); topics created %" PRIu64 ", deleted %" PRIu64
-           "\n",
+           "; records deleted %" PRIu64 " times, log starts moved %" PRIu64 "\n",
            s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates,
-           s->forgotten, s->creates, s->deletes);
+           s->forgotten, s->creates, s->deletes, s->trims, s->starts);
     printf("full disks that healed %" PRIu64 ", files of earlier lives that came back %" PRIu64
            ", rot refused %" PRIu64 "; faults %" PRIu64 ", late writes %" PRIu64 ", sectors lost %" PRIu64
            ", torn %" PRIu64 ", writes from changing buffers %" PRIu64 "; events %" PRIu64 "\n",
@@ -226,9 +226,6 @@ static const char *remark(enum sl_canary c)
         return "is noticed by a directory made by hand (laid.c): in the stories the end of a block that is "
                "not full "
                "is in the journal, direct or not";
-    case SL_CANARY_FENCE_LATE:
-        return "only deletion is fenced so far, and the metadata void a deleted topic's entries by "
-               "themselves";
     case SL_CANARY_INDEX_BELIEVED:
         return "an index that is wrong has entries that do not rise or lead to no header, nearly always; "
                "what else can be "
@@ -284,8 +281,8 @@ static bool parse_range(const char *s, struct options *o)
 
 static bool parse_parts(const char *s, uint32_t *parts)
 {
-    static const char *const names[] = {"deletes", "faults", "tight-disk", "imitation",
-                                        "kills",   "cuts",   "direct",     "caching"};
+    static const char *const names[] = {"deletes", "faults", "tight-disk", "imitation", "kills",
+                                        "cuts",    "direct", "caching",    "front"};
     while (*s) {
         size_t n = strcspn(s, ","), k = 0;
         while (k < SL_ARRAY_LEN(names) && (strlen(names[k]) != n || strncmp(names[k], s, n) != 0))

@@ -222,12 +222,22 @@ int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, c
     return next < 0 ? from : next;
 }
 
+void model_saw_start(struct model *m, struct mpart *p, int64_t known, int64_t start)
+{
+    if (start < known)
+        run_fail(m->r, "%s-%d: the log start went back from %lld to %lld", p->topic->name, p->n,
+                 (long long)known, (long long)start);
+    if (start > p->start_asked && !m->r->k.retention_bytes)
+        run_fail(m->r, "%s-%d: the log starts at %lld, but deletion was asked up to %lld", p->topic->name,
+                 p->n, (long long)start, (long long)p->start_asked);
+    m->r->sum->starts += start > p->start_seen;
+    p->start_seen = SL_MAX(p->start_seen, start);
+}
+
 void model_verify_begin(struct model *m, struct verify *v, struct mpart *p, int64_t log_start)
 {
-    if (log_start != 0)
-        run_fail(m->r, "%s-%d: the log starts at %lld though nothing was deleted", p->topic->name, p->n,
-                 (long long)log_start);
-    *v = (struct verify){.p = p, .next = log_start};
+    model_saw_start(m, p, log_start, log_start);
+    *v = (struct verify){.p = p, .start = log_start, .next = log_start};
     m->verifications++;
 }
 
@@ -244,7 +254,8 @@ void model_verify_bytes(struct model *m, struct verify *v, const uint8_t *bytes,
         uint32_t size;
         struct attempt *a = identify(m, p, bytes, n, &size);
         int64_t base = batch_base_offset(bytes);
-        if (base != v->next)
+        bool first = v->batches == 0 && base < v->next && base + (int64_t)a->records > v->next;
+        if (base != v->next && !first)
             run_fail(m->r, "%s-%d: expected offset %lld, found %lld", p->topic->name, p->n,
                      (long long)v->next, (long long)base);
         if (a->last_seen == m->verifications)
@@ -254,6 +265,7 @@ void model_verify_bytes(struct model *m, struct verify *v, const uint8_t *bytes,
         claim(m, a, base, false);
         v->next = base + (int64_t)a->records;
         v->batches++;
+        v->bytes += size;
         v->hash = sl_hash_pair(v->hash, sl_hash_pair(a->hash, (uint64_t)batch_leader_epoch(bytes)));
         bytes += size;
         n -= size;
@@ -269,6 +281,9 @@ void model_verify_end(struct model *m, struct verify *v, int64_t hw)
     if (v->next != hw)
         run_fail(m->r, "%s-%d: read to %lld, but the high watermark is %lld", p->topic->name, p->n,
                  (long long)v->next, (long long)hw);
+    if (v->start > p->start_asked && v->bytes < m->r->k.retention_bytes)
+        run_fail(m->r, "%s-%d: retention left %llu bytes of %u from offset %lld on", p->topic->name, p->n,
+                 (unsigned long long)v->bytes, m->r->k.retention_bytes, (long long)v->start);
     if (p->claimed_end > v->next)
         run_fail(m->r, "%s-%d: the log ends at %lld, but offset %lld was acknowledged or read",
                  p->topic->name, p->n, (long long)v->next, (long long)p->claimed_end - 1);
@@ -277,6 +292,8 @@ void model_verify_end(struct model *m, struct verify *v, int64_t hw)
         if (a->part != p || a->last_seen == m->verifications ||
             (a->state != ATTEMPT_ACKED && !a->must_be_there))
             continue;
+        if (a->offset >= 0 ? a->offset + (int64_t)a->records <= v->start : v->start > 0)
+            continue; // deleted, or perhaps
         if (a->state != ATTEMPT_ACKED)
             run_fail(m->r, "%s-%d: batch %u was refused as out of sequence and is not in the log",
                      p->topic->name, p->n, a->id);
@@ -305,7 +322,9 @@ void model_verify_end(struct model *m, struct verify *v, int64_t hw)
         }
         bool here = a->last_seen == m->verifications;
         if (!here) {
-            seen[s].hole |= a->producer->idempotent && a->state != ATTEMPT_REFUSED;
+            // What came before all that is still there may have been deleted.
+            seen[s].hole |=
+                a->producer->idempotent && a->state != ATTEMPT_REFUSED && (v->start == 0 || seen[s].last);
             continue;
         }
         bool ordered = seen[s].last && (a->producer->idempotent || seen[s].last->connection == a->connection);

@@ -4,7 +4,8 @@
 //  - Whatever was read at an offset stays there.
 //  - What is in a log was sent to it; nothing is there twice; a producer's batches are in the order of sending, and an
 //    idempotent producer's have no hole before any of them.
-//  - The high watermark that a reader was told of never goes back.
+//  - The high watermark that a reader was told of never goes back, nor does the log start. What lies above the log start is
+//    there; it moves only as far as deletion was asked for, or as retention leaves enough behind.
 //  - A topic with write.caching keeps all that between two crashes; a crash takes from the end of its logs, never a hole.
 #ifndef SLUICE_TESTS_SIM_MODEL_H
 #define SLUICE_TESTS_SIM_MODEL_H
@@ -47,6 +48,8 @@ struct mpart {
     uint32_t claims_cap;
     int64_t claimed_end; // beyond the last acknowledged or read offset
     int64_t hw_seen;
+    int64_t start_seen;  // the highest log start that was shown: what lies below is gone for good
+    int64_t start_asked; // the highest that deletion of records was asked for
     int32_t epoch;
 };
 
@@ -109,10 +112,14 @@ int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, c
 // A reader was told of `hw` by a request sent when `known` was known.
 void model_saw_hw(struct model *m, struct mpart *p, int64_t known, int64_t hw);
 
+// It was told of a log start. `known`: as above.
+void model_saw_start(struct model *m, struct mpart *p, int64_t known, int64_t start);
+
 // A full verification of one partition: batches from log start to hw come in through model_verify_bytes.
 struct verify {
     struct mpart *p;
-    int64_t next;
+    int64_t start, next;
+    uint64_t bytes;
     uint32_t batches;
     uint64_t hash; // of all that was seen: equal for equal contents
 };

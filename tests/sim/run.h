@@ -27,6 +27,10 @@ struct knobs {
     bool deletes;    // topics are deleted, and created again under their names
     bool follow_cut; // endings follow an answer closely
     bool caching;    // some topics have write.caching: their answers promise nothing
+    // The front of the logs moves. Off in most seeds, which draw nothing for it.
+    bool front;
+    uint32_t retention_bytes; // 0: without limit
+    uint32_t retention_ms;    // between two looks
 };
 
 // Parts of the story that can be left out, to narrow a failure down.
@@ -39,6 +43,7 @@ enum {
     WITHOUT_CUTS = 1u << 5,
     WITHOUT_DIRECT = 1u << 6,
     WITHOUT_CACHING = 1u << 7,
+    WITHOUT_FRONT = 1u << 8,
 };
 
 // Sums over seeds; a child writes it for its parent.
@@ -48,6 +53,7 @@ struct totals {
     uint64_t strays;                                              // files of earlier lives that came back
     uint64_t refused;                                             // starts, after a bit rotted
     uint64_t batches_acked, batches_read, records_acked, bytes_acked, deletes, creates, duplicates, forgotten;
+    uint64_t trims, starts;   // DeleteRecords answered; log starts seen to move
     uint64_t unstable_writes; // whose buffer changed while they were in flight
     uint64_t faults, events, virtual_ns, late_writes, garbage_sectors, lost_sectors;
     uint64_t hash;

@@ -202,6 +202,9 @@ static void on_message(struct driver *d, uint32_t from, const struct spsc_msg *m
     case SHARD_DELETE:
         c = ((struct shard_delete *)req)->owner;
         break;
+    case SHARD_DELETE_RECORDS:
+        c = ((struct shard_trim *)req)->owner;
+        break;
     default:
         sl_panic("driver: unknown answer %u", m->op);
     }
@@ -448,7 +451,7 @@ static uint8_t *fetch(struct traffic *t, struct mpart *p, int64_t offset, uint32
 static void check_range(struct traffic *t, struct mpart *p, int64_t offset, int64_t known,
                         const struct shard_fetch_part *part)
 {
-    if (part->error == KERR_OFFSET_OUT_OF_RANGE && offset <= known && offset >= 0)
+    if (part->error == KERR_OFFSET_OUT_OF_RANGE && offset <= known && offset >= part->log_start)
         run_fail(run_of(t), "%s-%d: offset %lld is out of range (%lld to %lld) though %lld was shown",
                  p->topic->name, p->n, (long long)offset, (long long)part->log_start,
                  (long long)part->high_watermark, (long long)known);
@@ -485,12 +488,15 @@ static void read_once(struct traffic *t, int64_t *tail, struct mpart **last)
     if (!take_credit(t, here(), to, false))
         return;
     struct shard_fetch_part part;
-    int64_t n, known = p->hw_seen;
+    int64_t n, known = p->hw_seen, start = p->start_seen;
     uint64_t key = run_chance(run, 1, 2) ? ++t->next_key : 0;
     uint32_t max = (uint32_t)run_skewed(run, 1, 3 * run->k.max_batch);
     uint8_t *b = fetch(t, p, *tail, max, key, &part, &n);
     if (n >= 0 && !t->l->over) {
         check_range(t, p, *tail, known, &part);
+        model_saw_start(run->model, p, start, part.log_start);
+        if (part.error)
+            *tail = part.log_start;
         if (!part.error) {
             model_saw_hw(run->model, p, known, part.high_watermark);
             *tail = model_read(run->model, p, *tail, part.high_watermark, b, (uint64_t)n);
@@ -529,7 +535,7 @@ static void probe(struct traffic *t, struct mpart *p, int64_t hw)
     reactor_credit_give(here(), to, 1);
     if (n > 0)
         (void)model_read(run_of(t)->model, p, at, part.high_watermark, b, (uint64_t)n);
-    else if (n == 0 || run_of(t)->calm)
+    else if ((n == 0 && at >= part.log_start) || (n && run_of(t)->calm))
         run_fail(run_of(t), "%s-%d: nothing comes at offset %lld below %lld", p->topic->name, p->n,
                  (long long)at, (long long)hw);
     free(b);
@@ -546,7 +552,8 @@ static void verify_part(struct traffic *t, struct mpart *p)
     for (bool first = true; first || v.next < hw;) {
         int64_t n;
         take_credit(t, here(), to, true);
-        uint8_t *b = fetch(t, p, first ? 0 : v.next, 1u << 20, 0, &part, &n);
+        int64_t at = first ? p->start_seen : v.next, start = p->start_seen;
+        uint8_t *b = fetch(t, p, at, 1u << 20, 0, &part, &n);
         reactor_credit_give(here(), to, 1);
         if (n < 0) {
             if (!run->calm)
@@ -554,9 +561,16 @@ static void verify_part(struct traffic *t, struct mpart *p)
             run_fail(run, "%s-%d: cannot be read for verification: %s", p->topic->name, p->n,
                      kerr_name(part.error));
         }
+        model_saw_start(run->model, p, start, part.log_start);
+        bool moved = part.error == KERR_OFFSET_OUT_OF_RANGE && at < part.log_start;
+        if (moved && !first && !run->calm)
+            return; // meanwhile: another time
+        if (moved && first)
+            continue;
         if (part.error)
-            run_fail(run, "%s-%d: reading at offset %lld: %s (high watermark %lld)", p->topic->name, p->n,
-                     (long long)(first ? 0 : v.next), kerr_name(part.error), (long long)part.high_watermark);
+            run_fail(run, "%s-%d: reading at offset %lld: %s (log start %lld, high watermark %lld)",
+                     p->topic->name, p->n, (long long)at, kerr_name(part.error), (long long)part.log_start,
+                     (long long)part.high_watermark);
         if (first)
             model_verify_begin(run->model, &v, p, part.log_start);
         first = false;
@@ -658,10 +672,42 @@ static void delete_topic(struct traffic *t, struct mtopic *m)
     run_say(run, "  deleted %s", m->name);
 }
 
+// Deletes records of some partition, up to an offset that was seen, or all there are.
+static void delete_records(struct traffic *t)
+{
+    struct run *run = run_of(t);
+    struct mpart *p = pick_part(t);
+    struct call c;
+    if (!p)
+        return;
+    int64_t offset = run_chance(run, 1, 4) ? -1 : (int64_t)run_below(run, (uint32_t)p->hw_seen + 1);
+    uint32_t to = life_reactor_of(t->l, p);
+    struct shard_trim_part tp = {.topic_id = p->topic->id, .partition = p->n, .offset = offset};
+    struct shard_trim trim = {.parts = &tp, .n = 1, .owner = &c};
+    p->start_asked = offset < 0 ? INT64_MAX : SL_MAX(p->start_asked, offset);
+    take_credit(t, here(), to, true);
+    ask(t, here(), to, SHARD_DELETE_RECORDS, &trim, &c);
+    reactor_credit_give(here(), to, 1);
+    if (tp.error && !may_fail(t, p, tp.error))
+        run_fail(run, "%s-%d: deleting records up to %lld failed: %s", p->topic->name, p->n,
+                 (long long)offset, kerr_name(tp.error));
+    if (tp.error)
+        return;
+    if (tp.low_watermark < offset)
+        run_fail(run, "%s-%d: records were deleted up to %lld, not %lld", p->topic->name, p->n,
+                 (long long)tp.low_watermark, (long long)offset);
+    run->sum->trims++;
+    model_saw_start(run->model, p, 0, tp.low_watermark);
+}
+
 static void admin_once(struct traffic *t)
 {
     struct run *run = run_of(t);
     char name[16];
+    if (run->k.front && run_chance(run, 1, 3)) {
+        delete_records(t);
+        return;
+    }
     snprintf(name, sizeof(name), "t%u", run_below(run, run->k.topics));
     struct mtopic *m = model_topic_find(run->model, name);
     if (t->hush && !(m && m->state == TOPIC_CREATING))

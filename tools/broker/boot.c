@@ -61,6 +61,14 @@ static int shards_make(struct broker *b, void (*ready)(void *, int))
             .read_pool_bytes = pool / 4,
             .dirty_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_WRITEBACK_DIRTY_BYTES) / b->placement.shards,
             .writeback_age_ms = (uint32_t)cfg_int(c, CFG_SLUICE_WRITEBACK_AGE_MS),
+            .retention_check_ms = cfg_int(c, CFG_LOG_RETENTION_CHECK_INTERVAL_MS),
+            .cleaner_backoff_ms =
+                cfg_bool(c, CFG_LOG_CLEANER_ENABLE) ? SL_MAX(cfg_int(c, CFG_LOG_CLEANER_BACKOFF_MS), 1) : 0,
+            .compactor = {.map_bytes = (uint64_t)SL_MAX(cfg_int(c, CFG_LOG_CLEANER_DEDUPE_BUFFER_SIZE), 0) /
+                                       b->placement.shards,
+                          .load_factor = cfg_double(c, CFG_LOG_CLEANER_IO_BUFFER_LOAD_FACTOR),
+                          .bytes_per_second =
+                              cfg_double(c, CFG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND) / b->placement.shards},
             .max_watches = 100000,
             .fetch_window = 4u << 20,
             .journal = journal_settings(c),

@@ -1,7 +1,8 @@
 // Recovery of the partitions that the metadata image places here, several at a time.
 #include "tools/broker/broker_private.h"
 
-#include "engine/log/textfiles.h"
+#include "engine/log/compact.h"
+#include "engine/log/points.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,8 +18,9 @@ struct run {
     struct broker *b;
     struct job *jobs;
     uint32_t n, next;
-    struct offset_checkpoint *points; // recovery-point-offset-checkpoint, of a directory that upstream left
-    uint32_t points_n;
+    struct points points;  // recovery-point-offset-checkpoint, of a directory that upstream left
+    struct points starts;  // log-start-offset-checkpoint, of one that no journal speaks of
+    struct points cleaned; // cleaner-offset-checkpoint, likewise
     uint32_t done;
     uint64_t said_ns; // when progress was last told
     int rc;
@@ -36,14 +38,6 @@ static int set_stray_aside(struct broker *b, const char *topic, int32_t partitio
     return rc ? rc : fio_sync_dir(b->dir);
 }
 
-static int64_t find_point(const struct run *run, const char *topic, int32_t partition)
-{
-    for (uint32_t i = 0; i < run->points_n; i++)
-        if (run->points[i].partition == partition && !strcmp(run->points[i].topic, topic))
-            return run->points[i].offset;
-    return 0;
-}
-
 static int recover_one(struct run *run, const struct job *j)
 {
     struct broker *b = run->b;
@@ -54,9 +48,13 @@ static int recover_one(struct run *run, const struct job *j)
     uint32_t shard = shard_of(&t->id, j->partition, b->placement.shards);
     struct log_env *env = shard_env(b->shards[shard]);
     meta_log_config(meta_boot_image(b->meta)->config, t, &lc);
-    int64_t point = find_point(run, t->name, j->partition);
+    int64_t point = SL_MAX(points_find(&run->points, t->name, j->partition), 0);
     int rc = log_recover(env, b->dir, t->name, &t->id, j->partition, store_kind(b->store),
                          store_find_log(b->store, &t->id, j->partition), point, &lc, &l, err, sizeof(err));
+    if (!rc)
+        rc = log_start_at(l, points_find(&run->starts, t->name, j->partition));
+    if (!rc)
+        log_set_first_dirty(l, points_find(&run->cleaned, t->name, j->partition));
     if (rc == -ESTALE) {
         rc = set_stray_aside(b, t->name, j->partition);
         rc = rc ? rc : -ENOENT;
@@ -119,30 +117,21 @@ static int jobs_list(struct run *run, const struct meta_image *img)
     return 0;
 }
 
-static int add_point(void *arg, const struct offset_checkpoint *c)
-{
-    struct run *run = arg;
-    if (run->points_n % 256 == 0) {
-        void *p = realloc(run->points, (run->points_n + 256) * sizeof(*c));
-        if (!p)
-            return -ENOMEM;
-        run->points = p;
-    }
-    run->points[run->points_n++] = *c;
-    return 0;
-}
-
 static void load_points(struct run *run)
 {
-    char path[1200];
-    uint8_t *text = NULL;
-    size_t len = 0;
-    snprintf(path, sizeof(path), "%s/recovery-point-offset-checkpoint", run->b->dir);
-    if (fio_read_file(path, 64u << 20, &text, &len))
-        return; // without it every segment is checked
-    if (offset_checkpoint_parse((const char *)text, len, add_point, run))
-        sl_log(SL_WARN, "broker", "%s is damaged: every segment is checked", path);
-    free(text);
+    const char *dir = run->b->dir;
+    bool upstream = store_kind(run->b->store) == STORE_UPSTREAM;
+    if (store_kind(run->b->store) == STORE_OURS)
+        return; // the journal and its checkpoints know better
+    if (upstream && points_load(&run->points, dir, "recovery-point-offset-checkpoint"))
+        sl_log(SL_WARN, "broker", "%s/recovery-point-offset-checkpoint is damaged: every segment is checked",
+               dir);
+    if (points_load(&run->cleaned, dir, "cleaner-offset-checkpoint"))
+        sl_log(SL_WARN, "broker",
+               "%s/cleaner-offset-checkpoint is damaged: logs are compacted from their start", dir);
+    if (points_load(&run->starts, dir, "log-start-offset-checkpoint"))
+        sl_log(SL_WARN, "broker",
+               "%s/log-start-offset-checkpoint is damaged: records that were deleted may show again", dir);
 }
 
 int recover_partitions(struct broker *b)
@@ -153,8 +142,7 @@ int recover_partitions(struct broker *b)
     int rc = jobs_list(&run, meta_boot_image(b->meta));
     if (rc)
         return boot_fail(b, rc, "out of memory for recovery");
-    if (store_kind(b->store) == STORE_UPSTREAM)
-        load_points(&run);
+    load_points(&run);
     uint32_t workers = SL_MIN((uint32_t)WORKERS, run.n);
     fiber_wait_add(&run.wait, workers);
     for (uint32_t i = 0; i < workers; i++)
@@ -164,7 +152,9 @@ int recover_partitions(struct broker *b)
     uint64_t t1 = io_now_ns(reactor_io(reactor_group_get(b->group, 0)));
     sl_log(SL_INFO, "broker", "recovered partitions=%u ms=%llu", run.n,
            (unsigned long long)((t1 - t0) / 1000000));
-    free(run.points);
+    points_free(&run.points);
+    points_free(&run.starts);
+    points_free(&run.cleaned);
     free(run.jobs);
     return run.rc;
 }

@@ -76,7 +76,7 @@ static size_t known_end(const struct check_log *l, int64_t base, size_t file_len
 {
     const struct store_log *sl = l->sl;
     size_t end = 0;
-    *settled = !sl || (sl->has_checkpoint && base < sl->ckpt.segment_base);
+    *settled = !sl || base < sl->settled || (sl->has_checkpoint && base < sl->ckpt.segment_base);
     if (*settled)
         return file_len;
     if (l->cut)
@@ -131,7 +131,7 @@ static uint8_t *lay_over(struct check_log *l, int64_t base, const struct logfile
     for (uint32_t i = 0; i < l->sl->entries_n && !l->cut; i++) {
         const struct store_entry *se = &l->sl->entries[i];
         const struct jentry *e = &se->e;
-        bool bytes = e->type == JE_BATCH || e->type == JE_PREFIX;
+        bool bytes = (e->type == JE_BATCH || e->type == JE_PREFIX) && !se->state_only;
         if (!bytes || e->segment_base != base || (size_t)e->position + e->bytes > *len)
             continue;
         l->cut = !lay_entry(se, p) && e->last_offset >= confirmed;

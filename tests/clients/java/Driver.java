@@ -78,6 +78,7 @@ public final class Driver {
             case "member_start", "member_state", "member_stop" -> GroupMember.run(cmd, reply);
             case "groups" -> GroupChecks.run(cmd, reply);
             case "admin" -> AdminChecks.run(cmd, reply);
+            case "life" -> LifeChecks.run(cmd, reply);
             case "seeds" -> Seeds.run(cmd, reply);
             default -> throw new IllegalArgumentException("unknown op");
         }

@@ -421,13 +421,13 @@ static void fences_void_entries(void **state)
     add(r, 1, JE_BATCH, 0, 20, 21);
     // Another log is not concerned.
     add(r, 2, JE_BATCH, 0, 20, 29);
-    // Segment deletion up to 50: segment 0 is gone whole, the one at 30 lives on with all its bytes.
+    // Segment deletion up to 50: segment 0 is gone, and says only what its batches did; the one at 30 keeps all its bytes.
     add(r, 3, JE_PREFIX, 0, 0, 0);
     add(r, 3, JE_BATCH, 0, 0, 29);
     add(r, 3, JE_PREFIX, 30, 30, 0);
     add(r, 3, JE_BATCH, 30, 30, 39);
     add(r, 3, JE_BATCH, 30, 40, 55); // straddles the floor: stays
-    add(r, 3, JE_FENCE, 0, 50, INT64_MAX);
+    add(r, 3, JE_FENCE, 30, 50, INT64_MAX);
     add(r, 3, JE_BATCH, 30, 56, 60);
     // Deleted.
     add(r, 4, JE_BATCH, 0, 0, 9);
@@ -441,7 +441,7 @@ static void fences_void_entries(void **state)
     add(r, 5, JE_BATCH, 0, 5, 19);
     add(r, 5, JE_FENCE, 0, 0, 20);
     add(r, 5, JE_BATCH, 0, 20, 24);
-    // Everything below the floor, and nothing known above it.
+    // Everything below the floor, and nothing known above it: the segment stays, and with it where the log ends.
     add(r, 6, JE_BATCH, 0, 0, 9);
     add(r, 6, JE_FENCE, 0, 10, INT64_MAX);
     // Confirmed beyond a truncation: only up to it.
@@ -453,12 +453,19 @@ static void fences_void_entries(void **state)
     replay_apply_fences(r);
     assert_entries(r, 1, 5, (int64_t[]){0, 0, 10, 0, 20});
     assert_entries(r, 2, 1, (int64_t[]){20});
-    assert_entries(r, 3, 5, (int64_t[]){30, 30, 40, 50, 56});
+    assert_entries(r, 3, 6, (int64_t[]){0, 30, 30, 40, 50, 56});
     assert_entries(r, 4, 1, (int64_t[]){INT64_MAX});
     assert_entries(r, 5, 5, (int64_t[]){0, 0, 5, 0, 20});
-    assert_entries(r, 6, 1, (int64_t[]){10});
+    assert_entries(r, 6, 2, (int64_t[]){0, 10});
     assert_entries(r, 7, 5, (int64_t[]){0, 0, 0, 0, 0});
-    struct sl_uuid id = t_uuid(4);
+    struct sl_uuid id = t_uuid(3);
+    struct store_log *three = replay_find(r, &id, 0);
+    assert_int_equal(three->floor, 50);
+    assert_int_equal(three->settled, 30);
+    assert_true(three->entries[0].state_only);
+    for (uint32_t i = 1; i < three->entries_n; i++)
+        assert_false(three->entries[i].state_only);
+    id = t_uuid(4);
     assert_true(replay_find(r, &id, 0)->deleted);
     assert_null(replay_find(r, &id, 1));
     id = t_uuid(7);

@@ -351,6 +351,22 @@ static void rig_producers(struct rig_shard *s, struct shard_producers *q)
     }
 }
 
+static void rig_trim(struct rig_shard *s, struct shard_trim *q)
+{
+    for (uint32_t i = 0; i < q->n; i++) {
+        struct shard_trim_part *p = &q->parts[i];
+        struct rig_part *x = rig_part(s->rig, &p->topic_id, p->partition);
+        int64_t offset = x && p->offset == -1 ? x->end : p->offset;
+        p->error = !x                              ? KERR_UNKNOWN_TOPIC_OR_PARTITION
+                   : x->error                      ? x->error
+                   : offset < 0 || offset > x->end ? KERR_OFFSET_OUT_OF_RANGE
+                                                   : 0;
+        if (!p->error)
+            x->start = SL_MAX(x->start, offset);
+        p->low_watermark = p->error ? -1 : x->start;
+    }
+}
+
 static void rig_shard_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
 {
     struct rig_shard *s = SL_CONTAINER_OF(svc, struct rig_shard, svc);
@@ -370,6 +386,9 @@ static void rig_shard_msg(struct service *svc, uint32_t from, const struct spsc_
         break;
     case SHARD_PRODUCERS:
         rig_producers(s, ptr);
+        break;
+    case SHARD_DELETE_RECORDS:
+        rig_trim(s, ptr);
         break;
     case SHARD_RELEASE:
         SL_ASSERT(s->pins-- > 0);

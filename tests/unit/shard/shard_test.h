@@ -19,6 +19,7 @@
 #include "engine/io/fiber.h"
 #include "engine/io/sim/sim.h"
 #include "engine/io/uring/uring.h"
+#include "engine/log/points.h"
 #include "engine/log/record.h"
 #include "engine/shard/shard_private.h"
 
@@ -68,6 +69,7 @@ struct t_claim {
 struct t_part {
     struct t_claim *claims;
     uint32_t n, cap;
+    int64_t start; // of the log
 };
 struct t_topic {
     char name[300];
@@ -221,13 +223,14 @@ static inline void t_message(struct service *svc, uint32_t from, const struct sp
         reactor_send(b->r, from, SHARD_FIRED_ACK)->u[0] = m->u[0];
         return;
     }
-    struct t_call *c = m->op == SHARD_APPEND         ? ((struct shard_append *)req)->owner
-                       : m->op == SHARD_FETCH        ? ((struct shard_fetch *)req)->owner
-                       : m->op == SHARD_LIST_OFFSETS ? ((struct shard_offsets *)req)->owner
-                       : m->op == SHARD_EPOCH_END    ? ((struct shard_epochs *)req)->owner
-                       : m->op == SHARD_DESCRIBE     ? ((struct shard_describe *)req)->owner
-                       : m->op == SHARD_DELETE       ? ((struct shard_delete *)req)->owner
-                                                     : ((struct shard_open *)req)->owner;
+    struct t_call *c = m->op == SHARD_APPEND           ? ((struct shard_append *)req)->owner
+                       : m->op == SHARD_FETCH          ? ((struct shard_fetch *)req)->owner
+                       : m->op == SHARD_LIST_OFFSETS   ? ((struct shard_offsets *)req)->owner
+                       : m->op == SHARD_EPOCH_END      ? ((struct shard_epochs *)req)->owner
+                       : m->op == SHARD_DESCRIBE       ? ((struct shard_describe *)req)->owner
+                       : m->op == SHARD_DELETE_RECORDS ? ((struct shard_trim *)req)->owner
+                       : m->op == SHARD_DELETE         ? ((struct shard_delete *)req)->owner
+                                                       : ((struct shard_open *)req)->owner;
     reactor_credit_give(b->r, 0, 1);
     b->in_flight--;
     assert_false(c->done); // an answer comes once
@@ -261,7 +264,8 @@ static inline void t_ready(void *arg, int err)
 
 static inline int t_recover_topics(struct broker *b)
 {
-    int rc = 0;
+    struct points starts = {0};
+    int rc = b->kind == STORE_CLEAN ? points_load(&starts, b->dir, "log-start-offset-checkpoint") : 0;
     for (int i = 0; i < T_TOPICS && !rc; i++) {
         struct t_topic *t = &b->topics[i];
         for (uint32_t k = 0; k < t->parts_n && !rc; k++) {
@@ -270,9 +274,12 @@ static inline int t_recover_topics(struct broker *b)
                              store_find_log(b->store, &t->id, (int32_t)k), 0, &t->config, &l, b->err,
                              sizeof(b->err));
             if (!rc)
+                rc = log_start_at(l, points_find(&starts, t->name, (int32_t)k));
+            if (!rc)
                 shard_adopt(b->s, l);
         }
     }
+    points_free(&starts);
     return rc;
 }
 
@@ -396,6 +403,8 @@ static inline void t_end_clean(struct broker *b)
 {
     b->rc = shard_stop_error(b->s);
     if (!b->rc)
+        b->rc = shard_write_points(&b->s, 1, NULL, b->dir);
+    if (!b->rc)
         b->rc = store_end_clean(b->store, 1);
     store_close(b->store);
 }
@@ -455,7 +464,7 @@ static inline int16_t t_delete(struct broker *b, int at)
         list[i] = (int32_t)i;
     struct shard_delete d = {.topic_id = t->id, .partitions = list, .n = t->parts_n, .owner = &call};
     for (uint32_t i = 0; i < t->parts_n; i++)
-        t->parts[i].n = 0;
+        t->parts[i].start = t->parts[i].n = 0;
     t_ask(b, SHARD_DELETE, &d, &call);
     t->parts_n = 0;
     return d.error;
@@ -616,7 +625,8 @@ static inline void t_verify(struct broker *b, int topic, int32_t part, uint32_t 
 {
     const struct t_part *p = &b->topics[topic].parts[part];
     struct shard_fetch_part fp;
-    int64_t next = 0, hw = 0;
+    int64_t next = p->start, hw = 0;
+    bool first = true;
     uint32_t seen = 0;
     do {
         uint8_t *bytes = t_fetch(b, topic, part, next, max, 0, &fp);
@@ -626,8 +636,10 @@ static inline void t_verify(struct broker *b, int topic, int32_t part, uint32_t 
         for (; fp.bytes - at >= BATCH_HEADER_SIZE && batch_size(bytes + at) <= fp.bytes - at; whole++) {
             struct batch_info i;
             assert_int_equal(batch_parse(bytes + at, fp.bytes - at, &i), 0);
-            assert_int_equal(i.base_offset, next);
+            assert_true(first ? i.base_offset <= next : i.base_offset == next);
             assert_true(batch_crc_ok(bytes + at));
+            next = i.base_offset;
+            first = false;
             while (seen < p->n && p->claims[seen].offset < next)
                 fail_msg("offset %lld was acknowledged and is gone", (long long)p->claims[seen].offset);
             if (seen < p->n && p->claims[seen].offset == next) {
@@ -644,6 +656,18 @@ static inline void t_verify(struct broker *b, int topic, int32_t part, uint32_t 
     } while (next < hw);
     assert_int_equal(seen, p->n);
     assert_int_equal(next, hw);
+}
+
+// The log starts at `start` now: what was acknowledged below is forgotten.
+static inline void t_forget(struct broker *b, int topic, int32_t part, int64_t start)
+{
+    struct t_part *p = &b->topics[topic].parts[part];
+    uint32_t gone = 0;
+    while (gone < p->n && p->claims[gone].offset + p->claims[gone].records <= start)
+        gone++;
+    p->n -= gone;
+    memmove(p->claims, p->claims + gone, p->n * sizeof(*p->claims));
+    p->start = start;
 }
 
 static inline void t_verify_all(struct broker *b, bool more)

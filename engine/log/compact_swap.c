@@ -1,0 +1,229 @@
+// A compacted segment on its way into its place. In this order, so that a crash at any moment leaves either the old segments
+// whole or the new one:
+//
+//   1. <base>.<next>.cleaned is written, cut to its length and synced; <next> is where the segments end that it stands for.
+//   2. A fence is durable: journal entries of segments below <next> lay no bytes any more (S3).
+//   3. It is renamed to <base>.<next>.swap and the directory is synced. From here on it counts: a start that finds it removes
+//      the segments from <base> up to <next> and gives it their place (recover_front.c).
+//   4. In memory it takes their place; readers of the old ones go on with their open files.
+//   5. The old files become *.deleted, it becomes <base>.log, its indexes are written and synced.
+//
+// A start that finds *.cleaned removes it.
+#include "engine/log/compact_private.h"
+
+#include "engine/base/canary.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OUT_BUF = 1 << 20 };
+
+static void out_path(const struct log *l, int64_t base, int64_t next, const char *end, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s/%020lld.%020lld.%s", l->dir, (long long)base, (long long)next, end);
+}
+
+bool compact_parse_name(const char *name, const char *end, int64_t *base, int64_t *next)
+{
+    char *p;
+    *base = strtoll(name, &p, 10);
+    if (p - name != 20 || *p != '.')
+        return false;
+    const char *second = p + 1;
+    *next = strtoll(second, &p, 10);
+    return p - second == 20 && *p == '.' && !strcmp(p + 1, end) && *base >= 0 && *next > *base;
+}
+
+// ---- writing ------------------------------------------------------------------------------------------------------------------
+int compact_out_begin(struct compact_out *o, struct compactor *c, struct log *l, int64_t base, int64_t next)
+{
+    char path[1600];
+    *o = (struct compact_out){.c = c, .l = l, .next = next};
+    o->s = segment_new(l, base, l->env->next_file_id++, l->cfg.segment_index_bytes);
+    o->buf = aligned_alloc(IO_BLOCK, OUT_BUF);
+    if (!o->s || !o->buf)
+        return -ENOMEM;
+    out_path(l, base, next, "cleaned", path, sizeof(path));
+    (void)fio_unlink(path, false); // of an attempt that failed
+    io_file f = fio_open(path, IO_RDWR | IO_DIRECT | IO_CREATE, 0644);
+    if (f < 0)
+        return f;
+    o->s->file = f;
+    return 0;
+}
+
+// Writes what fills whole blocks. Space comes first: no write makes the file longer.
+static int out_flush(struct compact_out *o, uint32_t n)
+{
+    struct segment *s = o->s;
+    uint32_t at = s->flushed;
+    SL_ASSERT(n % IO_BLOCK == 0 && n <= OUT_BUF);
+    int rc = at + n > s->allocated ? fio_fallocate(s->file, s->allocated, at + n - s->allocated) : 0;
+    if (rc)
+        return rc;
+    s->allocated = SL_MAX(s->allocated, at + n);
+    rc = fio_write(s->file, o->buf, n, at, 0);
+    s->flushed += n;
+    compactor_pace(o->c, n);
+    return rc;
+}
+
+int compact_out_put(struct compact_out *o, const uint8_t *batch, const struct batch_info *b)
+{
+    struct segment *s = o->s;
+    uint32_t n = b->size, pos = s->size;
+    int rc = 0;
+    if ((uint64_t)pos + n > INT32_MAX)
+        return -EFBIG;
+    log_index_batch(o->l, s, pos, b);
+    s->size += n;
+    while (n && !rc) {
+        uint32_t k = SL_MIN(n, OUT_BUF - o->fill);
+        memcpy(o->buf + o->fill, batch, k);
+        o->fill += k;
+        batch += k;
+        n -= k;
+        if (o->fill == OUT_BUF) {
+            rc = out_flush(o, OUT_BUF);
+            o->fill = 0;
+        }
+    }
+    return rc;
+}
+
+int compact_out_finish(struct compact_out *o)
+{
+    struct segment *s = o->s;
+    uint32_t n = SL_ALIGN_UP(o->fill, (uint32_t)IO_BLOCK);
+    memset(o->buf + o->fill, 0, n - o->fill);
+    int rc = n ? out_flush(o, n) : 0;
+    if (!rc)
+        rc = fio_ftruncate(s->file, s->size);
+    if (!rc)
+        rc = fio_fsync(s->file, false);
+    if (!rc)
+        rc = fio_sync_dir(o->l->dir);
+    s->flushed = s->synced = s->mem_start = s->allocated = s->size;
+    s->sealed = s->finished = true;
+    return rc;
+}
+
+static void out_free(struct compact_out *o)
+{
+    free(o->buf);
+    o->buf = NULL;
+}
+
+void compact_out_drop(struct compact_out *o)
+{
+    char path[1600];
+    if (o->s) {
+        out_path(o->l, o->s->base_offset, o->next, "cleaned", path, sizeof(path));
+        if (segment_close(o->s) == 0)
+            (void)fio_unlink(path, false);
+        segment_free(o->s);
+    }
+    out_free(o);
+}
+
+// ---- the swap -------------------------------------------------------------------------------------------------------------------
+static int fence(struct log *l, int64_t next)
+{
+    struct journal *j = l->env->journal;
+    uint64_t sequence = log_add_fence(l, SL_MAX(l->log_start, l->floor), next);
+    if (SL_CANARY(FENCE_LATE))
+        return 0;
+    while (journal_durable_sequence(j) < sequence && !l->env->failed && !l->closed && !l->env->stopping)
+        fiber_sleep(200 * 1000);
+    return journal_durable_sequence(j) >= sequence ? 0 : l->env->failed ? l->env->failed : -ECANCELED;
+}
+
+static int rename_out(struct compact_out *o, const char *from, const char *to)
+{
+    char a[1600], b[1600];
+    out_path(o->l, o->s->base_offset, o->next, from, a, sizeof(a));
+    if (to)
+        out_path(o->l, o->s->base_offset, o->next, to, b, sizeof(b));
+    else
+        segment_path(o->s, SEG_LOG, b, sizeof(b));
+    int rc = fio_rename(a, b);
+    return rc ? rc : fio_sync_dir(o->l->dir);
+}
+
+// Holds io_lock. The old segments, *n of them, go to `old`.
+static void replace(struct compact_out *o, struct segment **old, uint32_t *n)
+{
+    struct log *l = o->l;
+    uint32_t first = 0;
+    struct segment *at = log_segment_for(l, o->s->base_offset, &first);
+    SL_ASSERT(at && at->base_offset == o->s->base_offset);
+    for (*n = 0; l->segments[first + *n]->base_offset < o->next; ++*n) {
+        struct segment *s = l->segments[first + *n];
+        SL_ASSERT(s->finished && !s->writing && first + *n + 1 < l->segments_n);
+        old[*n] = s;
+        if (l->hint.seg == s)
+            l->hint = (struct log_mark){0};
+    }
+    struct segment *next = l->segments[first + *n];
+    SL_ASSERT(next->base_offset == o->next && l->finished_n >= first + *n);
+    for (uint32_t i = 0; i < *n; i++)
+        log_move_marks(l, old[i], next);
+    l->segments[first] = o->s;
+    memmove(l->segments + first + 1, l->segments + first + *n,
+            (l->segments_n - first - *n) * sizeof(struct segment *));
+    l->segments_n -= *n - 1;
+    l->finished_n -= *n - 1;
+}
+
+// The old files go out of the way, the snapshot of the first stays, and the new one gets its name.
+static int take_names(struct compact_out *o, struct segment **old, uint32_t n)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < n && !rc; i++)
+        rc = log_put_away(o->l, old[i], i > 0);
+    if (!rc)
+        rc = rename_out(o, "swap", NULL);
+    return rc ? rc : segment_write_indexes(o->s, true);
+}
+
+static int swap_locked(struct compact_out *o)
+{
+    struct log *l = o->l;
+    uint32_t n = 0;
+    struct segment **old = malloc(l->segments_n * sizeof(struct segment *));
+    int rc = old ? rename_out(o, "cleaned", "swap") : -ENOMEM;
+    if (rc) { // perhaps renamed, perhaps not: what is in memory is what was there before, and so is what a start makes of it
+        compact_out_drop(o);
+        free(old);
+        return rc;
+    }
+    segment_hold(o->s); // its file has no name of its own until later
+    replace(o, old, &n);
+    rc = take_names(o, old, n);
+    for (uint32_t i = 0; i < n; i++)
+        segment_retire(old[i]);
+    segment_release(o->s);
+    out_free(o);
+    free(old);
+    return rc;
+}
+
+int compact_swap(struct compact_out *o)
+{
+    struct log *l = o->l;
+    int rc = fence(l, o->next);
+    if (rc) {
+        compact_out_drop(o);
+        return rc;
+    }
+    fiber_lock(&l->io_lock);
+    rc = l->env->failed;
+    if (rc)
+        compact_out_drop(o);
+    else
+        rc = swap_locked(o);
+    fiber_unlock(&l->io_lock);
+    return rc;
+}

@@ -1,0 +1,63 @@
+#include "engine/log/points.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/io/fiber.h"
+
+static int by_partition(const void *a, const void *b)
+{
+    const struct offset_checkpoint *x = a, *y = b;
+    int c = strcmp(x->topic, y->topic);
+    return c ? c : (x->partition > y->partition) - (x->partition < y->partition);
+}
+
+static int add(void *arg, const struct offset_checkpoint *c)
+{
+    struct points *p = arg;
+    if (p->n == p->cap) {
+        uint32_t cap = p->cap ? p->cap * 2 : 64;
+        struct offset_checkpoint *v = realloc(p->v, cap * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        p->v = v;
+        p->cap = cap;
+    }
+    p->v[p->n++] = *c;
+    return 0;
+}
+
+int points_load(struct points *p, const char *dir, const char *name)
+{
+    char path[1300];
+    uint8_t *text = NULL;
+    size_t len = 0;
+    *p = (struct points){0};
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    int rc = fio_read_file(path, 64u << 20, &text, &len);
+    if (rc)
+        return rc == -ENOENT ? 0 : rc;
+    rc = offset_checkpoint_parse((const char *)text, len, add, p);
+    free(text);
+    if (rc)
+        points_free(p);
+    else if (p->n)
+        qsort(p->v, p->n, sizeof(*p->v), by_partition);
+    return rc;
+}
+
+int64_t points_find(const struct points *p, const char *topic, int32_t partition)
+{
+    struct offset_checkpoint key = {.partition = partition};
+    snprintf(key.topic, sizeof(key.topic), "%s", topic);
+    const struct offset_checkpoint *c = p->n ? bsearch(&key, p->v, p->n, sizeof(*p->v), by_partition) : NULL;
+    return c ? c->offset : -1;
+}
+
+void points_free(struct points *p)
+{
+    free(p->v);
+    *p = (struct points){0};
+}

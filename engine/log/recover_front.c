@@ -1,0 +1,108 @@
+// Recovery of what moved the front of a log, or put other segments in the place of some, when a crash came.
+#include "engine/log/recover.h"
+
+#include "engine/log/compact_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void recover_drop_below_start(struct log *l)
+{
+    uint32_t n = 0;
+    while (n + 1 < l->segments_n && l->segments[n + 1]->base_offset <= l->log_start) {
+        segment_close(l->segments[n]);
+        segment_free(l->segments[n++]);
+    }
+    l->segments_n -= n;
+    if (n)
+        memmove(l->segments, l->segments + n, l->segments_n * sizeof(*l->segments));
+}
+
+int log_start_at(struct log *l, int64_t offset)
+{
+    int rc = 0;
+    uint32_t n = l->segments_n;
+    if (offset <= l->log_start)
+        return 0;
+    int64_t *bases = malloc((n + 1) * sizeof(*bases));
+    if (!bases)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < n; i++)
+        bases[i] = l->segments[i]->base_offset;
+    log_move_start(l, SL_MIN(offset, l->visible.offset));
+    recover_drop_below_start(l);
+    l->finished_n = l->segments_n ? l->segments_n - 1 : 0;
+    for (uint32_t i = 0; i < n - l->segments_n && !rc; i++)
+        rc = recover_unlink_segment(l, bases[i]);
+    if (!rc && n > l->segments_n)
+        rc = fio_sync_dir(l->dir);
+    free(bases);
+    return rc;
+}
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t n = strlen(name), k = strlen(end);
+    return n > k && !strcmp(name + n - k, end);
+}
+
+bool recover_is_leftover(const char *name)
+{
+    int64_t base, next;
+    return ends_with(name, ".deleted") || compact_parse_name(name, "cleaned", &base, &next) ||
+           compact_parse_name(name, "swap", &base, &next);
+}
+
+struct leftovers {
+    struct sbuf names; // each with its NUL
+};
+
+static int note(void *arg, const struct io_dirent *e)
+{
+    struct leftovers *x = arg;
+    return e->is_dir || !recover_is_leftover(e->name) ? 0
+                                                      : sbuf_append(&x->names, e->name, strlen(e->name) + 1);
+}
+
+// A compacted segment that was about to take the place of those from `base` up to `next`: now it does. What is left of them
+// goes first, then it gets its name; a crash in between comes here again.
+static int finish_swap(struct log *l, const char *path, int64_t base, int64_t next)
+{
+    struct recover_dir d = {0};
+    char to[1600];
+    int rc = recover_list(l, &d);
+    for (uint32_t i = 0; i < d.n && !rc; i++)
+        if (d.bases[i] >= base && d.bases[i] < next)
+            rc = recover_unlink_segment(l, d.bases[i]);
+    for (uint32_t i = 0; i < d.snapshots_n && !rc; i++) {
+        snprintf(to, sizeof(to), "%s/%020lld.snapshot", l->dir, (long long)d.snapshots[i]);
+        if (d.snapshots[i] > base && d.snapshots[i] < next)
+            rc = fio_unlink(to, false);
+    }
+    recover_dir_free(&d);
+    snprintf(to, sizeof(to), "%s/%020lld.log", l->dir, (long long)base);
+    if (!rc)
+        rc = fio_sync_dir(l->dir);
+    return rc ? rc : fio_rename(path, to);
+}
+
+int recover_leftovers(struct log *l)
+{
+    struct leftovers x;
+    char path[1800];
+    int64_t base, next;
+    sbuf_init(&x.names);
+    int rc = io_listdir(reactor_io(fiber_reactor(fiber_current())), l->dir, note, &x);
+    for (size_t at = 0; !rc && at < x.names.len; at += strlen(x.names.data + at) + 1) {
+        snprintf(path, sizeof(path), "%s/%s", l->dir, x.names.data + at);
+        if (compact_parse_name(x.names.data + at, "swap", &base, &next))
+            rc = finish_swap(l, path, base, next);
+        else
+            rc = fio_unlink(path, false);
+        rc = rc == -ENOENT ? 0 : rc;
+    }
+    sbuf_free(&x.names);
+    return rc ? rc : fio_sync_dir(l->dir);
+}

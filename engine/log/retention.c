@@ -1,0 +1,341 @@
+// The front of a log moves: DeleteRecords, and retention by size and time. Fibers, but for log_fence_start.
+//
+// The order is rule S3's: a fence entry is made durable, then the log starts at its floor, and only then files are touched:
+// renamed to *.deleted, and unlinked later. A crash in between finds the fence (or a checkpoint that says as much) and the
+// start removes what is left below it. The fence also says from which segment on journal entries still lay bytes: those of
+// segments below it count for producers and epochs alone.
+//
+// Readers go on: a segment that is being read keeps its open file until its last reader is through.
+#include "engine/log/log_private.h"
+
+#include "engine/base/canary.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const SUFFIX[] = {"log", "index", "timeindex", "txnindex", "snapshot"};
+
+// ---- removed files ------------------------------------------------------------------------------------------------------
+// The files of one removed segment, as they are called now.
+struct trash {
+    struct list_node node;
+    uint64_t due;
+    int64_t base;
+    char dir[];
+};
+
+static void trash_path(const char *dir, int64_t base, size_t k, const char *end, char *out, size_t cap)
+{
+    snprintf(out, cap, "%s/%020lld.%s%s", dir, (long long)base, SUFFIX[k], end);
+}
+
+void log_env_init(struct log_env *env, struct reactor *r, struct store *store)
+{
+    *env = (struct log_env){.r = r, .store = store};
+    list_init(&env->dirty);
+    list_init(&env->lru);
+    list_init(&env->trash);
+}
+
+void log_env_destroy(struct log_env *env)
+{
+    struct list_node *n;
+    while ((n = list_pop_front(&env->trash)))
+        free(list_entry(n, struct trash, node));
+}
+
+static int trash_unlink(const struct trash *t)
+{
+    char path[1500];
+    int rc = 0;
+    for (size_t k = 0; k < SL_ARRAY_LEN(SUFFIX); k++) {
+        trash_path(t->dir, t->base, k, ".deleted", path, sizeof(path));
+        int e = fio_unlink(path, false);
+        if (e && e != -ENOENT && !rc)
+            rc = e;
+    }
+    return rc;
+}
+
+uint64_t log_env_trash_due(const struct log_env *env)
+{
+    uint64_t due = UINT64_MAX;
+    list_foreach(n, &env->trash)
+    {
+        due = SL_MIN(due, list_entry(n, struct trash, node)->due);
+    }
+    return due;
+}
+
+// A name that cannot be unlinked now goes at the next start.
+int log_env_empty_trash(struct log_env *env, bool all)
+{
+    struct list_node now;
+    struct list_node *n;
+    int rc = 0;
+    list_init(&now);
+    list_foreach_safe(x, &env->trash)
+    {
+        if (!all && list_entry(x, struct trash, node)->due > reactor_now(env->r))
+            continue;
+        list_remove(x);
+        list_push_back(&now, x);
+    }
+    while ((n = list_pop_front(&now))) {
+        struct trash *t = list_entry(n, struct trash, node);
+        int e = trash_unlink(t);
+        rc = rc ? rc : e;
+        free(t);
+    }
+    return rc;
+}
+
+static void trash_add(struct log *l, int64_t base)
+{
+    size_t n = strlen(l->dir) + 1;
+    struct trash *t = malloc(sizeof(*t) + n);
+    if (!t)
+        return; // the next start unlinks it
+    *t = (struct trash){.base = base};
+    uint64_t delay = l->cfg.file_delete_delay_ms > 0 ? (uint64_t)l->cfg.file_delete_delay_ms : 0;
+    t->due = reactor_now(l->env->r) + SL_MIN(delay, (uint64_t)INT32_MAX * 1000) * 1000 * 1000;
+    memcpy(t->dir, l->dir, n);
+    list_init(&t->node);
+    list_push_back(&l->env->trash, &t->node);
+}
+
+// Puts a segment's files out of the log's sight. Who reads it has its file open.
+int log_put_away(struct log *l, struct segment *s, bool with_snapshot)
+{
+    char from[1500], to[1500];
+    int rc = s->users ? segment_open(s, false) : 0;
+    if (rc && rc != -ENOENT)
+        return rc;
+    rc = 0;
+    for (size_t k = 0; k < SL_ARRAY_LEN(SUFFIX) - !with_snapshot && !rc; k++) {
+        trash_path(l->dir, s->base_offset, k, "", from, sizeof(from));
+        trash_path(l->dir, s->base_offset, k, ".deleted", to, sizeof(to));
+        rc = fio_rename(from, to);
+        if (rc == -ENOENT)
+            rc = 0;
+    }
+    if (!rc)
+        trash_add(l, s->base_offset);
+    return rc;
+}
+
+// ---- the log start ------------------------------------------------------------------------------------------------------
+uint64_t log_add_fence(struct log *l, int64_t floor, int64_t settled)
+{
+    struct jentry e = {.type = JE_FENCE,
+                       .topic_id = l->topic_id,
+                       .partition = l->partition,
+                       .incarnation = l->incarnation + 1,
+                       .segment_base = settled,
+                       .base_offset = floor,
+                       .last_offset = INT64_MAX, // nothing is cut off at the end
+                       .producer_id = l->incarnation + 1,
+                       .base_sequence = -1,
+                       .producer_epoch = -1,
+                       .max_timestamp = -1,
+                       .leader_epoch = l->leader_epoch};
+    l->incarnation++;
+    return journal_add(l->env->journal, &e, NULL, 0);
+}
+
+int log_fence_start(struct log *l, int64_t offset, uint64_t *sequence)
+{
+    if (offset < 0 || offset > l->visible.offset)
+        return -ERANGE;
+    *sequence = l->floor_sequence;
+    if (l->env->failed)
+        return l->env->failed;
+    if (offset <= SL_MAX(l->log_start, l->floor))
+        return 1;
+    const struct segment *s = log_segment_for(l, offset, NULL);
+    l->floor = offset;
+    l->floor_sequence = *sequence = log_add_fence(l, offset, s ? s->base_offset : offset);
+    return 0;
+}
+
+void log_move_start(struct log *l, int64_t offset)
+{
+    if (offset <= l->log_start)
+        return;
+    SL_ASSERT(offset <= l->visible.offset);
+    l->log_start = offset;
+    (void)epoch_cache_truncate_start(&l->epochs, offset);
+    producer_state_on_log_start(&l->producers, offset);
+}
+
+int log_start_fenced(struct log *l, int64_t offset, uint64_t sequence)
+{
+    struct journal *j = l->env->journal;
+    if (SL_CANARY(FENCE_LATE))
+        sequence = 0;
+    while (journal_durable_sequence(j) < sequence && !l->env->failed && !l->closed && !l->env->stopping)
+        fiber_sleep(200 * 1000);
+    if (journal_durable_sequence(j) < sequence || l->env->failed)
+        return l->env->failed ? l->env->failed : -ECANCELED;
+    log_move_start(l, offset);
+    return 0;
+}
+
+static int advance_start(struct log *l, int64_t offset)
+{
+    uint64_t sequence;
+    int rc = log_fence_start(l, offset, &sequence);
+    return rc < 0 ? rc : log_start_fenced(l, offset, sequence);
+}
+
+// ---- segments leave -----------------------------------------------------------------------------------------------------
+static void mark_move(struct log_mark *m, const struct segment *gone, struct segment *next)
+{
+    if (m->seg == gone) {
+        SL_ASSERT(m->offset == next->base_offset);
+        *m = (struct log_mark){.offset = m->offset, .seg = next};
+    }
+}
+
+void log_move_marks(struct log *l, const struct segment *gone, struct segment *next)
+{
+    mark_move(&l->appended, gone, next);
+    mark_move(&l->durable, gone, next);
+    mark_move(&l->visible, gone, next);
+}
+
+static void detach_first(struct log *l)
+{
+    struct segment *s = l->segments[0], *next = l->segments[1];
+    SL_ASSERT(l->segments_n > 1 && s->finished && !s->writing);
+    log_move_marks(l, s, next);
+    if (l->hint.seg == s)
+        l->hint = (struct log_mark){0};
+    l->finished_n--;
+    l->segments_n--;
+    memmove(l->segments, l->segments + 1, l->segments_n * sizeof(*l->segments));
+}
+
+static uint32_t count_below_start(const struct log *l)
+{
+    uint32_t n = 0;
+    while (n + 1 < l->segments_n && l->segments[n + 1]->base_offset <= l->log_start)
+        n++;
+    return n;
+}
+
+// Holds io_lock. It leaves the list first: from here on no reader finds it. Names that cannot be changed go at the next start.
+static int remove_first(struct log *l)
+{
+    struct segment *s = l->segments[0];
+    detach_first(l);
+    int rc = log_put_away(l, s, true);
+    segment_retire(s);
+    return rc;
+}
+
+static int remove_below_start(struct log *l)
+{
+    int rc = 0, removed = 0;
+    fiber_lock(&l->io_lock);
+    uint32_t n = count_below_start(l);
+    if (n > l->finished_n) // nothing of one that goes may be under way to the disk
+        rc = log_write_locked(l, false, true);
+    for (n = SL_MIN(n, l->finished_n); n && !rc && !l->env->failed; n--) {
+        rc = remove_first(l);
+        removed++;
+    }
+    if (removed && !rc)
+        rc = fio_sync_dir(l->dir);
+    fiber_unlock(&l->io_lock);
+    return rc ? rc : removed;
+}
+
+// ---- retention ------------------------------------------------------------------------------------------------------------
+// Where segment `i` ends: at the next one's base.
+static int64_t end_of(const struct log *l, uint32_t i)
+{
+    return i + 1 < l->segments_n ? l->segments[i + 1]->base_offset : l->appended.offset;
+}
+
+// Only below the high watermark, so that the log start cannot pass it; an empty active segment stays.
+static bool may_go(const struct log *l, uint32_t i)
+{
+    return i < l->segments_n && end_of(l, i) <= l->visible.offset &&
+           (i + 1 < l->segments_n || l->segments[i]->size);
+}
+
+static uint32_t count_too_many(const struct log *l, uint32_t from)
+{
+    uint64_t size = 0, keep = (uint64_t)l->cfg.retention_bytes;
+    for (uint32_t i = from; i < l->segments_n; i++)
+        size += l->segments[i]->size;
+    if (l->cfg.retention_bytes < 0)
+        return from;
+    while (may_go(l, from) && size >= keep + l->segments[from]->size)
+        size -= l->segments[from++]->size;
+    return from;
+}
+
+// Whether the newest record of a segment is too old; one that compaction emptied is. Negative: -errno.
+static int too_old(struct log *l, struct segment *s, int64_t now)
+{
+    int rc = 0;
+    segment_hold(s);
+    if (s->max_timestamp < 0)
+        rc = segment_load_index(s);
+    int64_t newest = s->max_timestamp;
+    bool old = s->size == 0 || (newest >= 0 && newest < now && now - newest > l->cfg.retention_ms);
+    segment_release(s);
+    return rc ? rc : old;
+}
+
+static int count_too_old(struct log *l, uint32_t from, uint32_t *n)
+{
+    int64_t now = reactor_wall_ms(l->env->r);
+    int rc = 0;
+    *n = from;
+    while (l->cfg.retention_ms >= 0 && may_go(l, *n)) {
+        rc = too_old(l, l->segments[*n], now);
+        if (rc <= 0)
+            return rc;
+        ++*n;
+    }
+    return 0;
+}
+
+// How many segments go, by the log start, size and time. Other fibers append meanwhile, but none removes segments (life_lock).
+static int count_expired(struct log *l, uint32_t *n)
+{
+    *n = count_below_start(l);
+    return l->cfg.deletes ? count_too_old(l, count_too_many(l, *n), n) : 0;
+}
+
+static int retain_locked(struct log *l)
+{
+    uint32_t n;
+    int rc = count_expired(l, &n);
+    if (!rc && n && n == l->segments_n) { // the active one goes too, if nothing new came until it is rolled
+        rc = log_roll(l);
+        rc = rc ? rc : count_expired(l, &n);
+    }
+    if (!rc && n && n < l->segments_n && l->segments[n]->base_offset > l->log_start) {
+        sl_log(SL_INFO, "log", "%s-%d: %u segments expired, the log starts at %lld", l->topic, l->partition,
+               n, (long long)l->segments[n]->base_offset);
+        rc = advance_start(l, l->segments[n]->base_offset);
+    }
+    return rc ? rc : remove_below_start(l);
+}
+
+int log_retain(struct log *l)
+{
+    if (!log_enter(l))
+        return 0;
+    fiber_lock(&l->life_lock);
+    int rc = l->env->failed ? l->env->failed : retain_locked(l);
+    fiber_unlock(&l->life_lock);
+    log_leave(l);
+    return rc;
+}
