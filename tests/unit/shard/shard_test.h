@@ -379,9 +379,9 @@ static inline void t_free_life(struct broker *b)
 static inline void t_crash(struct broker *b, bool power)
 {
     if (!b->w) {
-        store_close(b->store);      // the lock goes with the process
         for (int i = 0; i < 3; i++) // what readers gave back comes home: a pool is not freed under them
             reactor_turn(b->r, 0);
+        store_close(b->store); // the lock goes with the process
         t_free_life(b);
         return;
     }
