@@ -240,8 +240,7 @@ static const char *remark(enum sl_canary c)
 
 static bool left_out(enum sl_canary c)
 {
-    return c == SL_CANARY_FENCE_LATE || c == SL_CANARY_INDEX_BELIEVED || c == SL_CANARY_DIRECT_OVER_BLOCK ||
-           c == SL_CANARY_CONFIRM_EARLY;
+    return c == SL_CANARY_INDEX_BELIEVED || c == SL_CANARY_DIRECT_OVER_BLOCK || c == SL_CANARY_CONFIRM_EARLY;
 }
 
 static int run_canaries(const struct options *o)

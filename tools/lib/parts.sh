@@ -33,8 +33,8 @@ part_tsan() {
 
 # The storage engine in a simulated world: fixed seeds, the same seeds twice, and every rule broken once.
 part_sim() {
-    local last=300 canary=400 broker=40 groups=60
-    long && last=20000 canary=4000 broker=2000 groups=2000
+    local last=300 canary=1000 broker=40 groups=60
+    long && last=20000 canary=10000 broker=2000 groups=2000
     need build
     build asan sluice-sim
     checked "$BUILD/asan/sluice-sim" --seeds "1..$last" --jobs "$JOBS"
