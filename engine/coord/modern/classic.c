@@ -206,7 +206,7 @@ void cg_classic_join(struct groups *gs, struct group *g, struct coord_req *q)
     if (!cg_op_end(&op)) {
         cg_op_answer_error(&op, q);
     } else {
-        answer_join(&op, q, op.m.id, epoch);
+        answer_join(&op, q, id, epoch); // op.m may be gone with the group
         if (op.cg) {
             cg_after_member(&op, m->session_timeout_ms);
             set_classic_timers(&op, m);
@@ -282,7 +282,7 @@ static bool waits(const struct cg *c, const struct cg_member *m)
 {
     for (uint32_t i = 0; i < m->target.n; i++) {
         const struct cg_part *p = &m->target.v[i];
-        if (!cg_parts_find(&m->at.assigned, &p->topic, p->partition) && cg_holder_epoch(c, p) != -1)
+        if (!cg_parts_find(&m->at.assigned, &p->topic, p->partition) && cg_is_held(c, p))
             return true;
     }
     return false;

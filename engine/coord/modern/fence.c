@@ -78,6 +78,7 @@ void cg_loaded(struct groups *gs, struct group *g)
     struct cg_member *m, *tmp;
     struct cg_settings set;
     cg_settings_of(gs, g->id, &set);
+    cg_check_loaded(c);
     HASH_ITER(hh, c->members, m, tmp)
     {
         if (!m->joined)

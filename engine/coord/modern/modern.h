@@ -167,7 +167,7 @@ static inline int32_t cg_next_epoch(int32_t epoch)
 void cg_pattern_resolve(struct cg *c, struct kp_str text, const struct kp_str *topics, uint32_t n,
                         int64_t version, int64_t ms);
 void cg_pattern_forget(struct cg *c, struct kp_str text);
-int32_t cg_holder_epoch(const struct cg *c, const struct cg_part *p); // -1: nobody
+bool cg_is_held(const struct cg *c, const struct cg_part *p); // by some member
 bool cg_subscribed_to(const struct cg *c, struct kp_str topic);
 int cg_str_cmp(struct kp_str a, struct kp_str b);
 uint32_t cg_str_sort(struct kp_str *v, uint32_t n); // drops duplicates; returns how many are left

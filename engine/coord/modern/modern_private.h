@@ -58,6 +58,8 @@ void cg_op_free(struct cg_op *op);
 // Answers with the error of a failed operation.
 void cg_op_answer_error(struct cg_op *op, struct coord_req *q);
 
+// After a load: notes whether the group's records contradict each other (c->conflict).
+void cg_check_loaded(struct cg *c);
 void cg_init(struct cg *c, struct groups *gs, struct group *g); // without putting it into the table
 
 // ---- emit.c ----------------------------------------------------------------------------------------------------------

@@ -34,10 +34,13 @@ static inline int cg_part_cmp(const struct cg_part *a, const struct cg_part *b)
 /* Room for cap entries in an arena; n is 0. 0 or -ENOMEM. */
 int cg_parts_reserve(struct cg_parts *s, uint32_t cap, struct arena *a);
 
-/* Appends; the caller has reserved, and sorts when it was not in order. */
+/* Appends; the caller has reserved, and sorts when it was not in order. Numbers below 0, which only a client or a foreign
+ * log can name, are no partitions. */
 static inline void cg_parts_push(struct cg_parts *s, const struct sl_uuid *topic, int32_t partition,
                                  int32_t epoch)
 {
+    if (partition < 0)
+        return;
     s->v[s->n++] = (struct cg_part){.topic = *topic, .partition = partition, .epoch = epoch};
 }
 

@@ -39,7 +39,7 @@ static bool drop_unreleased(const struct cg_reconcile *in, const struct cg_progr
     uint32_t n = 0;
     for (uint32_t i = 0; i < wanted->n; i++) {
         const struct cg_part *p = &wanted->v[i];
-        if (in->holder_epoch(in->ctx, p) == -1 || cg_parts_find(&m->revoking, &p->topic, p->partition))
+        if (!in->held(in->ctx, p) || cg_parts_find(&m->revoking, &p->topic, p->partition))
             wanted->v[n++] = *p;
     }
     bool any = n < wanted->n;
@@ -96,7 +96,7 @@ static int leave_topics(const struct cg_reconcile *in, struct cg_progress *m, st
 
 int cg_reconcile(const struct cg_reconcile *in, struct cg_progress *m, struct arena *arena)
 {
-    SL_ASSERT(in->target && in->holder_epoch && in->subscribed);
+    SL_ASSERT(in->target && in->held && in->subscribed);
     switch (m->state) {
     case CG_MEMBER_STABLE:
         if (m->epoch != in->target_epoch)

@@ -46,8 +46,8 @@ struct cg_reconcile {
     bool subscription_changed;    /* in this request: topics it left must go at once */
     const struct cg_parts *owned; /* as the member says; NULL: it did not say */
     void *ctx;
-    /* Epoch of the member that holds the partition, or -1. */
-    int32_t (*holder_epoch)(void *ctx, const struct cg_part *p);
+    /* Whether some member holds the partition, this one included. */
+    bool (*held)(void *ctx, const struct cg_part *p);
     /* Whether the member subscribes to this topic, which exists. */
     bool (*subscribed)(void *ctx, const struct sl_uuid *topic);
 };

@@ -218,10 +218,15 @@ static struct cg_held *held_at(const struct cg *c, const struct cg_part *p)
     return h;
 }
 
-int32_t cg_holder_epoch(const struct cg *c, const struct cg_part *p)
+bool cg_is_held(const struct cg *c, const struct cg_part *p)
+{
+    return held_at(c, p) != NULL;
+}
+
+static bool held_at_epoch(const struct cg *c, const struct cg_part *p, int32_t epoch)
 {
     const struct cg_held *h = held_at(c, p);
-    return h ? h->epoch : -1;
+    return h && h->epoch == epoch;
 }
 
 // What a member lets go that another one holds at a later epoch stays the other one's: records of a compacted log can
@@ -251,10 +256,8 @@ static void hold(struct cg *c, const struct cg_parts *s, int32_t epoch)
             h->epoch = epoch;
             HASH_ADD_KEYPTR(hh, c->held, &h->at, (unsigned)sizeof(h->at), h);
             groups_account(c->gs, PLACE_COST);
-        } else if (h->epoch >= epoch) {
-            sl_log(SL_WARN, "coord",
-                   "group=%s partition %d has two owners in its records, at epochs %d and %d", c->group->id,
-                   s->v[i].partition, h->epoch, epoch);
+        } else {
+            c->conflict = true; // until all was read: the record that takes it from the other may follow
         }
         h->epoch = SL_MAX(h->epoch, epoch);
     }
@@ -505,11 +508,36 @@ void cg_free(struct groups *gs, struct cg *c)
     free(c);
 }
 
+// ---- after a load ----------------------------------------------------------------------------------------------------
+static uint32_t held_as_said(const struct cg *c, const struct cg_parts *s, int32_t epoch)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        n += held_at_epoch(c, &s->v[i], epoch);
+    return n;
+}
+
+void cg_check_loaded(struct cg *c)
+{
+    struct cg_member *m, *tmp;
+    uint32_t said = 0, held = 0;
+    HASH_ITER(hh, c->members, m, tmp)
+    {
+        said += m->at.assigned.n + m->at.revoking.n;
+        held += held_as_said(c, &m->at.assigned, m->at.epoch) + held_as_said(c, &m->at.revoking, m->at.epoch);
+    }
+    c->conflict = said != held || held != HASH_COUNT(c->held);
+    if (c->conflict)
+        sl_log(SL_WARN, "coord",
+               "group=%s by its records, members own %u partitions of %u; some have two owners", c->group->id,
+               said, HASH_COUNT(c->held));
+}
+
 // ---- the invariants --------------------------------------------------------------------------------------------------
 static uint32_t check_held(const struct cg *c, const struct cg_parts *s, int32_t epoch)
 {
     for (uint32_t i = 0; i < s->n; i++)
-        SL_ASSERT(c->conflict || cg_holder_epoch(c, &s->v[i]) == epoch);
+        SL_ASSERT(c->conflict || held_at_epoch(c, &s->v[i], epoch));
     return s->n;
 }
 

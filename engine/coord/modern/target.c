@@ -240,10 +240,10 @@ void cg_update_target(struct cg_op *op)
 }
 
 // ---- a member's way to it --------------------------------------------------------------------------------------------
-static int32_t holder_epoch(void *ctx, const struct cg_part *p)
+static bool held(void *ctx, const struct cg_part *p)
 {
     const struct cg_op *op = ctx;
-    return cg_holder_epoch(op->cg, p);
+    return cg_is_held(op->cg, p);
 }
 
 static bool subscribed(void *ctx, const struct sl_uuid *topic)
@@ -268,7 +268,7 @@ void cg_move_on(struct cg_op *op, bool subscription_changed, const struct cg_par
                               .subscription_changed = subscription_changed,
                               .owned = owned,
                               .ctx = op,
-                              .holder_epoch = holder_epoch,
+                              .held = held,
                               .subscribed = subscribed};
     struct cg_progress before = op->m.at;
     if (op->error || (!subscription_changed && cg_reconciled_to(&op->m.at, op->target_epoch)))

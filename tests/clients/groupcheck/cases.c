@@ -229,11 +229,11 @@ struct holders {
     uint32_t held, topics; // bits
 };
 
-static int32_t holder_epoch(void *ctx, const struct cg_part *p)
+static bool held_by_some(void *ctx, const struct cg_part *p)
 {
     const struct holders *h = ctx;
     uint32_t bit = (uint32_t)sl_uuid_lsb(&p->topic) * R_PARTS + (uint32_t)p->partition;
-    return h->held >> bit & 1 ? 1 : -1;
+    return h->held >> bit & 1;
 }
 
 static bool subscribed(void *ctx, const struct sl_uuid *topic)
@@ -278,7 +278,7 @@ static void write_reconciliation(void)
                               .subscription_changed = below(2),
                               .owned = told ? &owned : NULL,
                               .ctx = &h,
-                              .holder_epoch = holder_epoch,
+                              .held = held_by_some,
                               .subscribed = subscribed};
     printf("reconcile %d %d %d %d %u", m.state, m.epoch, in.target_epoch, in.subscription_changed, h.topics);
     print_parts(&m.assigned, true);
