@@ -109,11 +109,24 @@ static struct part *part_prepare(struct shard *s, struct shard_fetch_part *fp, s
     return fp->error || fp->diverging ? NULL : p;
 }
 
+// Its first offset was deleted while it was read: the answer says where the log starts now.
+static void part_went(struct shard *s, struct shard_fetch_part *fp)
+{
+    struct part *p = shard_find(s, &fp->topic_id, fp->partition);
+    struct log_ends e;
+    fp->error = p ? KERR_OFFSET_OUT_OF_RANGE : KERR_UNKNOWN_TOPIC_OR_PARTITION;
+    fp->high_watermark = fp->last_stable = -1;
+    if (!p)
+        return;
+    log_get_ends(p->log, &e);
+    fp->log_start = e.log_start;
+}
+
 static void fetch_part_done(struct fetch_run *run, struct shard_fetch_part *fp)
 {
     struct log_read *rd = &run->rd;
     if (rd->err == -ERANGE)
-        fp->error = KERR_OFFSET_OUT_OF_RANGE;
+        part_went(run->s, fp);
     else if (rd->err == -ENOMEM)
         fp->error = 0; // memory is short: fewer bytes now, the client comes again
     else if (rd->err)
