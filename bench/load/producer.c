@@ -406,7 +406,8 @@ static struct preq *paced_request(struct lane *l)
         bytes += size;
         list_remove(n);
         list_remove(&b->node);
-        list_remove(&part->lingering);
+        if (list_empty(&part->batches)) // else the one that fills goes on lingering
+            list_remove(&part->lingering);
         q->batches[q->n++] = b;
         if (front_ready(l->p, part))
             list_push_back(&again, &part->ready);

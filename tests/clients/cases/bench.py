@@ -35,11 +35,13 @@ def every_record_arrives(ctx, broker):
         ("lz4", ["compression=lz4", "record.bytes=10-3000", "key.bytes=8"]),
         ("acks1", ["acks=1", "idempotence=0"]),
         ("acks0", ["acks=0", "idempotence=0"]),
+        ("lingering", ["rate=20000", "batch.bytes=16k", "linger.ms=20", "record.bytes=1000"]),
         ("paced", ["rate=5000", "linger.ms=3", "arrival=poisson", "spread=zipf"]),
     ):
         topic = f"bench-{name}"
         r = bench(ctx, broker, "produce", f"topic={topic}", "partitions=3", "producers=2", "records=6000", "duration.s=60", *args)
         sound(r)
+        check(r["seconds"] < 30, f"{name}: no end after {r['seconds']} s: records were left behind")
         same(6000, r["totals"]["acked"], f"{name}: acknowledged")
         # acks=0: sent is not yet appended
         wait_until(lambda t=topic: records_of(broker, t, 3) == 6000, 20, f"6000 records of {topic}, by offsets")
