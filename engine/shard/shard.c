@@ -121,7 +121,8 @@ static void shard_on_msg(struct service *svc, uint32_t reactor, const struct sps
 static bool shard_on_flush(struct service *svc)
 {
     struct shard *s = SL_CONTAINER_OF(svc, struct shard, svc);
-    bool did = watch_flush(s) | direct_flush(&s->env);
+    bool did = watch_flush(s);
+    did |= direct_flush(&s->env);
     if (s->journal)
         did |= journal_flush(s->journal);
     return did;
