@@ -406,6 +406,8 @@ static int clean_all(struct round *r)
                               .delete_retention_ms = l->cfg.delete_retention_ms,
                               .end = r->what.end};
     int rc = 0;
+    // A producer whose id has expired may not go on: nothing is kept for it, as upstream forgets it when it loads a log.
+    (void)producer_state_expire(&l->producers, k.now_ms, l->cfg.producer_expiration_ms);
     compact_txns_begin(&txns, r->aborted, r->aborted_n, l->segments[0]->base_offset);
     for (uint32_t i = 0; i < r->segments_n && !rc && l->segments[i]->base_offset <= r->map.latest; i++) {
         uint32_t n = group_size(r, i);
