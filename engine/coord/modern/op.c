@@ -84,7 +84,7 @@ void cg_op_free(struct cg_op *op)
 void cg_op_answer_error(struct cg_op *op, struct coord_req *q)
 {
     SL_ASSERT(op->error);
-    if (op->text)
-        q->message = req_str(q, kp_str_of(op->text)).p;
+    if (op->text) // a C string, unlike what req_str makes
+        q->message = arena_strndup(&q->arena, op->text, strlen(op->text));
     coord_answer_error(op->gs->x, q, op->error);
 }

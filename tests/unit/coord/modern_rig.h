@@ -336,6 +336,8 @@ static int16_t rig_beat(struct rig_client *c, const char *group, bool full, bool
     rig_request(&q, 68, 1, group);
     assert_true(q.answered);
     c->error = q.error;
+    if (q.error && q.message) // a C string of its own: the sanitizer sees one that does not end
+        assert_true(strlen(q.message) > 0);
     if (!lost && !q.error) {
         c->news = false;
         rig_take(c, q.out, &q.arena);
