@@ -254,7 +254,8 @@ static int check_length(struct replay *r, const struct segment *s)
 
 // Bytes that are only readable are not durable: everything laid is synced before the log serves (S4). All segments but the
 // last are finished: the next checkpoint will say so. A log without entries is as it was when its checkpoint was written,
-// and that was synced before.
+// and that was synced before; but a segment of which the checkpoint has no byte may be a roll that was cut short, whose name
+// is not durable.
 static int sync_touched(struct replay *r)
 {
     struct log *l = r->l;
@@ -326,6 +327,7 @@ int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log 
     l->log_start = sl->floor;
     l->incarnation = sl->incarnation;
     int rc = load_segments(&r, &sl->ckpt);
+    r.changed |= l->segments_n && !sl->ckpt.end_position;
     if (!rc && sl->has_checkpoint)
         rc = load_checkpoint(&r, &sl->ckpt);
     for (uint32_t i = 0; i < sl->entries_n && !rc; i++)
