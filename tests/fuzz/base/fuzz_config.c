@@ -18,7 +18,7 @@ static struct config *defaults(void)
     return c;
 }
 
-/* A value that was taken must be shown, and taken again. */
+/* A value that was taken must be shown, as Kafka would write it, and what is shown must mean the same. */
 static void try_topic(const char *key, const char *value)
 {
     struct topic_config t, again;
@@ -33,8 +33,8 @@ static void try_topic(const char *key, const char *value)
     }
     struct cfg_view v;
     topic_config_view(defaults(), topic_key_find(key), value, &v);
-    SL_ASSERT(strcmp(v.value, value) == 0);
-    SL_ASSERT(topic_config_set(&again, key, value, err, sizeof(err)) == 0);
+    SL_ASSERT(v.value);
+    SL_ASSERT(topic_config_set(&again, key, v.value, err, sizeof(err)) == 0);
     SL_ASSERT(memcmp(&t, &again, sizeof(t)) == 0);
 }
 
