@@ -132,17 +132,17 @@ static int set_stray_aside(const char *name, int32_t n, uint32_t life)
     return rc ? rc : fio_sync_dir(LIFE_DIR);
 }
 
-static int recover_part(struct life *l, struct mtopic *t, int32_t n, const struct points *starts)
+static int recover_part(struct life *l, struct mtopic *t, int32_t n, const struct start_points *points)
 {
     struct log_config c;
     struct log *log = NULL;
     uint32_t s = shard_of(&t->id, n, l->shards_n);
     struct log_env *env = shard_env(l->shards[s]);
     life_log_config(l->r, t, &c);
-    int rc = log_recover(env, LIFE_DIR, t->name, &t->id, n, l->kind, store_find_log(l->store, &t->id, n), 0,
-                         &c, &log, l->err, sizeof(l->err));
+    int rc = log_recover(env, LIFE_DIR, t->name, &t->id, n, l->kind, store_find_log(l->store, &t->id, n),
+                         start_points_recovery(points, t->name, n), &c, &log, l->err, sizeof(l->err));
     if (!rc)
-        rc = log_start_at(log, points_find(starts, t->name, n));
+        rc = start_points_apply(points, log);
     if (rc == -ESTALE)
         rc = set_stray_aside(t->name, n, l->no) ? -EIO : -ENOENT;
     if (rc == -ENOENT) {
@@ -162,12 +162,13 @@ static int recover_part(struct life *l, struct mtopic *t, int32_t n, const struc
 
 static int recover_topics(struct life *l)
 {
-    struct points starts = {0};
-    int rc = l->kind == STORE_CLEAN ? points_load(&starts, LIFE_DIR, "log-start-offset-checkpoint") : 0;
+    struct start_points points;
+    int rc = 0;
+    start_points_load(&points, LIFE_DIR, l->kind);
     for (struct mtopic *t = l->r->model->topics; t; t = t->next)
         for (uint32_t n = 0; t->state != TOPIC_DELETED && n < t->parts_n && !rc; n++)
-            rc = recover_part(l, t, (int32_t)n, &starts);
-    points_free(&starts);
+            rc = recover_part(l, t, (int32_t)n, &points);
+    start_points_free(&points);
     return rc;
 }
 

@@ -1,7 +1,6 @@
 // Recovery of the partitions that the metadata image places here, several at a time.
 #include "tools/broker/broker_private.h"
 
-#include "engine/log/compact.h"
 #include "engine/log/points.h"
 
 #include <errno.h>
@@ -18,9 +17,7 @@ struct run {
     struct broker *b;
     struct job *jobs;
     uint32_t n, next;
-    struct points points;  // recovery-point-offset-checkpoint, of a directory that upstream left
-    struct points starts;  // log-start-offset-checkpoint, of one that no journal speaks of
-    struct points cleaned; // cleaner-offset-checkpoint, likewise
+    struct start_points points;
     uint32_t done;
     uint64_t said_ns; // when progress was last told
     int rc;
@@ -48,13 +45,11 @@ static int recover_one(struct run *run, const struct job *j)
     uint32_t shard = shard_of(&t->id, j->partition, b->placement.shards);
     struct log_env *env = shard_env(b->shards[shard]);
     meta_log_config(meta_boot_image(b->meta)->config, t, &lc);
-    int64_t point = SL_MAX(points_find(&run->points, t->name, j->partition), 0);
+    int64_t point = start_points_recovery(&run->points, t->name, j->partition);
     int rc = log_recover(env, b->dir, t->name, &t->id, j->partition, store_kind(b->store),
                          store_find_log(b->store, &t->id, j->partition), point, &lc, &l, err, sizeof(err));
     if (!rc)
-        rc = log_start_at(l, points_find(&run->starts, t->name, j->partition));
-    if (!rc)
-        log_set_first_dirty(l, points_find(&run->cleaned, t->name, j->partition));
+        rc = start_points_apply(&run->points, l);
     if (rc == -ESTALE) {
         rc = set_stray_aside(b, t->name, j->partition);
         rc = rc ? rc : -ENOENT;
@@ -117,23 +112,6 @@ static int jobs_list(struct run *run, const struct meta_image *img)
     return 0;
 }
 
-static void load_points(struct run *run)
-{
-    const char *dir = run->b->dir;
-    bool upstream = store_kind(run->b->store) == STORE_UPSTREAM;
-    if (store_kind(run->b->store) == STORE_OURS)
-        return; // the journal and its checkpoints know better
-    if (upstream && points_load(&run->points, dir, "recovery-point-offset-checkpoint"))
-        sl_log(SL_WARN, "broker", "%s/recovery-point-offset-checkpoint is damaged: every segment is checked",
-               dir);
-    if (points_load(&run->cleaned, dir, "cleaner-offset-checkpoint"))
-        sl_log(SL_WARN, "broker",
-               "%s/cleaner-offset-checkpoint is damaged: logs are compacted from their start", dir);
-    if (points_load(&run->starts, dir, "log-start-offset-checkpoint"))
-        sl_log(SL_WARN, "broker",
-               "%s/log-start-offset-checkpoint is damaged: records that were deleted may show again", dir);
-}
-
 int recover_partitions(struct broker *b)
 {
     struct run run = {.b = b};
@@ -142,7 +120,7 @@ int recover_partitions(struct broker *b)
     int rc = jobs_list(&run, meta_boot_image(b->meta));
     if (rc)
         return boot_fail(b, rc, "out of memory for recovery");
-    load_points(&run);
+    start_points_load(&run.points, b->dir, store_kind(b->store));
     uint32_t workers = SL_MIN((uint32_t)WORKERS, run.n);
     fiber_wait_add(&run.wait, workers);
     for (uint32_t i = 0; i < workers; i++)
@@ -152,9 +130,7 @@ int recover_partitions(struct broker *b)
     uint64_t t1 = io_now_ns(reactor_io(reactor_group_get(b->group, 0)));
     sl_log(SL_INFO, "broker", "recovered partitions=%u ms=%llu", run.n,
            (unsigned long long)((t1 - t0) / 1000000));
-    points_free(&run.points);
-    points_free(&run.starts);
-    points_free(&run.cleaned);
+    start_points_free(&run.points);
     free(run.jobs);
     return run.rc;
 }
