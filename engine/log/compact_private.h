@@ -29,6 +29,7 @@ int64_t compact_map_get(const struct compact_map *m, const uint8_t *key, uint32_
 // ---- transactions (compact_txn.c) ---------------------------------------------------------------------------------------
 struct compact_aborted {
     int64_t producer_id, first, last;
+    int64_t stable; // the last stable offset once its marker counts
 };
 // A producer whose transaction is being walked through.
 struct compact_open {
@@ -110,6 +111,8 @@ struct compact_out {
     struct segment *s; // indexes, size; its file is open
     uint8_t *buf;      // from the last whole block written on
     uint32_t fill;
+    int64_t *markers; // offsets of the control batches with a record in it
+    uint32_t markers_n, markers_cap;
 };
 int compact_out_begin(struct compact_out *o, struct compactor *c, struct log *l, int64_t base, int64_t next);
 int compact_out_put(struct compact_out *o, const uint8_t *batch, const struct batch_info *b);

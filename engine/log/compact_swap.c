@@ -6,7 +6,7 @@
 //   3. It is renamed to <base>.<next>.swap and the directory is synced. From here on it counts: a start that finds it removes
 //      the segments from <base> up to <next> and gives it their place (recover_front.c).
 //   4. In memory it takes their place; readers of the old ones go on with their open files.
-//   5. The old files become *.deleted, it becomes <base>.log, its indexes are written and synced.
+//   5. The old files become *.deleted, its .txnindex is written, it becomes <base>.log, its indexes are written and synced.
 //
 // A start that finds *.cleaned removes it.
 #include "engine/log/compact_private.h"
@@ -70,6 +70,20 @@ static int out_flush(struct compact_out *o, uint32_t n)
     return rc;
 }
 
+static int note_marker(struct compact_out *o, int64_t offset)
+{
+    if (o->markers_n == o->markers_cap) {
+        uint32_t cap = o->markers_cap ? o->markers_cap * 2 : 16;
+        int64_t *v = realloc(o->markers, cap * sizeof(*v));
+        if (!v)
+            return -ENOMEM;
+        o->markers = v;
+        o->markers_cap = cap;
+    }
+    o->markers[o->markers_n++] = offset;
+    return 0;
+}
+
 int compact_out_put(struct compact_out *o, const uint8_t *batch, const struct batch_info *b)
 {
     struct segment *s = o->s;
@@ -77,6 +91,8 @@ int compact_out_put(struct compact_out *o, const uint8_t *batch, const struct ba
     int rc = 0;
     if ((uint64_t)pos + n > INT32_MAX)
         return -EFBIG;
+    if (batch_info_is_control(b) && b->record_count)
+        rc = note_marker(o, batch_info_last_offset(b));
     log_index_batch(o->l, s, pos, b);
     s->size += n;
     while (n && !rc) {
@@ -113,7 +129,9 @@ int compact_out_finish(struct compact_out *o)
 static void out_free(struct compact_out *o)
 {
     free(o->buf);
+    free(o->markers);
     o->buf = NULL;
+    o->markers = NULL;
 }
 
 void compact_out_drop(struct compact_out *o)
@@ -175,6 +193,7 @@ static void replace(struct compact_out *o, struct segment **old, uint32_t *n)
             (l->segments_n - first - *n) * sizeof(struct segment *));
     l->segments_n -= *n - 1;
     l->finished_n -= *n - 1;
+    log_aborted_keep(l, o->s->base_offset, o->next, o->markers, o->markers_n);
 }
 
 // The old files go out of the way, the snapshot of the first stays, and the new one gets its name.
@@ -183,6 +202,8 @@ static int take_names(struct compact_out *o, struct segment **old, uint32_t n)
     int rc = 0;
     for (uint32_t i = 0; i < n && !rc; i++)
         rc = log_put_away(o->l, old[i], i > 0);
+    if (!rc)
+        rc = log_aborted_write_segment(o->l, o->s->base_offset, o->next);
     if (!rc)
         rc = rename_out(o, "swap", NULL);
     return rc ? rc : segment_write_indexes(o->s, true);

@@ -97,6 +97,19 @@ struct scan {
     bool over;
 };
 
+// The first offset of those still open but `done`; `last` + 1 if there is none.
+static int64_t stable_after(struct scan *sc, const struct compact_open *done, int64_t last)
+{
+    struct compact_open *o, *tmp;
+    int64_t stable = last + 1;
+    HASH_ITER(hh, sc->open, o, tmp)
+    {
+        if (o != done)
+            stable = SL_MIN(stable, o->first);
+    }
+    return stable;
+}
+
 static int add(struct scan *sc, const struct compact_open *o, int64_t last)
 {
     if (sc->n == sc->cap) {
@@ -107,7 +120,8 @@ static int add(struct scan *sc, const struct compact_open *o, int64_t last)
         sc->v = v;
         sc->cap = cap;
     }
-    sc->v[sc->n++] = (struct compact_aborted){.producer_id = o->producer_id, .first = o->first, .last = last};
+    sc->v[sc->n++] = (struct compact_aborted){
+        .producer_id = o->producer_id, .first = o->first, .last = last, .stable = stable_after(sc, o, last)};
     return 0;
 }
 

@@ -71,6 +71,7 @@ void log_destroy(struct log *l)
         segment_free(l->segments[i]);
     log_mark_written(l, l->dirty_bytes);
     producer_state_destroy(&l->producers);
+    aborted_list_free(&l->aborted);
     epoch_cache_destroy(&l->epochs);
     free(l->segments);
     free(l->marks);
@@ -427,7 +428,7 @@ void log_index_batch(struct log *l, struct segment *s, uint32_t pos, const struc
 // What is in the journal cannot be taken back: state that does not follow it is the end.
 static void apply_state(struct log *l, const uint8_t *batch, const struct batch_info *b)
 {
-    struct producer_completed done;
+    struct producer_completed done = {.first_offset = -1};
     int rc = 0;
     if (b->producer_id >= 0 && (b->attributes & BATCH_ATTR_CONTROL))
         rc = producer_state_apply_batch(&l->producers, batch, b->size, &done);
@@ -435,6 +436,7 @@ static void apply_state(struct log *l, const uint8_t *batch, const struct batch_
         rc = producer_state_apply(&l->producers, b);
     if (!rc && b->leader_epoch > epoch_cache_latest(&l->epochs))
         rc = SL_MIN(epoch_cache_assign(&l->epochs, b->leader_epoch, b->base_offset), 0);
+    log_aborted_add(l, &done);
     if (rc)
         sl_panic("%s-%d: producer state: %s", l->topic, l->partition, strerror(-rc));
 }

@@ -3,6 +3,7 @@
 #define SLUICE_ENGINE_LOG_LOG_PRIVATE_H
 
 #include "engine/base/log.h"
+#include "engine/log/aborted.h"
 #include "engine/log/log.h"
 #include "engine/log/segment.h"
 
@@ -47,6 +48,7 @@ struct log {
     struct segment **segments;
     uint32_t segments_n, segments_cap;
     struct producer_state producers;
+    struct aborted_list aborted;
     struct epoch_cache epochs;
     struct log_mark hint; // where the last read ended
     struct log_cold cold[LOG_COLD_HINTS];
@@ -89,6 +91,7 @@ void log_allocate_ahead(struct log *l);
 void log_journal_head(struct log *l, struct segment *s, uint32_t pos, const uint8_t *head);
 // Fiber. Before its file is cut: the block that holds the end of `s` is in the open journal file from its first byte (S5).
 int log_hold_tail(struct log *l, struct segment *s, bool wait);
+int log_wait_durable(struct log *l, int64_t offset);       // until what lies below is
 int log_wait_tail(struct log *l, const struct segment *s); // until that is durable
 // Where the durable bytes of a segment end.
 uint32_t log_durable_position(const struct log *l, const struct segment *s);

@@ -247,6 +247,19 @@ static bool read_peek(const struct log_read *rd, uint32_t at, uint8_t *dst, uint
     return n == 0;
 }
 
+int64_t log_read_end(const struct log_read *rd)
+{
+    uint8_t head[BATCH_HEADER_SIZE];
+    struct batch_info b;
+    int64_t end = rd->offset;
+    for (uint32_t at = 0; read_peek(rd, at, head, sizeof(head)); at += b.size) {
+        if (batch_parse(head, sizeof(head), &b) == -EBADMSG || b.size > rd->bytes - at)
+            break;
+        end = batch_info_last_offset(&b) + 1;
+    }
+    return end;
+}
+
 // Notes where the first batch begins that was not read whole.
 static void cold_note(struct log *l, struct segment *s, uint32_t pos, const struct log_read *rd)
 {

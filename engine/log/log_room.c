@@ -63,7 +63,7 @@ void log_pass_direct(struct log *l, struct segment *s)
     segment_mark_clean(s, &l->env->lru);
 }
 
-static int wait_durable(struct log *l, int64_t offset)
+int log_wait_durable(struct log *l, int64_t offset)
 {
     while (l->durable.offset < offset && !l->env->failed)
         fiber_sleep(POLL_NS);
@@ -120,7 +120,7 @@ int log_wait_tail(struct log *l, const struct segment *s)
 // Write the tail, sync, cut to length, sync the file and its indexes (S9).
 static int finish_segment(struct log *l, struct segment *s)
 {
-    int rc = wait_durable(l, l->segments[l->finished_n + 1]->base_offset);
+    int rc = log_wait_durable(l, l->segments[l->finished_n + 1]->base_offset);
     SL_ASSERT(s == l->segments[l->finished_n] && s->sealed);
     if (!rc)
         rc = log_wait_tail(l, s);
@@ -131,6 +131,8 @@ static int finish_segment(struct log *l, struct segment *s)
         rc = segment_cut(s);
     if (!rc)
         rc = segment_write_indexes(s, true);
+    if (!rc)
+        rc = log_aborted_write(l);
     if (rc)
         return rc;
     s->finished = true;
@@ -150,6 +152,8 @@ int log_write_locked(struct log *l, bool sync, bool finish)
         if (!rc && sync)
             rc = segment_sync(l->segments[i]);
     }
+    if (!rc && sync)
+        rc = log_aborted_write(l);
     return rc;
 }
 
@@ -195,7 +199,7 @@ static int seal(struct seal_run *run)
     struct log *l = run->l;
     int rc = log_write_locked(l, false, true);
     if (!rc)
-        rc = wait_durable(l, run->next_base);
+        rc = log_wait_durable(l, run->next_base);
     if (!rc && run->snapshot)
         rc = log_write_snapshot(l, run->next_base, run->snapshot, run->snapshot_len);
     return rc;

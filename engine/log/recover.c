@@ -33,11 +33,14 @@ static int list_entry_of_dir(void *arg, const struct io_dirent *e)
     int64_t base = strtoll(e->name, &end, 10);
     if (end - e->name != 20 || e->is_dir)
         return 0;
+    d->transactions |= !strncmp(end, ".txnindex", 9);
     d->leftovers |= recover_is_leftover(e->name);
     if (!strcmp(end, ".log"))
         return push_base(&d->bases, &d->n, &d->cap, base);
     if (!strcmp(end, ".snapshot"))
         return push_base(&d->snapshots, &d->snapshots_n, &d->snapshots_cap, base);
+    if (!strcmp(end, ".txnindex"))
+        return push_base(&d->txnindexes, &d->txnindexes_n, &d->txnindexes_cap, base);
     return 0;
 }
 
@@ -57,6 +60,8 @@ int recover_list(struct log *l, struct recover_dir *d)
         qsort(d->bases, d->n, sizeof(int64_t), by_value);
     if (d->snapshots_n)
         qsort(d->snapshots, d->snapshots_n, sizeof(int64_t), by_value);
+    if (d->txnindexes_n)
+        qsort(d->txnindexes, d->txnindexes_n, sizeof(int64_t), by_value);
     d->sizes = calloc(d->n + 1, sizeof(uint64_t));
     if (!d->sizes)
         return -ENOMEM;
@@ -74,6 +79,7 @@ void recover_dir_free(struct recover_dir *d)
     free(d->bases);
     free(d->sizes);
     free(d->snapshots);
+    free(d->txnindexes);
 }
 
 struct segment *recover_add_segment(struct log *l, int64_t base, uint32_t size, int *err)
@@ -249,12 +255,16 @@ static int recover_into(struct log *l, enum store_kind kind, struct store_log *s
     int rc = recover_list(l, &d);
     if (!rc)
         rc = check_identity(l, &d);
+    bool lost = d.leftovers && d.transactions;
     if (!rc && d.leftovers) {
         recover_dir_free(&d);
         d = (struct recover_dir){0};
         rc = recover_leftovers(l);
         rc = rc ? rc : recover_list(l, &d);
     }
+    if (!rc)
+        rc = log_aborted_load(l, d.txnindexes, d.txnindexes_n);
+    l->aborted.lost |= lost;
     bool ours = kind == STORE_OURS && sl && (sl->has_checkpoint || sl->entries_n);
     // After an unclean end an empty file may also be one whose size was lost: what follows it does not belong to the log.
     int64_t whole = kind == STORE_CLEAN          ? INT64_MAX
@@ -270,7 +280,7 @@ static int recover_into(struct log *l, enum store_kind kind, struct store_log *s
         rc =
             recover_from_files(l, &d, kind == STORE_CLEAN, kind == STORE_OURS ? 0 : recovery_point, err, cap);
     recover_dir_free(&d);
-    return rc;
+    return rc ? rc : log_aborted_recovered(l);
 }
 
 int log_recover(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,

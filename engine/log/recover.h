@@ -11,7 +11,10 @@ struct recover_dir {
     uint32_t n, cap;
     int64_t *snapshots; // offsets of .snapshot files, ascending
     uint32_t snapshots_n, snapshots_cap;
-    bool leftovers; // there are names for recover_leftovers
+    int64_t *txnindexes; // segments with a .txnindex file, ascending
+    uint32_t txnindexes_n, txnindexes_cap;
+    bool transactions; // there is, or was, such a file
+    bool leftovers;    // there are names for recover_leftovers
 };
 int recover_list(struct log *l, struct recover_dir *d);
 void recover_dir_free(struct recover_dir *d);

@@ -86,10 +86,12 @@ static int read_batch(struct scan *sc, struct segment *s, uint32_t pos, struct b
 
 static int apply(struct scan *sc, const struct batch_info *b, int64_t from)
 {
-    struct producer_completed done;
+    struct producer_completed done = {.first_offset = -1};
     int rc = 0;
     if (b->base_offset >= from)
         rc = producer_state_apply_batch(&sc->l->producers, sc->buf, b->size, &done);
+    if (!rc)
+        log_aborted_add(sc->l, &done);
     if (!rc && b->leader_epoch > epoch_cache_latest(&sc->l->epochs))
         rc = SL_MIN(epoch_cache_assign(&sc->l->epochs, b->leader_epoch, b->base_offset), 0);
     return rc;
@@ -209,7 +211,12 @@ static int recover_clean(struct scan *sc, bool *sound)
 // Cut, synced, with indexes made anew: what was only readable is durable from here on.
 static int settle_segment(struct segment *s)
 {
-    int rc = segment_cut(s);
+    char path[1500];
+    snprintf(path, sizeof(path), "%s/%020lld.txnindex", s->log->dir, (long long)s->base_offset);
+    int rc = fio_unlink(path, false); // written again by log_aborted_recovered, if its batches say so
+    rc = rc == -ENOENT ? 0 : rc;
+    if (!rc)
+        rc = segment_cut(s);
     if (!rc)
         rc = segment_rebuild_index(s);
     return rc ? rc : segment_write_indexes(s, true);
@@ -245,6 +252,7 @@ static int check_from(struct scan *sc, uint32_t first)
     bool whole = true;
     int rc = from < base ? replay_from(sc, from, base) : 0;
     sc->end = base;
+    log_aborted_cut_end(l, base); // what follows is read
     for (uint32_t i = first; i < l->segments_n && !rc; i++) {
         struct segment *s = l->segments[i];
         bool overlaps = s->base_offset < sc->end;

@@ -82,7 +82,11 @@ static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
 {
     struct log *l = r->l;
     int rc = 0;
-    if (c->end_position && !find_segment(l, c->segment_base) && c->segment_base >= r->settled) {
+    bool missing = c->end_position && !find_segment(l, c->segment_base);
+    if (missing && c->segment_base >= r->settled && c->log_start >= c->end_offset) {
+        // All of it was deleted before the checkpoint: it went without another fence, once there was one behind it.
+        r->ckpt_segment = c->segment_base + 1;
+    } else if (missing && c->segment_base >= r->settled) {
         snprintf(r->err, r->cap, "%s/%020lld.log is missing, %u bytes of it were checkpointed", l->dir,
                  (long long)c->segment_base, c->end_position);
         return -EUCLEAN;
@@ -139,7 +143,7 @@ static int apply_state(struct replay *r, const struct store_entry *se, struct ba
     struct log *l = r->l;
     const struct jentry *e = &se->e;
     bool direct = !(e->flags & JE_INLINE);
-    struct producer_completed done;
+    struct producer_completed done = {.first_offset = -1};
     if (e->base_offset < r->end)
         return broken(r, e, "does not continue the log");
     if (direct)
@@ -148,6 +152,8 @@ static int apply_state(struct replay *r, const struct store_entry *se, struct ba
         return broken(r, e, "holds no batch");
     int rc = direct ? producer_state_apply(&l->producers, b)
                     : producer_state_apply_batch(&l->producers, se->payload, e->bytes, &done);
+    if (!rc)
+        log_aborted_add(l, &done);
     if (!rc && b->leader_epoch > epoch_cache_latest(&l->epochs))
         rc = SL_MIN(epoch_cache_assign(&l->epochs, b->leader_epoch, b->base_offset), 0);
     if (rc)

@@ -168,6 +168,7 @@ void log_move_start(struct log *l, int64_t offset)
     l->log_start = offset;
     (void)epoch_cache_truncate_start(&l->epochs, offset);
     producer_state_on_log_start(&l->producers, offset);
+    log_aborted_cut_start(l, offset);
 }
 
 int log_start_fenced(struct log *l, int64_t offset, uint64_t sequence)

@@ -261,6 +261,12 @@ static int checkpoint_one(struct sweep *w, struct part *p)
     return log_checkpoint(p->log, w->image);
 }
 
+static int settle_one(struct sweep *w, struct part *p)
+{
+    (void)w;
+    return log_aborted_settle(p->log);
+}
+
 static int checkpoint_once(struct shard *s, uint64_t generation)
 {
     struct sbuf image;
@@ -275,6 +281,8 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
         rc = journal_drain(s->journal);
     if (!rc)
         rc = direct_drain(&s->env);
+    if (!rc)
+        rc = sweep(s, FLUSHERS, settle_one, NULL);
     store_checkpoint_path(s->store, s->cfg.shard, path, sizeof(path));
     if (!rc)
         rc = fio_write_file(path, image.data, image.len);

@@ -11,6 +11,7 @@ enum { PARTS_A_LOOK = 32 };
 struct pin {
     struct log_piece *pieces;
     uint32_t n;
+    struct aborted_txn *aborted;
 };
 // What a reply holds on to until SHARD_RELEASE.
 struct shard_pins {
@@ -30,12 +31,14 @@ struct fetch_run {
 
 void fetch_release(struct shard *s, struct shard_pins *pins)
 {
-    for (uint32_t i = 0; i < pins->n; i++)
+    for (uint32_t i = 0; i < pins->n; i++) {
         log_pieces_free(&s->env, pins->pins[i].pieces, pins->pins[i].n);
+        free(pins->pins[i].aborted);
+    }
     free(pins);
 }
 
-static void pins_add(struct fetch_run *run, struct log_piece *pieces, uint32_t n)
+static void pins_add(struct fetch_run *run, const struct pin *pin)
 {
     struct shard_fetch *f = run->f;
     if (!f->pins) {
@@ -44,7 +47,7 @@ static void pins_add(struct fetch_run *run, struct log_piece *pieces, uint32_t n
             sl_panic("shard %u: out of memory for a fetch", run->s->cfg.shard);
         f->pins->n = 0;
     }
-    f->pins->pins[f->pins->n++] = (struct pin){.pieces = pieces, .n = n};
+    f->pins->pins[f->pins->n++] = *pin;
 }
 
 static void fetch_reply(struct fetch_run *run)
@@ -82,8 +85,9 @@ static void part_diverging(struct part *p, struct shard_fetch_part *fp)
 static struct part *part_prepare(struct shard *s, struct shard_fetch_part *fp, struct log_ends *e)
 {
     fp->error = 0;
-    fp->bytes = fp->pieces_n = 0;
+    fp->bytes = fp->pieces_n = fp->aborted_n = 0;
     fp->pieces = NULL;
+    fp->aborted = NULL;
     fp->high_watermark = fp->last_stable = fp->log_start = -1;
     fp->leader_epoch = -1;
     fp->diverging = false;
@@ -138,7 +142,12 @@ static void fetch_part_done(struct fetch_run *run, struct shard_fetch_part *fp)
     fp->bytes = rd->bytes;
     run->f->total += rd->bytes;
     run->left = rd->bytes < run->left ? run->left - rd->bytes : 0;
-    pins_add(run, rd->pieces, rd->pieces_n);
+    struct pin pin = {.pieces = rd->pieces, .n = rd->pieces_n};
+    const struct part *p = run->f->read_committed ? shard_find(run->s, &fp->topic_id, fp->partition) : NULL;
+    if (p) // what was read is below the last stable offset: its transactions are decided
+        fp->aborted_n = log_aborted_between(p->log, rd->offset, log_read_end(rd), &pin.aborted);
+    fp->aborted = pin.aborted;
+    pins_add(run, &pin);
 }
 
 static void fetch_go(struct fetch_run *run);

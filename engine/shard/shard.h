@@ -98,6 +98,8 @@ struct shard_fetch_part {
     const struct log_piece *pieces; // valid until released
     uint32_t pieces_n;
     uint32_t bytes;
+    const struct aborted_txn *aborted; // read_committed: those among the bytes; valid until released
+    uint32_t aborted_n;
 };
 struct shard_fetch {
     struct shard_fetch_part *parts;

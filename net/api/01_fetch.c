@@ -12,7 +12,6 @@
 // Deviations from upstream 4.3:
 // - Fetches of followers (a replica id) are answered with NOT_LEADER_OR_FOLLOWER: there is no replication yet.
 // - One answer carries at most what the shards' fetch windows hold, so min_bytes counts up to MIN_BYTES_MAX only.
-// - Aborted transactions are not listed: there are no transactions yet.
 // - Partitions with errors stand in request order, where upstream puts those that it does not know at the end.
 // - CurrentLeader (KIP-951) is filled from version 12, where upstream fills it from 16.
 #include "net/api/fetch.h"

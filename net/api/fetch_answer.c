@@ -244,6 +244,21 @@ static void part_leader(const struct fetch_state *st, const struct fetch_part *p
         p->in && p->in->leader_epoch >= 0 ? p->in->leader_epoch : p->leader_epoch;
 }
 
+// In the order of their markers, as upstream lists them.
+static struct kp_fetch_response_aborted_transaction *aborted(struct req *r, const struct shard_fetch_part *in)
+{
+    struct kp_fetch_response_aborted_transaction *out;
+    if (!in->aborted_n)
+        return NULL;
+    out = req_alloc_array(r, in->aborted_n, sizeof(*out));
+    for (uint32_t i = 0; i < in->aborted_n; i++) {
+        kp_fetch_response_aborted_transaction_init(&out[i]);
+        out[i].producer_id = in->aborted[i].producer_id;
+        out[i].first_offset = in->aborted[i].first_offset;
+    }
+    return out;
+}
+
 static void part_fill(struct fetch_state *st, const struct fetch_part *p, const struct fetch_news *n,
                       out_part *o)
 {
@@ -253,8 +268,10 @@ static void part_fill(struct fetch_state *st, const struct fetch_part *p, const 
     o->high_watermark = n->high_watermark;
     o->log_start_offset = n->log_start;
     o->last_stable_offset = p->in && !n->error ? p->in->last_stable : -1;
-    o->aborted_transactions = NULL;
+    o->aborted_transactions = n->bytes ? aborted(st->r, p->in) : NULL;
     o->aborted_transactions_n = st->read_committed || !p->in ? 0 : -1; // null: not asked for
+    if (o->aborted_transactions)
+        o->aborted_transactions_n = (int32_t)p->in->aborted_n;
     o->records = (struct kp_records){.p = (const uint8_t *)"", .n = 0};
     part_leader(st, p, n, o);
     if (n->diverging) {

@@ -333,6 +333,52 @@ static void records_are_deleted(struct broker *b)
 }
 T_BOTH(records_are_deleted, 23)
 
+// ---- nothing left ---------------------------------------------------------------------------------------------------------
+// All is deleted, the first checkpoint of the next life says so, and then the segment that it names goes as well: no fence
+// is needed for that, the start had moved before.
+static void empty_part(struct broker *b)
+{
+    struct log_config c = config();
+    int64_t low;
+    struct t_spec nearly_full = {.records = 10, .value = 1500, .timestamp = 1000};
+    assert_int_equal(t_open(b, 0, "empty", 1, &c), 0);
+    assert_int_equal(t_produce(b, 0, 0, &nearly_full, NULL), 0);
+    assert_int_equal(delete_records(b, -1, &low), 0);
+    assert_int_equal(low, 10);
+    t_forget(b, 0, 0, low);
+}
+
+static void empty_goes(struct broker *b)
+{
+    assert_int_equal(log_segment_count(t_log(b, 0, 0)), 1);
+    fill(b, 0, 6, 1000);
+    assert_true(log_retain(t_log(b, 0, 0)) > 0);
+    assert_true(list(b, ".log").first >= 10);
+}
+
+static void empty_starts(struct broker *b)
+{
+    assert_int_equal(ends(b).log_start, 10);
+    assert_int_equal(ends(b).high_watermark, 70);
+    t_verify_all(b, false);
+}
+
+static void nothing_left(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, empty_part);
+    t_crash(b, false);
+    t_boot_ok(b);
+    t_run(b, empty_goes);
+    for (int i = 0; i < 2; i++) {
+        t_crash(b, i);
+        t_boot_ok(b);
+        t_run(b, empty_starts);
+    }
+}
+
+T_BOTH(nothing_left, 24)
+
 static void wake_part(struct broker *b)
 {
     struct log_config c = config();
@@ -505,6 +551,7 @@ int main(void)
         T_BOTH_ENTRIES(by_time),
         cmocka_unit_test(appends_beside_a_roll),
         T_BOTH_ENTRIES(records_are_deleted),
+        T_BOTH_ENTRIES(nothing_left),
         T_BOTH_ENTRIES(waiting_fetches_wake),
         T_BOTH_ENTRIES(producers_are_kept),
         T_BOTH_ENTRIES(readers_go_on),
