@@ -316,6 +316,13 @@ static void begin_at(struct replay *r)
     (void)epoch_cache_truncate_start(&l->epochs, l->log_start);
     producer_state_on_log_start(&l->producers, l->log_start);
     recover_drop_below_start(l);
+    // Nothing of the last segment counts, and it need not be whole: entries of segments that a fence settled lay no bytes.
+    struct segment *s = log_active(l);
+    if (s && s->base_offset < r->settled && r->end == l->log_start) {
+        segment_close(s);
+        segment_free(s);
+        l->segments_n = 0;
+    }
 }
 
 int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap)

@@ -1,4 +1,5 @@
 // The front of a log: retention by size and time, deletion of records, what a crash leaves of either, and who reads meanwhile.
+#include "engine/log/log_private.h"
 #include "tests/unit/shard/shard_test.h"
 
 static struct log_config config(void)
@@ -379,6 +380,48 @@ static void nothing_left(struct broker *b)
 
 T_BOTH(nothing_left, 24)
 
+// All is deleted when the segment was just rolled and not written yet: its bytes are in the journal only, and no entry of it
+// lays any. The log does not go on in it.
+static void rolled_part(struct broker *b)
+{
+    struct log_config c = config();
+    int64_t low;
+    assert_int_equal(t_open(b, 0, "rolled", 1, &c), 0);
+    fill(b, 0, 2, 1000);
+    struct log *l = t_log(b, 0, 0);
+    fiber_lock(&l->io_lock); // nothing is written back before the crash
+    assert_int_equal(log_roll(l), 0);
+    assert_int_equal(delete_records(b, -1, &low), 0);
+    assert_int_equal(low, 20);
+    t_forget(b, 0, 0, low);
+    assert_int_equal(segment_cut(l->segments[0]),
+                     0); // as a power cut may leave it: the length came, the bytes did not
+}
+
+static void rolled_goes_on(struct broker *b)
+{
+    assert_int_equal(ends(b).log_start, 20);
+    t_verify_all(b, false);
+    fill(b, 0, 3, 1000);
+    t_verify_all(b, false);
+}
+
+static void rolled_unwritten(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, rolled_part);
+    for (int i = 0; i < 3; i++) {
+        t_crash(b, i & 1);
+        t_boot_ok(b);
+        t_run(b, rolled_goes_on);
+    }
+    assert_int_equal(t_stop(b), 0);
+    t_boot_ok(b);
+    t_run(b, rolled_goes_on);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(rolled_unwritten, 25)
+
 static void wake_part(struct broker *b)
 {
     struct log_config c = config();
@@ -552,6 +595,7 @@ int main(void)
         cmocka_unit_test(appends_beside_a_roll),
         T_BOTH_ENTRIES(records_are_deleted),
         T_BOTH_ENTRIES(nothing_left),
+        T_BOTH_ENTRIES(rolled_unwritten),
         T_BOTH_ENTRIES(waiting_fetches_wake),
         T_BOTH_ENTRIES(producers_are_kept),
         T_BOTH_ENTRIES(readers_go_on),
