@@ -82,11 +82,7 @@ static int load_checkpoint(struct replay *r, const struct ckpt_log *c)
 {
     struct log *l = r->l;
     int rc = 0;
-    bool missing = c->end_position && !find_segment(l, c->segment_base);
-    if (missing && c->segment_base >= r->settled && c->log_start >= c->end_offset) {
-        // All of it was deleted before the checkpoint: it went without another fence, once there was one behind it.
-        r->ckpt_segment = c->segment_base + 1;
-    } else if (missing && c->segment_base >= r->settled) {
+    if (c->end_position && !find_segment(l, c->segment_base) && c->segment_base >= r->settled) {
         snprintf(r->err, r->cap, "%s/%020lld.log is missing, %u bytes of it were checkpointed", l->dir,
                  (long long)c->segment_base, c->end_position);
         return -EUCLEAN;
@@ -228,7 +224,7 @@ static int replay_entry(struct replay *r, const struct store_entry *se)
     if (r->cut || (e->type != JE_BATCH && e->type != JE_PREFIX))
         return 0;
     bool behind = e->type == JE_BATCH && e->last_offset >= r->ckpt_end;
-    if (se->state_only)
+    if (se->state_only || e->segment_base < r->settled)
         return behind ? apply_state(r, se, &(struct batch_info){0}) : 0;
     // Finished segments have all their bytes and end where their file ends. Laying blocks there would make it longer, and a
     // crash before it is cut again would leave it so.
@@ -316,7 +312,7 @@ static void begin_at(struct replay *r)
     (void)epoch_cache_truncate_start(&l->epochs, l->log_start);
     producer_state_on_log_start(&l->producers, l->log_start);
     recover_drop_below_start(l);
-    // Nothing of the last segment counts, and it need not be whole: entries of segments that a fence settled lay no bytes.
+    // Nothing of the last segment counts, and it need not be whole: entries of settled segments lay no bytes.
     struct segment *s = log_active(l);
     if (s && s->base_offset < r->settled && r->end == l->log_start) {
         segment_close(s);
@@ -325,12 +321,34 @@ static void begin_at(struct replay *r)
     }
 }
 
+// The segment that the log starts in. Those below it hold nothing but deleted records: they may be gone already, removed by
+// retention or by a start that did not get to its end, and need not be whole. INT64_MAX: all that there was is deleted.
+static int64_t first_needed(const struct recover_dir *d, const struct store_log *sl)
+{
+    int64_t floor = SL_MAX(sl->floor, sl->has_checkpoint ? sl->ckpt.log_start : 0), base = INT64_MIN;
+    bool left = sl->has_checkpoint && sl->ckpt.end_offset > floor;
+    if (floor <= 0)
+        return INT64_MIN;
+    if (left && sl->ckpt.segment_base <= floor)
+        base = sl->ckpt.segment_base;
+    for (uint32_t i = 0; i < sl->entries_n; i++) {
+        const struct jentry *e = &sl->entries[i].e;
+        if (e->type != JE_BATCH || e->last_offset < floor)
+            continue;
+        left = true;
+        base = e->segment_base <= floor ? SL_MAX(base, e->segment_base) : base;
+    }
+    for (uint32_t i = 0; i < d->n; i++)
+        base = d->bases[i] <= floor ? SL_MAX(base, d->bases[i]) : base;
+    return left ? base : INT64_MAX;
+}
+
 int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap)
 {
     struct replay r = {.l = l,
                        .dir = d,
                        .ckpt_segment = sl->has_checkpoint ? sl->ckpt.segment_base : INT64_MIN,
-                       .settled = sl->settled,
+                       .settled = SL_MAX(sl->settled, first_needed(d, sl)),
                        .changed = sl->entries_n > 0,
                        .err = err,
                        .cap = cap};
