@@ -102,7 +102,8 @@ static bool not_now(const struct people *p, int16_t error)
         return true;
     case KERR_KAFKA_STORAGE_ERROR:
     case KERR_UNKNOWN_TOPIC_OR_PARTITION: // its partition could not be opened
-        return !p->r->calm && (p->r->k.faults || p->r->k.tight_disk);
+        // With hush the disk is just being healed: partitions are opened again after a while.
+        return p->hush || (!p->r->calm && (p->r->k.faults || p->r->k.tight_disk));
     default:
         return false;
     }

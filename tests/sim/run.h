@@ -71,6 +71,7 @@ struct run {
     struct sl_rand *rng;
     struct knobs k;
     struct model *model;
+    uint32_t loots;          // payloads made of what lies on the disk
     struct members *members; // NULL: none
     struct totals *sum;
     uint32_t life_no;
