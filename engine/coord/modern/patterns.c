@@ -42,11 +42,13 @@ static bool due(const struct cg *c, bool asked)
     struct cg_settings set;
     if (!c->patterns_used || c->search)
         return false;
-    if (c->patterns_resolved && now <= c->searched_ms + MIN_INTERVAL_MS)
+    bool set_back = now < c->searched_ms; // the clock: how long ago it was, nobody knows
+    if (c->patterns_resolved && now <= c->searched_ms + MIN_INTERVAL_MS && !set_back)
         return false;
     cg_settings_of(c->gs, c->group->id, &set);
     return asked || c->patterns_used != c->patterns_resolved ||
-           c->searched_image != env->topics->version(env->r) || now > c->searched_ms + set.regex_refresh_ms;
+           c->searched_image != env->topics->version(env->r) || set_back ||
+           now > c->searched_ms + set.regex_refresh_ms;
 }
 
 void cg_search_start(struct cg *c, bool asked)

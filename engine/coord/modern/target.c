@@ -216,11 +216,11 @@ static void assign(struct cg_op *op)
     cg_emit_target_epoch(op, op->epoch, op->gs->x->wall_ms);
 }
 
+// A target of the future says that the clock was set back since: there would be none until it has caught up.
 static bool due(const struct cg_op *op)
 {
-    const struct cg *c = op->cg;
-    return c->target_ms == 0 || op->set.assignment_ms == 0 ||
-           op->gs->x->wall_ms >= c->target_ms + op->set.assignment_ms;
+    int64_t last = op->cg->target_ms, now = op->gs->x->wall_ms;
+    return last == 0 || op->set.assignment_ms == 0 || now < last || now >= last + op->set.assignment_ms;
 }
 
 void cg_update_target(struct cg_op *op)

@@ -36,6 +36,7 @@ struct rig {
     struct groups *gs;
     struct rig_topic topics[RIG_TOPICS]; // by name
     uint64_t version, now_ms;
+    int64_t wall_off; // ms that the wall clock was set forward or back
     struct rig_record *log;
     uint32_t log_n, log_cap;
     struct sl_rand rnd;
@@ -130,7 +131,7 @@ static void rig_make_groups(void)
 
 static void rig_begin(void)
 {
-    coord_ctx_begin(&rig.x, rig.now_ms * 1000000, (int64_t)rig.now_ms + 1700000000000);
+    coord_ctx_begin(&rig.x, rig.now_ms * 1000000, (int64_t)rig.now_ms + 1700000000000 + rig.wall_off);
 }
 
 static uint8_t *rig_copy(const uint8_t *p, int32_t n)

@@ -300,6 +300,34 @@ static void test_assignment_interval(void **state)
     rig_stop();
 }
 
+// A target of the future says that the clock was set back: nobody waits until it has caught up.
+static void test_clock_set_back(void **state)
+{
+    rig_start(NULL);
+    rig_set_topic(0, 4);
+    struct rig_client a = client("a", "a0"), b = client("b", "a0"), p = client("p", NULL);
+    rig_beat(&a, "g", true, false);
+    p.regex = "a.*";
+    p.names_n = -1;
+    rig_beat(&p, "patterns", true, false);
+    rig_pass(10);
+    rig_beat(&p, "patterns", false, false);
+    rig.wall_off = -3600000;
+    rig_reload(true);
+    rig_beat(&b, "g", true, false);
+    assert_int_equal(cg_state_of(rig_group("g")), CG_RECONCILING);
+    assert_int_equal(b.epoch, 3);
+    rig_set_topic(1, 3);
+    rig_beat(&p, "patterns", false, false);
+    rig_pass(10);
+    rig_beat(&p, "patterns", false, false);
+    assert_int_equal(count(&p), 7);
+    rig_own_nothing(&a);
+    rig_own_nothing(&b);
+    rig_own_nothing(&p);
+    rig_stop();
+}
+
 static void test_describe_and_claims(void **state)
 {
     rig_start(settings);
@@ -563,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_topics_change),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_assignment_interval),
+        cmocka_unit_test(test_clock_set_back),
         cmocka_unit_test(test_describe_and_claims),
         cmocka_unit_test(test_random_lives),
     };
