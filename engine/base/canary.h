@@ -31,7 +31,9 @@
     X(PUBLISHED_CHANGES, "S13: write-back pads the last block in the extent, over what was published")       \
     X(COORD_ANSWERS_EARLY, "coordinators answer before their records are durable")                           \
     X(COORD_NO_FENCE, "commits are taken from members that were thrown out")                                 \
-    X(COORD_FORGETS, "a generation's assignment is given out without being written")
+    X(COORD_FORGETS, "a generation's assignment is given out without being written")                         \
+    X(COORD_TWO_OWNERS, "a partition of a consumer group is given out while another member holds it")        \
+    X(COORD_NO_EPOCH_FENCE, "a consumer group takes commits of any member epoch, and of no member")
 
 enum sl_canary {
     SL_CANARY_NONE,

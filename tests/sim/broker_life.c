@@ -38,6 +38,11 @@ static struct config *config_make(struct run *r)
         set(c, "group.min.session.timeout.ms", "100", 0);
         set(c, "group.initial.rebalance.delay.ms", "%lld", (long long)run_below(r, 200));
         set(c, "offsets.topic.num.partitions", "3", 0);
+        set(c, "group.consumer.heartbeat.interval.ms", "50", 0);
+        set(c, "group.consumer.min.heartbeat.interval.ms", "50", 0);
+        set(c, "group.consumer.min.session.timeout.ms", "100", 0);
+        set(c, "group.consumer.session.timeout.ms", "400", 0);
+        set(c, "group.consumer.assignment.interval.ms", "%lld", run_chance(r, 1, 2) ? 0 : 60);
     }
     if (config_finish(c, err, sizeof(err)))
         sl_panic("sim: %s", err);

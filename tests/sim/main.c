@@ -174,6 +174,10 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            ", torn %" PRIu64 ", writes from changing buffers %" PRIu64 "; events %" PRIu64 "\n",
            s->heals, s->strays, s->refused, s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors,
            s->unstable_writes, s->events);
+    if (s->joins)
+        printf("members of consumer groups: joined %" PRIu64 " times, thrown out %" PRIu64
+               ", began anew %" PRIu64 "\n",
+               s->joins, s->fenced, s->switches);
 }
 
 static int run_seeds(const struct options *o)

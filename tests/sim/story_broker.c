@@ -141,6 +141,8 @@ static void one_life(struct run *r, struct people *p)
     }
     if (story_may_heal(r))
         heal(r, p);
+    if (r->groups && run_chance(r, 1, 6))
+        sim_run(r->w, run_skewed(r, SEC, 4 * SEC), NULL, NULL); // long enough for time-outs
     end_life(r, p, l);
     if (run_chance(r, 1, 4))
         sim_run(r->w, run_skewed(r, 1, SEC), NULL, NULL); // nobody serves for a while

@@ -2,6 +2,8 @@
 
 #include <errno.h>
 
+#include "engine/base/canary.h"
+
 /* Whether the member may still use some of these: it named one of them, or did not say. */
 static bool still_owns(const struct cg_reconcile *in, const struct cg_parts *parts)
 {
@@ -39,7 +41,8 @@ static bool drop_unreleased(const struct cg_reconcile *in, const struct cg_progr
     uint32_t n = 0;
     for (uint32_t i = 0; i < wanted->n; i++) {
         const struct cg_part *p = &wanted->v[i];
-        if (!in->held(in->ctx, p) || cg_parts_find(&m->revoking, &p->topic, p->partition))
+        if (!in->held(in->ctx, p) || cg_parts_find(&m->revoking, &p->topic, p->partition) ||
+            SL_CANARY(COORD_TWO_OWNERS))
             wanted->v[n++] = *p;
     }
     bool any = n < wanted->n;
