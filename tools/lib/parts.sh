@@ -78,7 +78,7 @@ part_hostile() {
 }
 
 # Killed under load, again and again, and on a full or broken disk; what was acknowledged or read must be there. The
-# long form also times a restart over 2 GB, with the program that users run.
+# long form also times a restart over 2 GB and lets 100 members of a group come and go, with the program that users run.
 part_kill9() {
     local rounds=10
     long && rounds=200
@@ -89,6 +89,7 @@ part_kill9() {
     long || return 0
     build release sluiced
     counted tests/clients/restart2g "$BUILD"
+    counted tests/clients/groupchurn "$BUILD" --minutes 10
 }
 
 # One directory, ours and upstream's in turn; the metadata log and the controller's answers beside upstream's.
