@@ -114,6 +114,10 @@ static void progress(const struct conduct *c, const struct stats *s, double t, d
                 (double)s->acked_bytes / 1e6 / seconds, (double)s->acked / seconds,
                 (double)hist_percentile(&s->ack, 50) / 1e3, (double)hist_percentile(&s->ack, 99) / 1e3,
                 (double)s->ack.max / 1e3);
+    if (p->committers)
+        fprintf(stderr, "  commit %.0f offsets/s p50 %.2f p99 %.2f max %.2f ms", (double)s->acked / seconds,
+                (double)hist_percentile(&s->ack, 50) / 1e3, (double)hist_percentile(&s->ack, 99) / 1e3,
+                (double)s->ack.max / 1e3);
     if (p->consumers)
         fprintf(stderr, "  consume %.1f MB/s %.0f rec/s", (double)s->read_wire / 1e6 / seconds,
                 (double)s->read / seconds);
@@ -163,7 +167,7 @@ static bool load_over(const struct conduct *c, uint64_t state, uint64_t now)
         return true;
     if (run->t_end && !run->plan->records)
         return false;
-    return run->plan->producers ? (state & WORKER_PRODUCED) != 0 : (state & WORKER_CONSUMED) != 0;
+    return plan_writes(run->plan) ? (state & WORKER_PRODUCED) != 0 : (state & WORKER_CONSUMED) != 0;
 }
 
 static void scrape(struct conduct *c, struct scrape *into)
@@ -216,9 +220,9 @@ static void drain(struct conduct *c, struct stats *s)
     const struct plan *p = c->run->plan;
     uint64_t limit = now_ns() + (uint64_t)(p->drain_s * 1e9), state;
     uint64_t zero[RUN_THREADS_MAX] = {0};
-    if (p->producers && p->rate > 0)
+    if (plan_writes(p) && p->rate > 0)
         ask_all(c, OP_RATE, zero);
-    if (!p->producers)
+    if (!plan_writes(p))
         return;
     do {
         fiber_sleep(20000000);
@@ -320,14 +324,14 @@ static void times_set(struct run *run)
     uint64_t now = io_now_ns(io);
     clock_gettime(CLOCK_REALTIME, &ts);
     run->wall_offset_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 - (int64_t)(now / 1000);
-    run->t_begin = now + 200000000 + (uint64_t)(p->producers + p->consumers) * 1000000;
+    run->t_begin = now + 200000000 + (uint64_t)(p->producers + p->consumers + p->committers) * 1000000;
     run->t_measure = run->t_begin + (uint64_t)(p->warmup_s * 1e9);
     run->t_end = p->duration_s > 0 ? run->t_measure + (uint64_t)(p->duration_s * 1e9) : 0;
     if (plan_is_ramp(p))
         run->t_end = 0;
-    if (!p->producers) // nothing to wait for
+    if (!plan_writes(p)) // nothing to wait for
         run->t_begin = run->t_measure = now;
-    if (!p->producers && run->t_end)
+    if (!plan_writes(p) && run->t_end)
         run->t_end = now + (uint64_t)(p->duration_s * 1e9);
 }
 

@@ -15,6 +15,7 @@ enum {
     KEY_FETCH = 1,
     KEY_LIST_OFFSETS = 2,
     KEY_METADATA = 3,
+    KEY_FIND_COORDINATOR = 10,
     KEY_API_VERSIONS = 18,
     KEY_CREATE_TOPICS = 19,
     KEY_INIT_PRODUCER_ID = 22,
@@ -423,6 +424,65 @@ static int producer_ids(struct control *c)
     return 0;
 }
 
+// ---- coordinators ---------------------------------------------------------------------------------------------------
+enum { FIND_AT_ONCE = 500 };
+
+// Of the groups from `at` on. 1: not all of them are there yet.
+static int coordinators_ask(struct control *c, uint32_t at, uint32_t n)
+{
+    struct cluster *cl = &c->run->cluster;
+    struct kp_str keys[FIND_AT_ONCE];
+    struct kp_find_coordinator_request req;
+    struct kp_find_coordinator_response resp;
+    if (version_of(&c->peers[1], KEY_FIND_COORDINATOR) < 4)
+        return fail(c, "the brokers serve no FindCoordinator for many groups at once");
+    for (uint32_t i = 0; i < n; i++)
+        keys[i] = kp_str_of(cl->groups[at + i].name);
+    kp_find_coordinator_request_init(&req);
+    req.coordinator_keys = keys;
+    req.coordinator_keys_n = (int32_t)n;
+    int rc = ask(c, &c->peers[1], KEY_FIND_COORDINATOR, &req, &resp);
+    if (rc)
+        return rc;
+    for (int32_t i = 0; i < resp.coordinators_n; i++) {
+        uint32_t node = 0, g = at;
+        if (kerr_retriable(resp.coordinators[i].error_code))
+            return 1;
+        if (resp.coordinators[i].error_code)
+            return fail(c, "FindCoordinator: %s", kerr_name(resp.coordinators[i].error_code));
+        while (node < cl->nodes_n && cl->nodes[node].id != resp.coordinators[i].node_id)
+            node++;
+        while (g < at + n && !kp_str_eq(resp.coordinators[i].key, kp_str_of(cl->groups[g].name)))
+            g++;
+        if (node == cl->nodes_n || g == at + n)
+            return fail(c, "FindCoordinator names a node or a group that nobody knows");
+        cl->groups[g].node = node;
+    }
+    return 0;
+}
+
+static int coordinators(struct control *c)
+{
+    const struct plan *p = c->run->plan;
+    struct cluster *cl = &c->run->cluster;
+    uint32_t n = p->committers ? (uint32_t)p->groups : 0;
+    cl->groups = calloc(n + 1, sizeof(*cl->groups));
+    SL_ASSERT(cl->groups);
+    for (uint32_t i = 0; i < n; i++)
+        snprintf(cl->groups[i].name, sizeof(cl->groups[i].name), "bench-%u", i);
+    for (uint32_t at = 0; at < n; at += FIND_AT_ONCE) {
+        int rc = 1;
+        for (int tries = 0; rc == 1 && tries < 300; tries++) {
+            rc = coordinators_ask(c, at, SL_MIN(n - at, (uint32_t)FIND_AT_ONCE));
+            if (rc == 1)
+                fiber_sleep(100000000);
+        }
+        if (rc)
+            return rc == 1 ? fail(c, "groups have no coordinator after 30 s") : rc;
+    }
+    return 0;
+}
+
 static int control_run(struct control *c)
 {
     int rc = open_bootstrap(c);
@@ -438,6 +498,7 @@ static int control_run(struct control *c)
             rc = fail(c, "the leader %d of a partition is not among the brokers",
                       c->run->cluster.parts[i].leader);
     rc = rc ? rc : offsets_all(c);
+    rc = rc ? rc : coordinators(c);
     return rc ? rc : producer_ids(c);
 }
 
@@ -468,4 +529,5 @@ void cluster_free(struct cluster *c)
     free(c->parts);
     free(c->nodes);
     free(c->producers);
+    free(c->groups);
 }

@@ -184,7 +184,7 @@ int load_main(int argc, char **argv)
         parse,
         "[MODE] [KEY=VALUE...]",
         "Puts load on a Kafka broker and measures it.\v"
-        "Modes, which set keys: produce, consume, e2e, mixed, ramp. `--keys` lists the keys.",
+        "Modes, which set keys: produce, consume, e2e, mixed, commit, ramp. `--keys` lists the keys.",
         NULL,
         NULL,
         NULL};

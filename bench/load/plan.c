@@ -36,9 +36,13 @@ static const struct key KEYS[] = {
     {"subscriptions", COUNT, AT(subscriptions), 1, 1000, "1", NULL, "how many times everything is read"},
     {"catchup", COUNT, AT(catchup), 0, 1000, "0", NULL,
      "further consumers that read everything from the beginning, again and again"},
+    {"committers", COUNT, AT(committers), 0, 10000, "0", NULL,
+     "who commit offsets, a connection per coordinator each; not together with producers"},
+    {"groups", COUNT, AT(groups), 1, 1000000, "1000", NULL, "groups that offsets are committed for, in turn"},
+    {"commit.offsets", COUNT, AT(commit_offsets), 1, 10000, "1", NULL, "partitions of one commit"},
     {"threads", COUNT, AT(threads), 1, 16, "1", NULL, "threads of the generator"},
     {"rate", REAL, AT(rate), 0, 1e9, "0", NULL,
-     "records a second, all producers together; 0: as fast as possible"},
+     "records a second, all producers together, or offsets, all committers; 0: as fast as possible"},
     {"arrival", CHOICE, AT(arrival), 0, 0, "constant", "constant|poisson",
      "how paced records are spread in time"},
     {"inflight", COUNT, AT(inflight), 1, 1000, "5", NULL, "unanswered requests on a connection"},
@@ -99,6 +103,7 @@ static const struct {
     {"consume", {"consumers=1", "from=earliest", "duration.s=0", "create=0"}},
     {"e2e", {"producers=1", "consumers=1", "stamp=1", "rate=10000"}},
     {"mixed", {"producers=1", "consumers=1"}},
+    {"commit", {"committers=100", "groups=1000", "rate=10000", "partitions=10"}},
     {"ramp", {"producers=1", "ramp.step.s=5"}},
 };
 
@@ -273,7 +278,7 @@ int plan_set_mode(struct plan *p, const char *mode, char *err, size_t cap)
             SL_ASSERT(plan_set_pair(p, MODES[i].pairs[k], err, cap) == 0);
         return set_text(&p->set_by_mode, mode);
     }
-    snprintf(err, cap, "%s: no such mode; allowed are produce, consume, e2e, mixed, ramp", mode);
+    snprintf(err, cap, "%s: no such mode; allowed are produce, consume, e2e, mixed, commit, ramp", mode);
     return -EINVAL;
 }
 
@@ -308,16 +313,34 @@ int plan_load(struct plan *p, const char *path, char *err, size_t cap)
     return rc;
 }
 
+bool plan_writes(const struct plan *p)
+{
+    return p->producers + p->committers > 0;
+}
+
 bool plan_is_ramp(const struct plan *p)
 {
     return p->set_by_mode && !strcmp(p->set_by_mode, "ramp");
 }
 
+static const char *committers_check(const struct plan *p)
+{
+    if (p->producers || plan_is_ramp(p))
+        return "committers and producers do not go together";
+    if (p->committers > p->groups)
+        return "committers is above groups";
+    if (p->commit_offsets > p->topics * p->partitions)
+        return "commit.offsets is above the number of partitions";
+    return p->duration_s == 0 ? "committers need duration.s" : NULL;
+}
+
 int plan_check(const struct plan *p, char *err, size_t cap)
 {
     const char *why = NULL;
-    if (p->producers + p->consumers + p->catchup == 0)
-        why = "producers, consumers and catchup are all 0: nothing to do";
+    if (p->producers + p->consumers + p->catchup + p->committers == 0)
+        why = "producers, consumers, catchup and committers are all 0: nothing to do";
+    else if (p->committers)
+        why = committers_check(p);
     else if (p->idempotence && p->acks != PLAN_ACKS_ALL)
         why = "idempotence=1 needs acks=all; set idempotence=0";
     else if (p->idempotence && p->inflight > 5)

@@ -15,11 +15,13 @@ enum plan_acks { PLAN_ACKS_ALL, PLAN_ACKS_ONE, PLAN_ACKS_NONE };
 enum plan_spread { PLAN_ROUND_ROBIN, PLAN_STICKY, PLAN_RANDOM, PLAN_ZIPF };
 enum plan_verify { PLAN_VERIFY_NONE, PLAN_VERIFY_CRC, PLAN_VERIFY_RECORDS };
 
-// Times are in the unit of the key's name; sizes in bytes; rates in records per second over all producers.
+// Times are in the unit of the key's name; sizes in bytes; rates in records
+// (committers: offsets) per second over all of them.
 struct plan {
     char *name, *brokers, *topic, *topic_config, *record_bytes, *key_bytes, *metrics;
     int64_t topics, partitions, replication, create;
     int64_t producers, consumers, subscriptions, catchup, threads;
+    int64_t committers, groups, commit_offsets;
     double rate;
     int64_t arrival, inflight, batch_bytes, request_bytes, buffer_bytes, acks, idempotence, compression,
         spread;
@@ -36,7 +38,7 @@ struct plan {
 struct plan *plan_new(void);
 void plan_free(struct plan *p);
 
-// Defaults of a mode: "produce", "consume", "e2e", "mixed" or "ramp". 0, or -EINVAL with `err` filled.
+// Defaults of a mode: "produce", "consume", "e2e", "mixed", "commit" or "ramp". 0, or -EINVAL with `err` filled.
 int plan_set_mode(struct plan *p, const char *mode, char *err, size_t cap);
 
 // One key. 0, or -EINVAL with `err` saying what is allowed.
@@ -50,6 +52,9 @@ int plan_load(struct plan *p, const char *path, char *err, size_t cap);
 
 // Rules between keys; call it last. 0, or -EINVAL with `err` filled.
 int plan_check(const struct plan *p, char *err, size_t cap);
+
+// Whether anything is written: records or offsets.
+bool plan_writes(const struct plan *p);
 
 // Whether the run looks for the highest rate.
 bool plan_is_ramp(const struct plan *p);

@@ -75,6 +75,17 @@ static void produce_text(const struct conduct *c, FILE *out)
     hist_text("late", &s->late, out);
 }
 
+static void commit_text(const struct conduct *c, FILE *out)
+{
+    const struct stats *s = &c->total;
+    double t = span(c, true);
+    fprintf(out, "committed  %llu offsets in %llu requests in %.3f s: %.0f offsets/s\n",
+            (unsigned long long)s->acked, (unsigned long long)s->requests, t, rate((double)s->acked, t));
+    hist_text("latency", &s->ack, out);
+    hist_text("service", &s->service, out);
+    hist_text("late", &s->late, out);
+}
+
 static void consume_text(const struct conduct *c, FILE *out)
 {
     static const char *const verified[] = {"offsets", "offsets and CRCs", "every record"};
@@ -93,6 +104,8 @@ void report_text(const struct conduct *c, FILE *out)
     const struct plan *p = c->run->plan;
     if (p->producers)
         produce_text(c, out);
+    if (p->committers)
+        commit_text(c, out);
     if (p->consumers + p->catchup)
         consume_text(c, out);
     for (uint32_t i = 0; i < c->steps_n; i++)
@@ -108,8 +121,8 @@ void report_text(const struct conduct *c, FILE *out)
             out,
             "WARNING: the generator itself was late: its p99 is %.3f ms (late.ms=%g); latencies include it\n",
             ms(hist_percentile(&c->total.late, 99)), p->late_ms);
-    if (p->producers && c->made_all > c->acked_all)
-        fprintf(out, "WARNING: %llu records were not acknowledged within drain.s\n",
+    if (plan_writes(p) && c->made_all > c->acked_all)
+        fprintf(out, "WARNING: %llu records or offsets were not acknowledged within drain.s\n",
                 (unsigned long long)(c->made_all - c->acked_all));
     faults_text(&c->total, "", out);
     faults_text(&c->drained, " after the end", out);
@@ -206,6 +219,10 @@ void report_json(const struct conduct *c, struct sbuf *out)
                 (unsigned long long)s->read, (unsigned long long)s->read_wire, (unsigned long long)s->fetches,
                 (unsigned long long)s->fetches_empty, tc, rate((double)s->read_wire / 1e6, tc),
                 rate((double)s->read, tc), rate((double)s->catchup_bytes / 1e6, c->seconds));
+    if (c->run->plan->committers)
+        sbuf_printf(out, ", \"committed\": {\"offsets\": %llu, \"requests\": %llu, \"offsets_per_s\": %.1f}",
+                    (unsigned long long)s->acked, (unsigned long long)s->requests,
+                    rate((double)s->acked, tp));
     hist_json("latency", &s->ack, out);
     hist_json("service", &s->service, out);
     hist_json("e2e", &s->e2e, out);

@@ -35,6 +35,11 @@ struct node {
     char host[256];
 };
 
+struct group {
+    char name[32];
+    uint32_t node; // its coordinator's place among the nodes
+};
+
 struct cluster {
     struct topic *topics;
     uint32_t topics_n;
@@ -42,6 +47,7 @@ struct cluster {
     uint32_t parts_n;
     struct node *nodes;
     uint32_t nodes_n;
+    struct group *groups;                   // plan.groups of them, if there are committers
     int16_t produce_version, fetch_version; // common to all
     struct {
         int64_t id;
@@ -66,6 +72,7 @@ struct run {
 
 struct producer;
 struct consumer;
+struct committer;
 
 struct worker {
     struct service svc;
@@ -75,6 +82,8 @@ struct worker {
     uint32_t producers_n;
     struct consumer **consumers;
     uint32_t consumers_n;
+    struct committer **committers;
+    uint32_t committers_n;
     struct stats now; // since the last report
     struct arena arena;
     struct compress_ctx pack;
@@ -116,6 +125,15 @@ bool consumer_done(const struct consumer *c); // all offsets that were there at 
 bool consumer_dead(const struct consumer *c);
 void consumer_end(struct consumer *c);
 void consumer_destroy(struct consumer *c);
+
+// committer.c
+struct committer *committer_create(struct worker *w, uint32_t index);
+void committer_begin(struct committer *c);
+void committer_stop(struct committer *c);       // makes no more
+bool committer_done(const struct committer *c); // nothing to send or in flight any more
+bool committer_dead(const struct committer *c); // a connection broke
+void committer_end(struct committer *c);        // closes
+void committer_destroy(struct committer *c);
 
 // conduct.c: a fiber's function; arg: struct conduct.
 struct series_row {

@@ -27,6 +27,12 @@ static uint64_t worker_state(const struct worker *w)
         if (consumer_dead(w->consumers[i]))
             state |= WORKER_DEAD;
     }
+    for (uint32_t i = 0; i < w->committers_n; i++) {
+        if (!committer_done(w->committers[i]))
+            state &= ~(uint64_t)WORKER_PRODUCED;
+        if (committer_dead(w->committers[i]))
+            state |= WORKER_DEAD;
+    }
     return state;
 }
 
@@ -43,6 +49,8 @@ static void begin(struct worker *w)
         consumer_begin(w->consumers[i]);
     for (uint32_t i = 0; i < w->producers_n; i++)
         producer_begin(w->producers[i]);
+    for (uint32_t i = 0; i < w->committers_n; i++)
+        committer_begin(w->committers[i]);
 }
 
 static void end(struct worker *w)
@@ -51,6 +59,8 @@ static void end(struct worker *w)
         consumer_end(w->consumers[i]);
     for (uint32_t i = 0; i < w->producers_n; i++)
         producer_end(w->producers[i]);
+    for (uint32_t i = 0; i < w->committers_n; i++)
+        committer_end(w->committers[i]);
 }
 
 static void on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
@@ -75,6 +85,8 @@ static void on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
         memcpy(&rate, &m->u[0], sizeof(rate));
         for (uint32_t i = 0; i < w->producers_n; i++)
             producer_set_rate(w->producers[i], rate);
+        for (uint32_t i = 0; i < w->committers_n; i++)
+            committer_stop(w->committers[i]); // theirs is never changed
         break;
     case OP_END:
         end(w);
@@ -100,9 +112,12 @@ struct worker *worker_create(struct run *run, uint32_t reactor)
     arena_init(&w->arena, 0);
     w->producers = calloc((size_t)p->producers + 1, sizeof(struct producer *));
     w->consumers = calloc((size_t)all + 1, sizeof(struct consumer *));
-    SL_ASSERT(w->producers && w->consumers);
+    w->committers = calloc((size_t)p->committers + 1, sizeof(struct committer *));
+    SL_ASSERT(w->producers && w->consumers && w->committers);
     for (uint32_t i = reactor; i < (uint32_t)p->producers; i += (uint32_t)p->threads)
         w->producers[w->producers_n++] = producer_create(w, i);
+    for (uint32_t i = reactor; i < (uint32_t)p->committers; i += (uint32_t)p->threads)
+        w->committers[w->committers_n++] = committer_create(w, i);
     for (uint32_t i = reactor; i < all; i += (uint32_t)p->threads)
         w->consumers[w->consumers_n++] =
             consumer_create(w, i < consumers ? i : i - consumers, i >= consumers);
@@ -116,6 +131,9 @@ void worker_destroy(struct worker *w)
         producer_destroy(w->producers[i]);
     for (uint32_t i = 0; i < w->consumers_n; i++)
         consumer_destroy(w->consumers[i]);
+    for (uint32_t i = 0; i < w->committers_n; i++)
+        committer_destroy(w->committers[i]);
+    free(w->committers);
     free(w->producers);
     free(w->consumers);
     arena_free(&w->arena);

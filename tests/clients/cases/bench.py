@@ -60,6 +60,19 @@ def end_to_end(ctx, broker):
     check(r["e2e_us"]["p50"] >= r["latency_us"]["p50"] / 2, "records arrive long before they are acknowledged")
 
 
+def offsets_arrive(ctx, broker):
+    """What the generator says it committed is what another client finds."""
+    args = ["topic=bench-commit", "partitions=4", "committers=3", "groups=10", "commit.offsets=2", "rate=400", "duration.s=2"]
+    r = bench(ctx, broker, "commit", *args)
+    sound(r)
+    same(r["totals"]["made"], r["totals"]["acked"], "offsets that were acknowledged")
+    check(700 <= r["totals"]["acked"] <= 900, f"offsets of two seconds at 400 a second: {r['totals']}")
+    with wire.Connection(broker.host, broker.port) as c:
+        for g in range(10):
+            offsets, error = c.committed(f"bench-{g}", "bench-commit", 4)
+            check(error == 0 and min(offsets) > 0, f"group bench-{g} has {offsets}, error {error}")
+
+
 def wrong_calls(ctx, broker):
     bench(ctx, broker, "produce", "partition=3", status=2)
     bench(ctx, broker, "consume", "topic=never-made", status=1)
@@ -76,5 +89,6 @@ def run(ctx):
     broker = ctx.broker()
     ctx.results.run("bench/every-record", lambda: every_record_arrives(ctx, broker))
     ctx.results.run("bench/end-to-end", lambda: end_to_end(ctx, broker))
+    ctx.results.run("bench/offsets", lambda: offsets_arrive(ctx, broker))
     ctx.results.run("bench/wrong-calls", lambda: wrong_calls(ctx, broker))
     broker.stop()

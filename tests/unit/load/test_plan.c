@@ -58,8 +58,27 @@ static void modes(void **state)
     assert_int_equal(p->stamp, 1);
     assert_int_equal(plan_check(p, err, sizeof(err)), 0);
     assert_int_equal(plan_set_mode(p, "fast", err, sizeof(err)), -EINVAL);
-    assert_non_null(strstr(err, "produce, consume, e2e, mixed, ramp"));
+    assert_non_null(strstr(err, "produce, consume, e2e, mixed, commit, ramp"));
     plan_free(p);
+}
+
+static void committers(void **state)
+{
+    static const char *const pairs[][2] = {{"producers=1", "do not go together"},
+                                           {"groups=5", "above groups"},
+                                           {"commit.offsets=11", "number of partitions"},
+                                           {"duration.s=0", "duration.s"}};
+    (void)state;
+    for (size_t i = 0; i <= SL_ARRAY_LEN(pairs); i++) {
+        struct plan *p = plan_new();
+        bool last = i == SL_ARRAY_LEN(pairs);
+        assert_int_equal(plan_set_mode(p, "commit", err, sizeof(err)), 0);
+        assert_true(plan_writes(p));
+        assert_int_equal(last ? 0 : plan_set_pair(p, pairs[i][0], err, sizeof(err)), 0);
+        assert_int_equal(plan_check(p, err, sizeof(err)), last ? 0 : -EINVAL);
+        assert_true(last || strstr(err, pairs[i][1]));
+        plan_free(p);
+    }
 }
 
 static void keys_that_do_not_go_together(void **state)
@@ -130,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_and_errors),
         cmocka_unit_test(modes),
+        cmocka_unit_test(committers),
         cmocka_unit_test(keys_that_do_not_go_together),
         cmocka_unit_test(files),
         cmocka_unit_test(json),
