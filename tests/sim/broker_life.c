@@ -41,7 +41,7 @@ static struct config *config_make(struct run *r)
         set(c, "group.consumer.heartbeat.interval.ms", "50", 0);
         set(c, "group.consumer.min.heartbeat.interval.ms", "50", 0);
         set(c, "group.consumer.min.session.timeout.ms", "100", 0);
-        set(c, "group.consumer.session.timeout.ms", "400", 0);
+        set(c, "group.consumer.session.timeout.ms", "300", 0);
         set(c, "group.consumer.assignment.interval.ms", "%lld", run_chance(r, 1, 2) ? 0 : 60);
     }
     if (config_finish(c, err, sizeof(err)))

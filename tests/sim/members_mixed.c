@@ -20,7 +20,7 @@
 #include "proto/gen/sync_group_request.h"
 #include "proto/gen/sync_group_response.h"
 
-enum { SESSION_MS = 400, REBALANCE_MS = 500, BYTES_VERSION = 3, BYTES_MAX = 512, MANY = MEMBERS * 8 };
+enum { SESSION_MS = 300, REBALANCE_MS = 200, BYTES_VERSION = 3, BYTES_MAX = 512, MANY = MEMBERS * 8 };
 #define DEAL "deal"
 
 // ---- subscriptions and assignments as bytes ----------------------------------------------------------------------------

@@ -10,7 +10,7 @@
 #include "proto/gen/consumer_group_heartbeat_request.h"
 #include "proto/gen/consumer_group_heartbeat_response.h"
 
-enum { LEAVES = -1, STEPS_OUT = -2, REBALANCE_MS = 500 };
+enum { LEAVES = -1, STEPS_OUT = -2, REBALANCE_MS = 150 };
 #define PATTERN "group.*"
 
 typedef struct kp_consumer_group_heartbeat_request request;
@@ -217,7 +217,7 @@ static void took_answer(struct member *me, const response *resp, int32_t newest)
     if (now & ~modern_subscribed(me))
         run_fail(r, "group %s member %s: given places %x, but it subscribes to %x", g->name, me->id, now,
                  modern_subscribed(me));
-    if (!r->calm && (was & ~now) && run_chance(r, 1, 8))
+    if (!r->calm && (was & ~now) && run_chance(r, 1, 3))
         me->stubborn = true;
     modern_told(me, me->stubborn && !r->calm ? now | was : now);
     me->say_owned |= me->owned != was;
