@@ -100,10 +100,13 @@ struct draft *state_draft(struct meta *m, struct topic_state *t)
     return d;
 }
 
+// A record's word for a partition is believed up to here: memory follows the highest one.
+enum { PARTS_MAX = 1 << 20 };
+
 struct draft_part *state_part(struct draft *d, int32_t partition, bool create)
 {
     uint32_t i = (uint32_t)partition;
-    if (partition < 0 || partition >= 10 * 1000 * 1000)
+    if (partition < 0 || partition >= PARTS_MAX)
         return NULL;
     if (i < d->parts_n)
         return d->parts[i].exists || create ? &d->parts[i] : NULL;

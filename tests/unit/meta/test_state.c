@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "engine/base/rand.h"
-#include "engine/meta/meta_private.h"
 #include "proto/gen/begin_transaction_record.h"
 #include "proto/gen/broker_registration_change_record.h"
 #include "proto/gen/config_record.h"
@@ -21,6 +20,7 @@
 #include "proto/gen/register_broker_record.h"
 #include "proto/gen/remove_topic_record.h"
 #include "proto/gen/topic_record.h"
+#include "tests/unit/meta/bare.h"
 
 static struct config *cfg;
 static struct meta *m;
@@ -31,18 +31,7 @@ static int make(void **state)
     cfg = config_new();
     assert_int_equal(config_set(cfg, "log.dirs", "/nowhere", CFG_FROM_FILE, err, sizeof(err)), 0);
     assert_int_equal(config_finish(cfg, err, sizeof(err)), 0);
-    m = calloc(1, sizeof(*m));
-    m->cfg = cfg;
-    m->id.node_id = 1;
-    m->ids.by_id = true;
-    m->kraft_version = -1;
-    topic_config_init(&m->base, cfg);
-    list_init(&m->changed);
-    list_init(&m->jobs);
-    arena_init(&m->drafts, 0);
-    arena_init(&m->decode, 0);
-    recs_init(&m->txn_recs);
-    recs_init(&m->bootstrap);
+    m = bare_meta(cfg);
     return 0;
 }
 
@@ -66,10 +55,7 @@ static int apply_rec(enum meta_record type, int16_t version, const void *msg)
 
 static void publish(void)
 {
-    struct image *img = meta_freeze(m), *old = m->image;
-    assert_non_null(img);
-    m->image = img;
-    image_free(old);
+    bare_publish(m);
 }
 
 static const struct meta_topic *find(const char *name)
