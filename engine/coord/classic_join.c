@@ -25,6 +25,7 @@ static void refuse(struct groups *gs, struct coord_req *q, const char *member_id
 {
     struct kp_join_group_response *out = answer_new(q, member_id);
     out->error_code = error;
+    out->protocol_name = KP_STR_NULL;
     q->out = out;
     coord_answer(gs->x, q);
 }
@@ -362,7 +363,6 @@ static void join_known(struct groups *gs, struct classic *c, struct coord_req *q
             add_member(gs, c, q, req->member_id);
     } else if ((e = classic_validate(c, req->member_id, req->group_instance_id))) {
         refuse(gs, q, text, e);
-        ((struct kp_join_group_response *)q->out)->protocol_name = KP_STR_NULL;
     } else {
         struct classic_member *m = classic_find(c, req->member_id);
         bool same = classic_matches(m, req), leads = classic_is_leader(c, m);

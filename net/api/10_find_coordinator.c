@@ -100,7 +100,7 @@ static void answer(struct req *r)
         answer_list(r, &st->m, &out);
     } else {
         out.error_code = find(r, r->version >= 1 ? st->m.key_type : KEY_GROUP, st->m.key, &one);
-        out.error_message = kp_str_of(kerr_text(out.error_code));
+        out.error_message = out.error_code ? kp_str_of(kerr_text(out.error_code)) : KP_STR_LIT("NONE");
         out.node_id = one.node_id;
         out.host = one.host;
         out.port = one.port;

@@ -25,7 +25,8 @@ static void refuse(struct req *r, int16_t error, struct kp_str member_id)
     kp_join_group_response_init(&out);
     out.error_code = error;
     out.member_id = member_id;
-    out.leader = out.protocol_name = KP_STR_LIT("");
+    out.leader = KP_STR_LIT("");
+    out.protocol_name = KP_STR_NULL;
     respond(r, &out);
 }
 

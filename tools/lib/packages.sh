@@ -6,6 +6,8 @@
 header() { printf '#include <%s>\n' "$1" | cc -E -xc - >/dev/null 2>&1; }
 module() { have pkg-config && pkg-config --exists "$1"; }
 jdk17() { have javac && [ "$(javac -version 2>&1 | sed 's/[^0-9]*\([0-9]*\).*/\1/')" -ge 17 ]; }
+# Node's headers, to compile a client's native part.
+node_headers() { have node && [ -f "$(dirname "$(dirname "$(readlink -f "$(command -v node)")")")/include/node/node.h" ]; }
 venv() { have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null; }
 # LeakSanitizer's and libFuzzer's archives of clang 14.
 clang_runtime() { [ -f "$(clang-14 --print-resource-dir 2>/dev/null)/lib/linux/libclang_rt.fuzzer-x86_64.a" ] ||
@@ -46,8 +48,10 @@ END
     clients) cat <<'END' ;;
 default-jdk-headless jdk17
 maven have mvn
+make have make
 nodejs have node
 npm have npm
+libnode-dev node_headers
 python3-venv venv
 kcat have kcat
 strace have strace

@@ -147,7 +147,8 @@ static void ask_again(struct groups *gs, struct coord_req *q, struct kp_str id)
     kp_join_group_response_init(out);
     out->error_code = KERR_MEMBER_ID_REQUIRED;
     out->member_id = req_str(q, id);
-    out->protocol_name = out->leader = KP_STR_LIT("");
+    out->protocol_name = KP_STR_NULL;
+    out->leader = KP_STR_LIT("");
     q->out = out;
     coord_answer(gs->x, q);
 }

@@ -3,7 +3,8 @@ and kills, static members, patterns, the broker killed under them, and members o
 
 import concurrent.futures
 
-from cases.groups import PARTS, SESSION_MS, Member, balance, committed, connect, new_driver, produce, wait_read
+from cases.groups import PARTS, balance, committed, connect, produce, wait_read
+from lib.members import Member
 from lib.results import same
 from lib.wait import wait_until
 
@@ -22,18 +23,6 @@ KINDS = ("java", "confluent")
 
 def member(ctx, broker, kind, group, topic, n, **extra):
     return Member(ctx, broker, kind, group, topic, f"modern-{n}", **{"protocol": "consumer", **extra})
-
-
-class Later(Member):
-    """A process that is up before its member joins."""
-
-    def __init__(self, ctx, broker, kind, group, topic, n, **extra):  # pylint: disable=super-init-not-called
-        self.driver = new_driver(ctx, kind, f"modern-{n}")
-        self.assigned, self.read, self.gone = [], {}, False
-        self.args = {"bootstrap": broker.bootstrap, "group": group, "topic": topic, "session_ms": SESSION_MS, **extra}
-
-    def begin(self):
-        self.driver.call("member_start", protocol="consumer", **self.args)
 
 
 def make_topic(broker, topic, records):
@@ -77,7 +66,7 @@ def static(ctx, broker, kind):
     make_topic(broker, topic, 5)
     a = member(ctx, broker, kind, group, topic, 4, instance="one")
     b = member(ctx, broker, kind, group, topic, 5, instance="two")
-    again = Later(ctx, broker, kind, group, topic, 6, instance="one")
+    again = member(ctx, broker, kind, group, topic, 6, instance="one", start=False)
     balance([a, b], [2, 2], "two static members to share")
     had, others = a.assigned, b.assigned
     a.stop()

@@ -4,64 +4,22 @@ and kill; commits that are resumed from, also after the broker was killed. And J
 import concurrent.futures
 
 from lib import batch, drivers, wire
+from lib.members import new as new_member
 from lib.results import check, same
 from lib.wait import wait_until
 
 PARTS = 4
-SESSION_MS = 3000
 CONFIG = {
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
     "offsets.topic.num.partitions": "5",
 }
-KINDS = ("java", "confluent", "kafkapython", "kafkajs")
+KINDS = ("java", "confluent", "kafka-python", "aiokafka", "kafkajs", "kafka-javascript", "kcat", "verifiable")
+AT_ONCE = 4
 
 
 def connect(broker):
     return wire.Connection(broker.host, broker.port)
-
-
-def new_driver(ctx, kind, n):
-    log = ctx.tmp / f"{kind}-{n}.log"
-    if kind == "java":
-        return drivers.java(ctx.deps, log, heap="192m")
-    if kind == "kafkajs":
-        return drivers.node(ctx.deps, log)
-    return drivers.python(ctx.deps, kind, log)
-
-
-class Member:
-    """One client process, which is one member."""
-
-    def __init__(self, ctx, broker, kind, group, topic, n, **extra):
-        self.driver = new_driver(ctx, kind, n)
-        self.assigned, self.read, self.gone = [], {}, False
-        self.driver.call(
-            "member_start", bootstrap=broker.bootstrap, group=group, topic=topic, session_ms=SESSION_MS, **extra
-        )
-
-    def look(self):
-        """What it holds now; what it has read is added up by partition."""
-        if self.gone:
-            return self.assigned
-        state = self.driver.call("member_state")
-        self.assigned = sorted(state["assigned"])
-        for partition, offset in state["seen"]:
-            self.read.setdefault(partition, []).append(offset)
-        return self.assigned
-
-    def stop(self):
-        self.look()
-        self.driver.call("member_stop")
-        self.look()
-        self.gone = True
-        self.driver.close()
-
-    def kill(self):
-        self.look()
-        self.gone = True
-        self.driver.proc.kill()
-        self.driver.close()
 
 
 def shared(members, counts):
@@ -102,9 +60,9 @@ def story(ctx, broker, kind):
         same(0, c.create_topic(topic, PARTS), "error of CreateTopics")
         c.wait_for_leaders(topic, PARTS)
         produce(c, topic, 20, "first")
-        a = Member(ctx, broker, kind, group, topic, 1)
+        a = new_member(ctx, broker, kind, group, topic, 1)
         balance([a], [4], "one member to hold all")
-        b = Member(ctx, broker, kind, group, topic, 2)
+        b = new_member(ctx, broker, kind, group, topic, 2)
         balance([a, b], [2, 2], "two members to share")
         wait_read([a, b], 20, "all records to be read")
         before = {id(m): {p: len(m.read.get(p, [])) for p in range(PARTS)} for m in (a, b)}
@@ -117,7 +75,7 @@ def story(ctx, broker, kind):
         balance([a], [4], "the survivor to hold all")
         produce(c, topic, 10, "third")
         wait_read([a, b], 60, "the survivor to read on")
-        d = Member(ctx, broker, kind, group, topic, 3)
+        d = new_member(ctx, broker, kind, group, topic, 3)
         balance([a, d], [2, 2], "a new member to get its share")
         d.stop()
         balance([a], [4], "the one that stays to hold all")
@@ -132,7 +90,7 @@ def resume(ctx, broker, kind, group, topic):
         c.wait_for_leaders(topic, PARTS)
         wait_until(lambda: committed(c, group, topic, 60), 20, "commits after the restart")
         produce(c, topic, 5, "fourth")
-        m = Member(ctx, broker, kind, group, topic, 4)
+        m = new_member(ctx, broker, kind, group, topic, 4)
         balance([m], [4], "one member to hold all after the restart")
         wait_until(lambda: m.look() and all(64 in m.read.get(p, []) for p in range(PARTS)), 60, "reading on")
         for p in range(PARTS):
@@ -148,7 +106,7 @@ def survivor(ctx, broker, kind):
         same(0, c.create_topic(topic, PARTS), "error of CreateTopics")
         c.wait_for_leaders(topic, PARTS)
         produce(c, topic, 10, "first")
-    members = [Member(ctx, broker, kind, group, topic, n) for n in (5, 6)]
+    members = [new_member(ctx, broker, kind, group, topic, n) for n in (5, 6)]
     balance(members, [2, 2], "two members to share")
     wait_read(members, 10, "all records to be read")
     return group, topic, members
@@ -170,7 +128,7 @@ def admin(ctx, broker):
         same(0, c.create_topic(topic, PARTS), "error of CreateTopics")
         c.wait_for_leaders(topic, PARTS)
         produce(c, topic, 3, "x")
-    members = [Member(ctx, broker, "java", "live", topic, f"s{i}", instance=f"static-{i}") for i in range(2)]
+    members = [new_member(ctx, broker, "java", "live", topic, f"s{i}", instance=f"static-{i}") for i in range(2)]
     balance(members, [2, 2], "two static members to share")
     wait_read(members, 3, "all records to be read")
     checker = drivers.java(ctx.deps, ctx.tmp / "admin.log", heap="192m")
@@ -184,7 +142,7 @@ def admin(ctx, broker):
             m.kill()
 
 
-def dump(ctx, broker):
+def dump(ctx, broker, kinds):
     """Upstream's dump-log reads our groups' records: every key and value decoded, the last commits among them."""
     java = drivers.java(ctx.deps, ctx.tmp / "dump.log", heap="192m")
     text = ""
@@ -199,33 +157,43 @@ def dump(ctx, broker):
     check(lines, "no records in the dump")
     bad = [line for line in lines if "key: {" not in line or ("payload: {" not in line and "<DELETE>" not in line)]
     check(not bad, f"records that upstream does not decode: {bad[:3]}")
-    for kind in KINDS:
+    for kind in kinds:
         check(any(f'"group":"group-{kind}"' in line and '"offset":65' in line for line in lines), f"the commits of {kind}")
     check('"protocolType":"consumer"' in text, "group metadata")
 
 
-def together(ctx, name, body, kinds):
-    """All kinds at the same time: most of it is waiting. Each is a result of its own."""
+def kinds_here(ctx):
+    """The clients that could be installed."""
+    missing = drivers.native_missing(ctx.deps)
+    if missing:
+        ctx.results.say(f"      kafka-javascript is left out: {missing}")
+    return [k for k in KINDS if not (missing and k == "kafka-javascript")]
+
+
+def together(ctx, name, body, kinds, case="groups"):
+    """Several kinds at the same time: most of it is waiting. Each is a result of its own."""
     out = {}
-    with concurrent.futures.ThreadPoolExecutor(len(KINDS)) as pool:
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         futures = {k: pool.submit(body, k) for k in kinds}
         for kind, f in futures.items():
 
             def result(f=f, kind=kind):
                 out[kind] = f.result()
 
-            ctx.results.run(f"groups/{name}-{kind}", result, ctx.logs)
+            ctx.results.run(f"{case}/{name}-{kind}", result, ctx.logs)
     return out
 
 
 def run(ctx):
     broker = ctx.broker(CONFIG)
-    done = together(ctx, "share", lambda k: story(ctx, broker, k), KINDS)
-    alive = together(ctx, "before-kill", lambda k: survivor(ctx, broker, k), ("java", "confluent"))
+    kinds = kinds_here(ctx)
+    done = together(ctx, "share", lambda k: story(ctx, broker, k), kinds)
+    hardy = [k for k in kinds if k not in ("kcat", "verifiable")] if ctx.long else ("java", "confluent")
+    alive = together(ctx, "before-kill", lambda k: survivor(ctx, broker, k), hardy)
     broker.kill()
     broker.start()
     together(ctx, "resume", lambda k: resume(ctx, broker, k, *done[k]), done)
     together(ctx, "survive", lambda k: survived(broker, *alive[k][1:]), alive)
     ctx.results.run("groups/admin", lambda: admin(ctx, broker), ctx.logs)
     ctx.results.run("groups/last-stop", broker.stop, ctx.logs)
-    ctx.results.run("groups/dump", lambda: dump(ctx, broker), ctx.logs)
+    ctx.results.run("groups/dump", lambda: dump(ctx, broker, kinds), ctx.logs)

@@ -32,6 +32,20 @@ class DriverProducer:
         return reply["count"]
 
 
+class GroupConsumer:
+    """A client that reads by group only: all topics in one subscription, before any is compared."""
+
+    def __init__(self, name, driver, style):
+        self.name, self.driver, self.style = name, driver, style
+
+    def read_all(self, broker, outs):
+        topics = [{"topic": t, "out": str(out)} for t, out in outs.items()]
+        self.driver.call("consume_all", bootstrap=broker.bootstrap, topics=topics, timeout_s=READ_LIMIT_S)
+
+    def consume(self, broker, topic, partitions, expected, out):
+        """`read_all` has done it."""
+
+
 class DriverConsumer:
     style = None
 
@@ -58,31 +72,42 @@ class Matrix:
         self.console = drivers.java(ctx.deps, tmp / "console.log", "console")
         self.confluent = drivers.python(ctx.deps, "confluent", tmp / "confluent.log")
         self.kafkapython = drivers.python(ctx.deps, "kafkapython", tmp / "kafkapython.log")
+        self.aiokafka = drivers.python(ctx.deps, "aio", tmp / "aiokafka.log")
         self.kafkajs = drivers.node(ctx.deps, tmp / "kafkajs.log")
+        self.native = None if drivers.native_missing(ctx.deps) else drivers.native(ctx.deps, tmp / "native.log")
         full = records.Traits()
         self.producers = [
             DriverProducer("java", self.java, full),
             DriverProducer("confluent", self.confluent, full),
             DriverProducer("kafka-python", self.kafkapython, records.Traits(null_header=False, null_both=False)),
+            DriverProducer("aiokafka", self.aiokafka, records.Traits(null_both=False)),
             DriverProducer("kafkajs", self.kafkajs, records.Traits(null_header=False)),
             commandline.KcatProducer(),
             commandline.ConsoleProducer(self.console),
         ]
+        if self.native:
+            traits = records.Traits(null_header=False, empty=False)  # what is empty it sends as null
+            self.producers.append(DriverProducer("kafka-javascript", self.native, traits))
         self.consumers = [
             DriverConsumer("java", self.java),
             DriverConsumer("confluent", self.confluent),
             DriverConsumer("kafka-python", self.kafkapython),
+            DriverConsumer("aiokafka", self.aiokafka),
+            GroupConsumer("kafkajs", self.kafkajs, "kafkajs"),
             commandline.KcatConsumer(),
             commandline.ConsoleConsumer(self.console),
         ]
+        if self.native:
+            self.consumers.append(GroupConsumer("kafka-javascript", self.native, "object without null"))
         self.now_ms = int(time.time() * 1000)
         self.topics = {}  # topic -> (producer, codec, partitions, records, window)
         self.learned = {}
         self.lock = threading.Lock()
 
     def close(self):
-        for d in (self.java, self.console, self.confluent, self.kafkapython, self.kafkajs):
-            d.close()
+        for d in (self.java, self.console, self.confluent, self.kafkapython, self.aiokafka, self.kafkajs, self.native):
+            if d:
+                d.close()
 
     def record_set(self, producer, partitions):
         seed = f"{producer.name}/{partitions}"
@@ -116,9 +141,13 @@ class Matrix:
 
     def consume_all(self, broker, consumer):
         begin = time.monotonic()
+        outs = {topic: self.ctx.tmp / f"{topic}-{consumer.name}.jsonl" for topic in self.topics}
+        if hasattr(consumer, "read_all") and not self.ctx.results.run(
+            f"matrix/read-all-by-{consumer.name}", lambda: consumer.read_all(broker, outs), self.ctx.logs
+        ):
+            return
         for topic, (_, _, partitions, made, window) in sorted(self.topics.items()):
-            name = f"matrix/{topic}/read-by-{consumer.name}"
-            out = self.ctx.tmp / f"{topic}-{consumer.name}.jsonl"
+            name, out = f"matrix/{topic}/read-by-{consumer.name}", outs[topic]
             try:
                 consumer.consume(broker, topic, partitions, made, out)
                 with self.lock:
@@ -169,7 +198,7 @@ def check_dump(java, files, codec, out, expected, small=0):
 
 
 def run(ctx):
-    broker = ctx.broker()
+    broker = ctx.broker({"group.initial.rebalance.delay.ms": "0"})
     m = Matrix(ctx)
     begin = time.monotonic()
 

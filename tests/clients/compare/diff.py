@@ -12,6 +12,8 @@ KINDS = {
     "IncarnationId": "<id>",
     "Port": "<port>",
     "ProducerId": "<producer>",
+    "MemberId": "<member>",
+    "Leader": "<member>",
     "FinalizedFeaturesEpoch": "<epoch>",
     "LastFetchTimestamp": "<time>",
     "LastCaughtUpTimestamp": "<time>",

@@ -75,7 +75,8 @@ public final class Driver {
             case "console_produce" -> consoleProduce(cmd);
             case "console_consume" -> consoleConsume(cmd);
             case "dump" -> dump(cmd);
-            case "member_start", "member_state", "member_stop" -> GroupMember.run(cmd, reply);
+            case "member_start", "member_state", "member_stop", "member_pause", "member_resume", "member_seek" ->
+                GroupMember.run(cmd, reply);
             case "groups" -> GroupChecks.run(cmd, reply);
             case "admin" -> AdminChecks.run(cmd, reply);
             case "life" -> LifeChecks.run(cmd, reply);

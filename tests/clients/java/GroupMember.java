@@ -5,14 +5,20 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Properties;
 import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
@@ -24,6 +30,8 @@ final class GroupMember implements ConsumerRebalanceListener {
     private final KafkaConsumer<byte[], byte[]> consumer;
     private final TreeSet<Integer> assigned = new TreeSet<>();
     private final List<long[]> seen = new ArrayList<>();
+    private final ConcurrentLinkedQueue<Runnable> asked = new ConcurrentLinkedQueue<>();
+    private final String topic;
     private final Thread thread;
     private volatile boolean running = true;
     private volatile Throwable error;
@@ -44,11 +52,12 @@ final class GroupMember implements ConsumerRebalanceListener {
         if (cmd.has("instance")) {
             p.put("group.instance.id", cmd.get("instance").asText());
         }
+        topic = cmd.get("topic").asText();
         consumer = new KafkaConsumer<>(p, new ByteArrayDeserializer(), new ByteArrayDeserializer());
         if (cmd.has("pattern")) {
             consumer.subscribe(new SubscriptionPattern(cmd.get("pattern").asText()), this);
         } else {
-            consumer.subscribe(List.of(cmd.get("topic").asText()), this);
+            consumer.subscribe(List.of(topic), this);
         }
         thread = new Thread(this::loop, "member");
         thread.start();
@@ -58,13 +67,47 @@ final class GroupMember implements ConsumerRebalanceListener {
         switch (cmd.get("op").asText()) {
             case "member_start" -> one = new GroupMember(cmd);
             case "member_state" -> one.state(reply);
+            case "member_pause" -> one.ask(() -> one.consumer.pause(one.parts(cmd.get("partitions"))));
+            case "member_resume" -> one.ask(() -> one.consumer.resume(one.parts(cmd.get("partitions"))));
+            case "member_seek" -> one.ask(() -> one.seek(cmd.get("time_ms").asLong()));
             default -> one.stop();
+        }
+    }
+
+    // Runs something between two polls, in their thread, and waits for it.
+    private void ask(Runnable what) throws Exception {
+        CompletableFuture<Void> done = new CompletableFuture<>();
+        asked.add(() -> {
+            try {
+                what.run();
+                done.complete(null);
+            } catch (RuntimeException e) {
+                done.completeExceptionally(e);
+            }
+        });
+        done.get(30, TimeUnit.SECONDS);
+    }
+
+    private List<TopicPartition> parts(JsonNode numbers) {
+        List<TopicPartition> out = new ArrayList<>();
+        numbers.forEach(n -> out.add(new TopicPartition(topic, n.asInt())));
+        return out;
+    }
+
+    private void seek(long time) {
+        Map<TopicPartition, Long> times = new HashMap<>();
+        consumer.assignment().forEach(tp -> times.put(tp, time));
+        for (Map.Entry<TopicPartition, OffsetAndTimestamp> e : consumer.offsetsForTimes(times).entrySet()) {
+            consumer.seek(e.getKey(), e.getValue().offset());
         }
     }
 
     private void loop() {
         try (consumer) {
             while (running) {
+                for (Runnable next = asked.poll(); next != null; next = asked.poll()) {
+                    next.run();
+                }
                 ConsumerRecords<byte[], byte[]> got = consumer.poll(Duration.ofMillis(100));
                 if (got.isEmpty()) {
                     continue;

@@ -58,10 +58,15 @@ class Driver:
         self.proc.stdout.close()
 
 
-def java(deps, log_path, name="java", heap="512m"):
+def tool(deps, name, *args, heap="192m"):
+    """The command line of one of upstream's tools, or of a class of ours."""
     classpath = f"{deps}/java-classes:{deps}/jars/*"
     flags = [f"-Xmx{heap}", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dsluice.log.level=ERROR"]
-    return Driver(name, ["java", *flags, "-cp", classpath, "Driver"], log_path)
+    return ["java", *flags, "-cp", classpath, name, *args]
+
+
+def java(deps, log_path, name="java", heap="512m"):
+    return Driver(name, tool(deps, "Driver", heap=heap), log_path)
 
 
 def python(deps, script, log_path):
@@ -70,3 +75,24 @@ def python(deps, script, log_path):
 
 def node(deps, log_path):
     return Driver("kafkajs", ["node", str(HERE / "node" / "driver.js"), str(deps / "node")], log_path)
+
+
+def native_missing(deps):
+    """Why kafka-javascript could not be installed, or None."""
+    note = deps / "native" / "missing"
+    return note.read_text().strip() if note.exists() else None
+
+
+def native(deps, log_path):
+    return Driver("kafka-javascript", ["node", str(HERE / "node" / "native.js"), str(deps / "native")], log_path)
+
+
+def of_kind(kind, deps, log_path, heap="192m"):
+    """The driver of a client by the name that the tests give it."""
+    if kind == "java":
+        return java(deps, log_path, heap=heap)
+    if kind == "kafkajs":
+        return node(deps, log_path)
+    if kind == "kafka-javascript":
+        return native(deps, log_path)
+    return python(deps, {"kafka-python": "kafkapython", "aiokafka": "aio"}.get(kind, kind), log_path)

@@ -3,7 +3,8 @@
 Input for producers, one JSON object a line: p partition, t timestamp in ms or null ("the client's own
 clock"), k key, v value (base64 or null), h headers as [name, base64 or null] pairs.
 Output of consumers: the same and o, the offset; a blob of more than 64 bytes is "sha256:HEX:LENGTH".
-A consumer that can only show headers as text reports hs instead of h (see `header_text`).
+A consumer that can only show headers as text reports hs instead of h (see `header_text`); one that gives them as an
+object keeps the order of the values of a name, not that of the names.
 """
 
 import base64
@@ -52,13 +53,14 @@ class Traits:
     """What a producer can express. A set made for it holds nothing else."""
 
     def __init__(self, binary=True, timestamps=True, headers=True, null_value=True, null_header=True, null_both=True,
-                 keyed=False):
+                 keyed=False, empty=True):
         self.binary = binary
         self.timestamps = timestamps
         self.headers = headers
         self.null_value = null_value
         self.null_header = null_header
         self.null_both = null_both  # key and value null in one record
+        self.empty = empty  # empty keys, values and headers, told from null
         self.keyed = keyed  # the client picks the partition by the key's hash
 
 
@@ -127,9 +129,13 @@ def make(seed, partitions, count, traits, now_ms):
             partition = rnd.randrange(partitions)
         if value is None and not traits.null_both:
             key = key or b"k"
+        headers = make_headers(rnd, traits)
+        if not traits.empty:
+            key, value = (b"e" if b == b"" else b for b in (key, value))
+            headers = [(n, b"e" if v == b"" else v) for n, v in headers]
         # Timestamps go back and forth, so that "max timestamp" is not simply the last.
         ts = now_ms - 3_600_000 + i * 1000 - rnd.randrange(5000) if traits.timestamps else None
-        out.append({"p": partition, "t": ts, "k": key, "v": value, "h": make_headers(rnd, traits)})
+        out.append({"p": partition, "t": ts, "k": key, "v": value, "h": headers})
     return out
 
 
@@ -203,9 +209,20 @@ def compare(records, got_path, style, window, learned):
         raise Failure(f"{seen} of {len(want)} records; first missing {missing[:3]}")
 
 
+def by_name(headers):
+    """What an object of lists keeps of headers: the values of each name, in order."""
+    out = {}
+    for name, value in headers:
+        out.setdefault(name, []).append(value)
+    return out
+
+
 def compare_headers(where, want, got, style):
     if "hs" in got:
         w, g = canonical(header_text(want["h"], style)), got["hs"]
+    elif style in ("object", "object without null"):
+        absent = None if style == "object" else ""
+        w, g = by_name([[n, absent if v is None else canonical(v)] for n, v in want["h"]]), by_name(got["h"])
     else:
         w, g = [[n, canonical(v)] for n, v in want["h"]], got["h"]
     if w != g:

@@ -26,6 +26,8 @@ class Results:
         self.lock = threading.Lock()
         self.passed = 0
         self.failed = []
+        self.names = []  # of what passed
+        self.notes = {}
 
     def say(self, text):
         with self.lock:
@@ -34,8 +36,14 @@ class Results:
     def ok(self, name, quiet=False):
         with self.lock:
             self.passed += 1
+            self.names.append(name.split(" ")[0])
             if not quiet:
                 print(f"ok    {name}", file=self.out, flush=True)
+
+    def note(self, what, text):
+        """Something that the report of a run is to tell beside what passed."""
+        with self.lock:
+            self.notes[what] = text
 
     def fail(self, name, detail):
         with self.lock:

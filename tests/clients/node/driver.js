@@ -1,11 +1,9 @@
 'use strict';
-// kafkajs as producer and as a member of a group, the only kind of consumer that it has. It ships gzip only; the other
-// codecs come from npm packages.
+// kafkajs as producer, as consumer by group, the only kind that it has, and its admin calls. It ships gzip only; the
+// other codecs come from npm packages.
 // Usage: node driver.js <directory that holds node_modules>; JSON lines in, JSON lines out.
 
-const fs = require('fs');
 const path = require('path');
-const readline = require('readline');
 const { createRequire } = require('module');
 
 const load = createRequire(path.join(path.resolve(process.argv[2]), 'package.json'));
@@ -13,62 +11,30 @@ const { Kafka, CompressionTypes, CompressionCodecs, logLevel } = load('kafkajs')
 const lz4 = load('lz4-napi');
 const { ZstdCodec } = load('zstd-codec');
 
-const never = async () => { throw new Error('this driver does not read'); };
+const common = require('./common');
 
 function installCodecs(zstd) {
     CompressionCodecs[CompressionTypes.Snappy] = load('kafkajs-snappy');
     CompressionCodecs[CompressionTypes.LZ4] = () => ({
         compress: async (encoder) => lz4.compressFrame(encoder.buffer),
-        decompress: never,
+        decompress: async (buffer) => lz4.decompressFrame(buffer),
     });
     CompressionCodecs[CompressionTypes.ZSTD] = () => ({
         compress: async (encoder) => Buffer.from(zstd.compress(encoder.buffer, 3)),
-        decompress: never,
+        decompress: async (buffer) => Buffer.from(zstd.decompress(buffer)),
     });
 }
 
 const CODECS = { none: 'None', gzip: 'GZIP', snappy: 'Snappy', lz4: 'LZ4', zstd: 'ZSTD' };
-const blob = (text) => (text === null ? null : Buffer.from(text, 'base64'));
-
-function toMessage(r) {
-    const headers = {};
-    for (const [name, value] of r.h) {
-        if (name in headers) headers[name] = [].concat(headers[name], [blob(value)]);
-        else headers[name] = blob(value);
-    }
-    const message = { partition: r.p, key: blob(r.k), value: blob(r.v), headers };
-    if (r.t !== null) message.timestamp = String(r.t);
-    return message;
-}
-
-// kafkajs sends what one call gets as one batch a partition: keep that below the broker's limit.
-function chunks(messages) {
-    const out = [];
-    let chunk = [];
-    let bytes = 0;
-    for (const m of messages) {
-        const size = (m.value ? m.value.length : 0) + (m.key ? m.key.length : 0) + 1000;
-        if (chunk.length > 0 && (bytes + size > 1000000 || chunk.length >= 50)) {
-            out.push(chunk);
-            chunk = [];
-            bytes = 0;
-        }
-        chunk.push(m);
-        bytes += size;
-    }
-    if (chunk.length > 0) out.push(chunk);
-    return out;
-}
 
 async function produce(cmd) {
     const kafka = new Kafka({ clientId: 'kafkajs', brokers: [cmd.bootstrap], logLevel: logLevel.ERROR,
         retry: { retries: 2 } });
     const producer = kafka.producer({ allowAutoTopicCreation: false, idempotent: !!cmd.idempotent });
-    const lines = fs.readFileSync(cmd.file, 'utf8').split('\n').filter((l) => l !== '');
-    const messages = lines.map((l) => toMessage(JSON.parse(l)));
+    const messages = common.readMessages(cmd.file);
     await producer.connect();
     try {
-        for (const chunk of chunks(messages)) {
+        for (const chunk of common.chunks(messages)) {
             await producer.send({ topic: cmd.topic, acks: -1, messages: chunk,
                 compression: CompressionTypes[CODECS[cmd.codec]] });
         }
@@ -78,10 +44,30 @@ async function produce(cmd) {
     return { count: messages.length };
 }
 
+// Several topics at once, by group: reads until every partition's end has been seen.
+async function consumeAll(cmd) {
+    const kafka = new Kafka({ clientId: 'kafkajs', brokers: [cmd.bootstrap], logLevel: logLevel.ERROR });
+    const reader = await common.expectAll(kafka.admin(), cmd.topics);
+    const consumer = kafka.consumer({ groupId: 'read-by-kafkajs', maxWaitTimeInMs: 20, rebalanceTimeout: 10000 });
+    await consumer.connect();
+    try {
+        await consumer.subscribe({ topics: cmd.topics.map((t) => t.topic), fromBeginning: true });
+        await consumer.run({ eachBatch: async ({ batch }) => {
+            for (const m of batch.messages) reader.take(batch.topic, batch.partition, m);
+        } });
+        await reader.wait(cmd.timeout_s);
+    } finally {
+        await consumer.disconnect();
+    }
+    return { count: reader.count };
+}
+
 // A member of a group: what it was given, and what it has read.
 const member = { consumer: null, assigned: [], rounds: 0, seen: [] };
 
 async function memberStart(cmd) {
+    member.topic = cmd.topic;
+    member.bootstrap = cmd.bootstrap;
     const kafka = new Kafka({ clientId: 'kafkajs', brokers: [cmd.bootstrap], logLevel: logLevel.ERROR });
     const consumer = kafka.consumer({ groupId: cmd.group, sessionTimeout: cmd.session_ms, rebalanceTimeout: 10000,
         heartbeatInterval: 300, maxWaitTimeInMs: 200, metadataMaxAge: 5000 });
@@ -105,25 +91,32 @@ async function memberStop() {
     return {};
 }
 
+async function memberSeek(cmd) {
+    const kafka = new Kafka({ clientId: 'kafkajs', brokers: [member.bootstrap], logLevel: logLevel.ERROR });
+    const admin = kafka.admin();
+    await admin.connect();
+    const found = await admin.fetchTopicOffsetsByTimestamp(member.topic, cmd.time_ms);
+    await admin.disconnect();
+    for (const o of found) member.consumer.seek({ topic: member.topic, partition: o.partition, offset: o.offset });
+    return {};
+}
+
+const these = (cmd) => [{ topic: member.topic, partitions: cmd.partitions }];
+
 const OPS = {
     produce,
+    consume_all: consumeAll,
+    admin: (cmd) => require('./admin').run(new Kafka({ clientId: 'kafkajs', brokers: [cmd.bootstrap],
+        logLevel: logLevel.NOTHING }), load('kafkajs'), cmd),
     member_start: memberStart,
     member_state: async () => ({ assigned: member.assigned, rounds: member.rounds, seen: member.seen.splice(0) }),
     member_stop: memberStop,
+    member_pause: async (cmd) => { member.consumer.pause(these(cmd)); return {}; },
+    member_resume: async (cmd) => { member.consumer.resume(these(cmd)); return {}; },
+    member_seek: memberSeek,
 };
 
-async function main(zstd) {
-    installCodecs(zstd);
-    for await (const text of readline.createInterface({ input: process.stdin })) {
-        const cmd = JSON.parse(text);
-        let reply;
-        try {
-            reply = { ...(await OPS[cmd.op](cmd)), ok: true };
-        } catch (e) {
-            reply = { ok: false, error: String(e && e.stack || e) };
-        }
-        process.stdout.write(JSON.stringify(reply) + '\n');
-    }
-}
-
-ZstdCodec.run((z) => main(new z.Simple()));
+ZstdCodec.run((z) => {
+    installCodecs(new z.Simple());
+    common.serve(OPS);
+});

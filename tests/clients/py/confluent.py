@@ -2,7 +2,8 @@
 
 import time
 
-from client import serve
+from client import serve  # which lets the others find lib/
+import confluent_admin
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from lib import records
 from member import Member
@@ -82,10 +83,11 @@ def member_start(bootstrap, group, topic, session_ms, protocol="classic", patter
     c = Consumer(config)
 
     def poll():
-        read = [(m.partition(), m.offset()) for m in c.consume(100, 0.1) if m.error() is None]
-        if read:
-            c.commit(asynchronous=False)
-        return read
+        got = [m for m in c.consume(100, 0.1) if m.error() is None]
+        if got:  # by hand: a seek forgets what the client has stored to be committed
+            ends = {(m.topic(), m.partition()): m.offset() + 1 for m in got}
+            c.commit(offsets=[TopicPartition(t, p, o) for (t, p), o in ends.items()], asynchronous=False)
+        return [(m.partition(), m.offset()) for m in got]
 
     def on_assign(consumer, parts):
         if protocol == "consumer":
@@ -102,16 +104,41 @@ def member_start(bootstrap, group, topic, session_ms, protocol="classic", patter
         else:
             MEMBER.on_revoke()
 
+    MEMBER.consumer, MEMBER.topic = c, topic
     c.subscribe([pattern or topic], on_assign=on_assign, on_revoke=on_revoke)
     return MEMBER.start(poll, c.close)
 
 
+def parts(partitions):
+    return [TopicPartition(MEMBER.topic, p) for p in partitions]
+
+
+def member_pause(partitions):
+    return MEMBER.ask(lambda: MEMBER.consumer.pause(parts(partitions)))
+
+
+def member_resume(partitions):
+    return MEMBER.ask(lambda: MEMBER.consumer.resume(parts(partitions)))
+
+
+def member_seek(time_ms):
+    def seek():
+        for tp in MEMBER.consumer.offsets_for_times([TopicPartition(MEMBER.topic, p, time_ms) for p in MEMBER.assigned], 10):
+            MEMBER.consumer.seek(tp)
+
+    return MEMBER.ask(seek)
+
+
 serve(
     {
+        "admin": confluent_admin.run,
         "produce": produce,
         "consume": consume,
         "member_start": member_start,
         "member_state": MEMBER.state,
         "member_stop": MEMBER.stop,
+        "member_pause": member_pause,
+        "member_resume": member_resume,
+        "member_seek": member_seek,
     }
 )

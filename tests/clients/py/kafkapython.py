@@ -2,7 +2,8 @@
 
 import time
 
-from client import serve
+from client import serve  # which lets the others find lib/
+import kafkapython_admin
 from kafka import ConsumerRebalanceListener, KafkaConsumer, KafkaProducer, TopicPartition
 from lib import records
 from member import Member
@@ -80,16 +81,41 @@ def member_start(bootstrap, group, topic, session_ms):
             c.commit()
         return read
 
+    MEMBER.consumer, MEMBER.topic = c, topic
     c.subscribe([topic], listener=Listener())
     return MEMBER.start(poll, c.close)
 
 
+def parts(partitions):
+    return [TopicPartition(MEMBER.topic, p) for p in partitions]
+
+
+def member_pause(partitions):
+    return MEMBER.ask(lambda: MEMBER.consumer.pause(*parts(partitions)))
+
+
+def member_resume(partitions):
+    return MEMBER.ask(lambda: MEMBER.consumer.resume(*parts(partitions)))
+
+
+def member_seek(time_ms):
+    def seek():
+        for tp, at in MEMBER.consumer.offsets_for_times({tp: time_ms for tp in parts(MEMBER.assigned)}).items():
+            MEMBER.consumer.seek(tp, at.offset)
+
+    return MEMBER.ask(seek)
+
+
 serve(
     {
+        "admin": kafkapython_admin.run,
         "produce": produce,
         "consume": consume,
         "member_start": member_start,
         "member_state": MEMBER.state,
         "member_stop": MEMBER.stop,
+        "member_pause": member_pause,
+        "member_resume": member_resume,
+        "member_seek": member_seek,
     }
 )

@@ -1,5 +1,6 @@
 """A member of a group for the Python drivers: a thread polls, commands ask what it was given and what it has read."""
 
+import queue
 import threading
 import traceback
 
@@ -12,6 +13,7 @@ class Member:
         self.thread = None
         self.running = False
         self.assigned, self.rounds, self.seen, self.error = [], 0, [], None
+        self.asked, self.done = queue.Queue(), queue.Queue()
 
     def on_assign(self, partitions):
         with self.lock:
@@ -30,12 +32,24 @@ class Member:
     def loop(self, poll, close):
         try:
             while self.running:
+                if not self.asked.empty():
+                    self.asked.get()()
+                    self.done.put(True)
                 read = poll()
                 with self.lock:
                     self.seen += read
             close()
         except Exception:  # pylint: disable=broad-except
             self.error = traceback.format_exc()
+
+    def ask(self, action):
+        """Runs `action` between two polls, in their thread: a client belongs to one thread. Waits for it."""
+        self.asked.put(action)
+        try:
+            self.done.get(timeout=30)
+        except queue.Empty:
+            raise RuntimeError(self.error or "the member does not poll") from None
+        return {}
 
     def state(self):
         if self.error:
