@@ -39,7 +39,8 @@ static void put_member(struct groups *gs, struct coord_req *q, const struct cg_m
     o->member_epoch = m->at.epoch;
     o->client_id = req_str(q, m->meta.client_id);
     o->client_host = req_str(q, m->meta.client_host);
-    o->subscribed_topic_regex = req_str(q, m->meta.regex);
+    // Upstream shows no pattern as an empty one.
+    o->subscribed_topic_regex = m->meta.regex.n < 0 ? KP_STR_LIT("") : req_str(q, m->meta.regex);
     o->subscribed_topic_names = req_zalloc(q, m->meta.topics_n * sizeof(*o->subscribed_topic_names));
     for (uint32_t i = 0; i < m->meta.topics_n; i++)
         o->subscribed_topic_names[o->subscribed_topic_names_n++] = req_str(q, m->meta.topics[i]);

@@ -24,6 +24,7 @@ KINDS = {
     "TotalBytes": "<bytes>",
     "UsableBytes": "<bytes>",
 }
+SETS = ("SubscribedTopicNames",)  # the order of whose elements says nothing
 NONE_ID = "AAAAAAAAAAAAAAAAAAAAAA"
 # What names an element of a list, the first that it has.
 NAMES = (
@@ -53,7 +54,7 @@ def normal(value, replace, field=None):
     if isinstance(value, dict):
         return {k: normal(v, replace, k) for k, v in value.items()}
     if isinstance(value, list):
-        return [normal(v, replace, field) for v in value]
+        return [normal(v, replace, field) for v in (sorted(value) if field in SETS else value)]
     if field in KINDS and value not in (None, -1, 0, "", NONE_ID):
         return KINDS[field]
     if isinstance(value, str):

@@ -19,7 +19,8 @@ class Side:
     def own(self):
         """Texts that are this broker's alone, and what stands for them."""
         b = self.broker
-        return [(str(b.data), "<data>"), (b.bootstrap, "<address>"), (str(b.port), "<port>")] + [(self.cluster, "<cluster>")] * bool(self.cluster)
+        out = [(str(b.data), "<data>"), (b.bootstrap, "<address>"), (str(b.port), "<port>")] + [(self.cluster, "<cluster>")] * bool(self.cluster)
+        return out + [(v, "<member>") for k, v in self.seen.items() if k.endswith("-id") and len(v) > 20]
 
 
 class Step:

@@ -13,7 +13,7 @@ const { ZstdCodec } = load('zstd-codec');
 
 const common = require('./common');
 
-function installCodecs(zstd) {
+function installCodecs(zstd, streaming) {
     CompressionCodecs[CompressionTypes.Snappy] = load('kafkajs-snappy');
     CompressionCodecs[CompressionTypes.LZ4] = () => ({
         compress: async (encoder) => lz4.compressFrame(encoder.buffer),
@@ -21,7 +21,8 @@ function installCodecs(zstd) {
     });
     CompressionCodecs[CompressionTypes.ZSTD] = () => ({
         compress: async (encoder) => Buffer.from(zstd.compress(encoder.buffer, 3)),
-        decompress: async (buffer) => Buffer.from(zstd.decompress(buffer)),
+        // The simple form answers null for a frame that does not say how long its content is.
+        decompress: async (buffer) => Buffer.from(zstd.decompress(buffer) || streaming.decompress(buffer)),
     });
 }
 
@@ -117,6 +118,6 @@ const OPS = {
 };
 
 ZstdCodec.run((z) => {
-    installCodecs(new z.Simple());
+    installCodecs(new z.Simple(), new z.Streaming());
     common.serve(OPS);
 });
