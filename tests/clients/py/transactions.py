@@ -16,6 +16,8 @@ def producer(bootstrap, name):
             "transactional.id": name,
             "transaction.timeout.ms": 600_000,
             "linger.ms": 0,
+            "retry.backoff.ms": 20,
+            "retry.backoff.max.ms": 100,
             "compression.type": random.choice(["none", "lz4", "zstd", "gzip", "snappy"]),
         }
     )
@@ -65,6 +67,7 @@ def read(bootstrap, topic, partition, committed, start=0):
             "isolation.level": "read_committed" if committed else "read_uncommitted",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "fetch.wait.max.ms": 20,
             "auto.offset.reset": "error",
         }
     )
@@ -72,14 +75,14 @@ def read(bootstrap, topic, partition, committed, start=0):
     c.assign([TopicPartition(topic, partition, max(start, low))])
     seen, ended = [], False
     while not ended:
-        for m in c.consume(500, 20) or [None]:
-            if m is None:
-                raise TimeoutError(f"{topic}-{partition}: nothing came after {len(seen)} records")
-            if m.error():
-                ended = True
-                continue
-            crc = zlib.crc32(m.value() if m.value() is not None else b"")
-            seen.append([m.offset(), crc, (m.key() or b"").decode(), m.timestamp()[1]])
+        m = c.poll(20)
+        if m is None:
+            raise TimeoutError(f"{topic}-{partition}: nothing came after {len(seen)} records")
+        if m.error():
+            ended = True
+            continue
+        crc = zlib.crc32(m.value() if m.value() is not None else b"")
+        seen.append([m.offset(), crc, (m.key() or b"").decode(), m.timestamp()[1]])
     position = c.position([TopicPartition(topic, partition)])[0].offset
     c.close()
     return {"seen": seen, "low": low, "high": high, "position": position}
