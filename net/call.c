@@ -86,6 +86,8 @@ void net_on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
     struct net *n = SL_CONTAINER_OF(svc, struct net, svc);
     if (m->op == SHARD_FIRED)
         fired(n, from, m);
+    else if (m->op == NET_USED)
+        quota_on_msg(n, from, m);
     else if (m->op == COORD_DONE)
         coord_done(n, from, m);
     else

@@ -61,6 +61,7 @@ static void conn_free(struct conn *c)
     struct net *n = c->net;
     out_drop_all(c);
     ready_cancel(n->r, &c->go);
+    timer_cancel(n->r, &c->unthrottle);
     frame_drop(c);
     frame_grant_end(n, &c->granted);
     SL_ASSERT(c->held_n == 0 && c->frame_bytes == 0);
@@ -147,7 +148,8 @@ void conn_wake(struct conn *c)
 
 bool conn_may_take(const struct conn *c)
 {
-    return !c->closing && !list_linked(&c->mem_wait) && c->requests_n + c->out_n < CONN_REQUESTS_MAX &&
+    return !c->closing && !c->throttled && !list_linked(&c->mem_wait) &&
+           c->requests_n + c->out_n < CONN_REQUESTS_MAX &&
            (c->frame_bytes < c->net->frame_share || !c->requests_n);
 }
 
@@ -160,6 +162,8 @@ void conn_close(struct conn *c, const char *why)
     if (why)
         SL_LOG_EVERY(1000, SL_INFO, "net", "connection %llu closed: %s", (unsigned long long)c->id, why);
     io_shutdown(reactor_io(c->net->r), c->sock);
+    timer_cancel(c->net->r, &c->unthrottle);
+    c->throttled = 0;
     cancel_receive(c);
     drop_input(c);
     drop_backlog(c);
@@ -381,12 +385,26 @@ void conn_relax(struct conn *c)
 // ---- requests ------------------------------------------------------------------------------------------------------------
 static bool may_start(const struct conn *c, const struct req *r)
 {
-    if (c->closing || c->out_bytes >= OUT_START_MAX)
+    if (c->closing || c->throttled || c->out_bytes >= OUT_START_MAX)
         return false;
     if (list_empty(&c->requests))
         return true;
     // Behind others: only a pipelined API behind the same API.
     return r->api->pipelined && list_entry(c->requests.prev, struct req, node)->api == r->api;
+}
+
+// Its time counts for a quota on requests, if there is one.
+static void start_one(struct net *n, struct req *r)
+{
+    bool timed = quota_any(n);
+    if (timed) {
+        n->busy = r;
+        n->busy_since = io_now_ns(reactor_io(n->r));
+    }
+    r->api->start(r);
+    if (timed && n->busy == r) // it is still there
+        r->busy_ns += io_now_ns(reactor_io(n->r)) - n->busy_since;
+    n->busy = NULL;
 }
 
 static void start_requests(struct conn *c)
@@ -398,8 +416,28 @@ static void start_requests(struct conn *c)
             break;
         list_remove(n);
         list_push_back(&c->requests, n);
-        r->api->start(r);
+        start_one(c->net, r);
     }
+}
+
+static void unthrottle(struct timer *t)
+{
+    struct conn *c = SL_CONTAINER_OF(t, struct conn, unthrottle);
+    c->throttled = 0;
+    c->last_active = reactor_now(c->net->r);
+    conn_wake(c);
+}
+
+// KIP-219: the answer that names the time is on its way, the next request waits.
+void conn_throttle(struct conn *c, uint32_t ms)
+{
+    uint64_t until = reactor_now(c->net->r) + ms * 1000000ull;
+    if (c->closing || until <= c->throttled)
+        return;
+    c->throttled = until;
+    timer_set(c->net->r, &c->unthrottle, until);
+    if (c->mode == CONN_MULTI)
+        cancel_receive(c);
 }
 
 static void conn_go(struct ready *w)
@@ -430,6 +468,7 @@ void conn_new(struct net *n, struct listener *l, io_sock sock, const char *peer)
     snprintf(c->peer, sizeof(c->peer), "%s", peer);
     c->last_active = reactor_now(n->r);
     c->go.run = conn_go;
+    timer_init(&c->unthrottle, unthrottle);
     list_init(&c->go.node);
     list_init(&c->mem_wait);
     list_init(&c->backlog);

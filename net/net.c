@@ -111,7 +111,7 @@ void net_maybe_stopped(struct net *n)
 {
     if (!n->stopping || n->stopped || n->conns_n || n->calls_n || !list_empty(&n->closes) || !http_stopped(n))
         return;
-    if (!listeners_closed(n))
+    if (!listeners_closed(n) || !quota_settled(n))
         return;
     n->stopped = true;
     timer_cancel(n->r, &n->tick);
@@ -212,6 +212,7 @@ void net_destroy(struct net *n)
     ready_cancel(n->r, &n->mem_go);
     timer_cancel(n->r, &n->tick);
     fetch_sessions_destroy(n);
+    quota_destroy(n);
     buf_pool_destroy(n->frames);
     obj_pool_destroy(&n->reqs);
     obj_pool_destroy(&n->sends);

@@ -19,6 +19,7 @@
 #include "engine/base/table.h"
 #include "net/limits.h"
 #include "net/net.h"
+#include "net/quota.h"
 #include "proto/codec.h"
 
 struct conn;
@@ -94,6 +95,9 @@ struct req {
     uint64_t t_received;
     uint64_t t[REQ_STAGES]; // stage stamps, see below
     uint32_t frame_len;
+    uint64_t busy_ns;         // spent on it, for quotas
+    uint32_t throttle_ms;     // by the quota of what it moved
+    bool counted;             // its time was
     char client[SLOW_CLIENT]; // the client id, cut short
     bool done;
     void *state;                   // the handler's, usually from the arena
@@ -137,8 +141,15 @@ struct splice_bytes {
 typedef int64_t (*kp_size_fn)(const void *m, int16_t version);
 typedef int (*kp_encode_fn)(const void *m, int16_t version, struct kp_writer *w);
 void req_respond(struct req *r, const void *m, kp_size_fn size, kp_encode_fn encode);
+// Fills the throttle time in, too.
 #define REQ_RESPOND(r, m, message)                                                                           \
-    req_respond((r), (m), (kp_size_fn)kp_##message##_size, (kp_encode_fn)kp_##message##_encode)
+    do {                                                                                                     \
+        kp_##message##_set_throttle((m), (int32_t)req_throttle(r));                                          \
+        req_respond((r), (m), (kp_size_fn)kp_##message##_size, (kp_encode_fn)kp_##message##_encode);         \
+    } while (0)
+// Counts the request's time for its quota, once, and holds its connection up for as long as it is throttled: by that, or as
+// r->throttle_ms says. Returns the ms, 0 mostly.
+uint32_t req_throttle(struct req *r);
 // As req_respond in another version than the request's (ApiVersions).
 void req_respond_as(struct req *r, const void *m, int16_t version, kp_size_fn size, kp_encode_fn encode);
 void req_respond_none(struct req *r); // acks=0
@@ -257,6 +268,8 @@ struct conn {
     uint32_t requests_n;       // on both
     uint64_t frame_bytes;      // frame memory of its requests
     struct ready go;           // starts requests, reads on, closes
+    uint64_t throttled;        // until then (ns) nothing is read or started: quotas
+    struct timer unthrottle;
     void (*on_close)(
         struct conn *c); // a waiting request wants to know; also called when the peer has shut its side down
     void *close_arg;
@@ -280,6 +293,8 @@ struct listener {
     struct list_node held; // accepted, waiting to be let in (accept.c)
     uint32_t held_n;
 };
+
+enum { NET_USED = MSG_OP(SVC_NET, 210) }; // quota.c: to the other net services; replied with the same op
 
 struct pid_block { // this service's part of the producer ids
     int64_t next, end;
@@ -320,6 +335,9 @@ struct net {
     struct call let_go[REACTOR_MAX]; // of a stop: to coordinators
     struct pid_block pids;
     struct fetch_sessions *sessions;
+    struct quotas *quotas; // quota.c; NULL: none was ever met
+    struct req *busy;      // its handler starts, since busy_since
+    uint64_t busy_since;
     struct http *http; // the metrics endpoint, on one reactor
 };
 
@@ -335,10 +353,11 @@ bool conn_may_take(const struct conn *c); // within its limits for requests and 
 void conn_read_more(struct conn *c);      // takes frames and receives, if it may
 void conn_wake(
     struct conn *c); // something was answered or sent: starts, reads or closes in this turn or the next
-void conn_relax(struct conn *c);                // gives the buffer of an idle direct receive back
-void conn_destroy(struct conn *c);              // tear-down without I/O
-void conn_discard(struct net *n, io_sock sock); // closes a socket
-void conn_discards_destroy(struct net *n);      // tear-down
+void conn_throttle(struct conn *c, uint32_t ms); // nothing is read or started for so long
+void conn_relax(struct conn *c);                 // gives the buffer of an idle direct receive back
+void conn_destroy(struct conn *c);               // tear-down without I/O
+void conn_discard(struct net *n, io_sock sock);  // closes a socket
+void conn_discards_destroy(struct net *n);       // tear-down
 // frame.c
 bool frame_take_all(struct conn *c);       // takes whole frames. False: memory is short, or it ends
 uint32_t frame_need(const struct conn *c); // of the frame in assembly, with its prefix; 0: not known yet

@@ -133,6 +133,8 @@ void req_finish(struct req *r)
     struct list_node *n;
     SL_ASSERT(!r->done);
     r->done = true;
+    if (r->net->busy == r)
+        r->net->busy = NULL;
     drop_frame(r);
     while ((n = list_first(&c->requests))) {
         struct req *first = list_entry(n, struct req, node);
@@ -154,6 +156,32 @@ void req_close(struct req *r, const char *why)
 {
     r->close_why = why;
     req_finish(r);
+}
+
+// ---- quotas ---------------------------------------------------------------------------------------------------------------
+static uint64_t busy_ns(const struct req *r)
+{
+    struct net *n = r->net;
+    uint64_t ns = r->busy_ns;
+    if (n->busy == r)
+        ns += io_now_ns(reactor_io(n->r)) - n->busy_since;
+    if (r->api == &api_produce && r->t[REQ_STORED] > r->t[REQ_QUEUED]) // the shard's part
+        ns += r->t[REQ_STORED] - r->t[REQ_QUEUED];
+    return ns;
+}
+
+uint32_t req_throttle(struct req *r)
+{
+    if (r->counted || !quota_any(r->net))
+        return r->throttle_ms;
+    r->counted = true;
+    uint32_t ms = quota_record(r, META_QUOTA_REQUEST, (double)busy_ns(r));
+    r->throttle_ms = SL_MAX(r->throttle_ms, ms);
+    if (r->throttle_ms) {
+        reactor_count(r->net->r, METRIC_THROTTLED_REQUESTS, 1);
+        conn_throttle(r->conn, r->throttle_ms);
+    }
+    return r->throttle_ms;
 }
 
 // ---- encoding -----------------------------------------------------------------------------------------------------------

@@ -51,6 +51,8 @@
       "Bytes sent to clients") \
     X(NET_CONNECTIONS, "sluice_net_connections", "", GAUGE, "connections", \
       "Open client connections") \
+    X(THROTTLED_REQUESTS, "sluice_throttled_requests_total", "", COUNTER, "requests", \
+      "Requests whose answers named a throttle time, by a client quota") \
     X(PRODUCE_PARSED, "sluice_produce_stage_ns", "stage=\"parsed\"", HISTOGRAM, "ns", \
       "Time of Produce requests, by stage: decoding and planning") \
     X(PRODUCE_QUEUED, "sluice_produce_stage_ns", "stage=\"queued\"", HISTOGRAM, "ns", \

@@ -28,6 +28,12 @@ void sl_rate_add(struct sl_rate *r, double v, uint64_t now)
     s->sum += v;
 }
 
+void sl_rate_take_back(struct sl_rate *r, double v)
+{
+    struct sl_rate_sample *s = &r->samples[r->at];
+    s->sum = s->used && s->sum > v ? s->sum - v : 0;
+}
+
 /* Forgets samples older than all windows together; *oldest is the start of the first that is left. */
 static double sum_of(struct sl_rate *r, uint64_t now, uint64_t *oldest)
 {

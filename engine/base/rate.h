@@ -25,6 +25,9 @@ struct sl_rate *sl_rate_new(uint32_t n, uint64_t window_ns);
 /* Adds v >= 0 at time `now` (ns, not going back). */
 void sl_rate_add(struct sl_rate *r, double v, uint64_t now);
 
+/* Takes back what was just added, as far as its sample has it. */
+void sl_rate_take_back(struct sl_rate *r, double v);
+
 /* What was added per second, over a time that *span_ns (if wanted) tells. */
 double sl_rate_per_second(struct sl_rate *r, uint64_t now, uint64_t *span_ns);
 

@@ -127,10 +127,13 @@ static void finish(struct req *r)
     }
     if (st->m.acks) {
         leaders_add(r, st);
+        r->throttle_ms = quota_record(r, META_QUOTA_PRODUCE, r->frame_len);
         REQ_RESPOND(r, &st->out, produce_response);
     } else if (failed) {
         req_close(r, "a produce without acks failed");
     } else {
+        r->throttle_ms = quota_record(r, META_QUOTA_PRODUCE, r->frame_len);
+        (void)req_throttle(r);
         req_respond_none(r);
     }
 }

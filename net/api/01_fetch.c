@@ -277,6 +277,7 @@ static void groups_make(struct fetch_state *st)
 static void limits_set(struct fetch_state *st, const struct kp_fetch_request *m)
 {
     int64_t own = cfg_int(st->r->net->cfg.cfg, CFG_FETCH_MAX_BYTES);
+    own = SL_MIN(own, (int64_t)quota_window_bytes(st->r, META_QUOTA_CONSUME)); // more could never be sent
     st->max_bytes = (uint32_t)SL_MAX(SL_MIN((int64_t)m->max_bytes, own), 0);
     st->min_bytes = SL_MIN((uint32_t)SL_MAX(m->min_bytes, 0), SL_MIN(st->max_bytes, (uint32_t)MIN_BYTES_MAX));
     st->read_committed = m->isolation_level == 1;

@@ -37,7 +37,7 @@ static void refuse(struct req *r, int16_t error, const char *message)
 static void answered(struct req *r)
 {
     const struct coord_req *q = groups_answer(r, 0);
-    const struct kp_consumer_group_heartbeat_response *out = q->out;
+    struct kp_consumer_group_heartbeat_response *out = q->out;
     if (q->error)
         refuse(r, q->error, q->message ? q->message : kerr_text(q->error));
     else

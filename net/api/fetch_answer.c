@@ -354,6 +354,23 @@ static int32_t answer_session(struct fetch_state *st, const struct fetch_news *n
     return b->session->id;
 }
 
+// Whether a quota holds the client up. Then it gets nothing but the time: what it would have got was not sent, and its session
+// does not move. Bytes are what the parts would bring, all but a few of the answer.
+static bool throttled(struct fetch_state *st)
+{
+    struct req *r = st->r;
+    uint64_t bytes = 0;
+    if (!quota_any(r->net))
+        return false;
+    for (uint32_t i = 0; i < st->parts_n; i++)
+        bytes += st->parts[i].in ? st->parts[i].in->bytes : 0;
+    r->throttle_ms = quota_record(r, META_QUOTA_CONSUME, (double)bytes);
+    if (!req_throttle(r))
+        return false;
+    quota_unrecord(r, META_QUOTA_CONSUME, (double)bytes);
+    return true;
+}
+
 void fetch_answer(struct fetch_state *st)
 {
     struct req *r = st->r;
@@ -364,9 +381,13 @@ void fetch_answer(struct fetch_state *st)
         out.error_code = KERR_INVALID_FETCH_SESSION_EPOCH;
         out.session_id = s->id;
     } else {
+        parts_trim(st);
+    }
+    if (!out.error_code && throttled(st)) {
+        out.session_id = s ? s->id : FETCH_SESSION_NONE;
+    } else if (!out.error_code) {
         struct fetch_news *news = req_alloc_array(r, st->parts_n, sizeof(*news));
         bool *told = req_alloc_array(r, st->parts_n, sizeof(*told));
-        parts_trim(st);
         for (uint32_t i = 0; i < st->parts_n; i++)
             part_news(&st->parts[i], &news[i]);
         memset(told, true, st->parts_n);

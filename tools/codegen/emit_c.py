@@ -705,8 +705,17 @@ int {t}_encode(const struct {t} *m, int16_t version, struct kp_writer *w)
                    f"    struct arena *a);")
         out.append(f"int64_t {t}_size(const struct {t} *m, int16_t version);")
         out.append(f"int {t}_encode(const struct {t} *m, int16_t version, struct kp_writer *w);")
-        out += ["SL_EXTERN_C_END", "", "#endif", ""]
+        out += ["SL_EXTERN_C_END", ""]
+        if m.kind == "response":
+            out += self.throttle_setter(t)
+        out += ["#endif", ""]
         return "\n".join(out)
+
+    def throttle_setter(self, t):
+        """Every response has it, so that one place can fill the field in; a response without the field ignores it."""
+        has = any(f.c_name == "throttle_time_ms" for f in self.structs[-1].fields)
+        body = "    m->throttle_time_ms = ms;" if has else "    (void)m;\n    (void)ms;"
+        return [f"static inline void {t}_set_throttle(struct {t} *m, int32_t ms)\n{{\n{body}\n}}", ""]
 
 
 def word(name, text):

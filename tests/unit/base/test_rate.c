@@ -55,6 +55,18 @@ static void one_sample(void **state)
     free(r);
 }
 
+static void what_is_taken_back_does_not_count(void **state)
+{
+    struct sl_rate *r = sl_rate_new(11, SEC);
+    sl_rate_add(r, 1000, 0);
+    sl_rate_add(r, 500, 0);
+    sl_rate_take_back(r, 500);
+    assert_int_equal(sl_rate_excess_ns(r, 100, 0), 0);
+    sl_rate_take_back(r, 5000); /* more than its sample has */
+    assert_true(sl_rate_per_second(r, 0, NULL) == 0);
+    free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -62,6 +74,7 @@ int main(void)
         cmocka_unit_test(old_samples_are_forgotten),
         cmocka_unit_test(excess_is_in_proportion),
         cmocka_unit_test(one_sample),
+        cmocka_unit_test(what_is_taken_back_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

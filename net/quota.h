@@ -1,0 +1,34 @@
+// Client quotas (KIP-13, KIP-124, KIP-219): bytes produced and fetched, and the time of requests, by user and client id.
+//
+// What a request used is recorded when it is answered. Where a rate is above its quota the answer names a throttle time and
+// leaves at once; nothing more is read from the connection until that time has passed. A throttled Fetch is answered
+// empty, and its bytes are not counted.
+//
+// A quota holds for the broker, not for a net service: each keeps the rates of the whole, of what its own connections used
+// and what the others tell it by message, every SHARE_MS while anything was used. Rates are measured over
+// quota.window.num windows of quota.window.size.seconds. Without any quota nothing of this costs anything.
+#ifndef SLUICE_NET_QUOTA_H
+#define SLUICE_NET_QUOTA_H
+
+#include "engine/meta/meta.h"
+
+struct net;
+struct req;
+struct spsc_msg;
+
+// Records `v` (bytes; for META_QUOTA_REQUEST ns) of the request's client, and returns for how many ms it is to be throttled, 0:
+// not at all.
+uint32_t quota_record(struct req *r, enum meta_quota_key what, double v);
+// Takes back what quota_record just counted.
+void quota_unrecord(struct req *r, enum meta_quota_key what, double v);
+// True if any quota is set at all.
+bool quota_any(const struct net *n);
+// The most that a quota allows in all its windows together; UINT32_MAX without one.
+uint32_t quota_window_bytes(struct req *r, enum meta_quota_key what);
+
+// What another service used, or the reply to what this one told. From net_on_msg.
+void quota_on_msg(struct net *n, uint32_t from, const struct spsc_msg *m);
+bool quota_settled(const struct net *n); // nothing told is under way
+void quota_destroy(struct net *n);
+
+#endif
