@@ -130,32 +130,6 @@ static int rig_by_name(const void *a, const void *b)
     return strcmp((*(const struct meta_topic *const *)a)->name, (*(const struct meta_topic *const *)b)->name);
 }
 
-const struct meta_resource *meta_find_resource(const struct meta_image *img, int8_t type, const char *name)
-{
-    for (uint32_t i = 0; i < img->resources_n; i++)
-        if (img->resources[i].type == type && !strcmp(img->resources[i].name, name))
-            return &img->resources[i];
-    return NULL;
-}
-
-const char *meta_resource_config(const struct meta_resource *r, const char *key)
-{
-    for (uint32_t i = 0; r && i < r->configs_n; i++)
-        if (!strcmp(r->configs[i].key, key))
-            return r->configs[i].value;
-    return NULL;
-}
-
-const char *const meta_quota_keys[META_QUOTA_KEYS] = {"producer_byte_rate", "consumer_byte_rate",
-                                                      "request_percentage", "controller_mutation_rate",
-                                                      "connection_creation_rate"};
-const char *const meta_quota_types[META_QUOTA_TYPES] = {"user", "client-id", "ip"};
-
-void meta_controller_endpoint(const struct config *cfg, struct meta_endpoint *out)
-{
-    *out = (struct meta_endpoint){.listener = "CONTROLLER", .host = "rig", .port = 9093};
-}
-
 // Adds a topic to the image and its partitions to the shards. `name` is static.
 static inline struct meta_topic *rig_topic(struct rig *t, const char *name, uint32_t parts)
 {
