@@ -23,7 +23,11 @@
     X(SLUICE_POOL_BYTES, "sluice.pool.bytes", LONG, "268435456", RANGE(16777216, INT64_C(1) << 42), \
       HIGH, READ_ONLY, USED, 0, \
       "Memory for frames and cached records of all reactors; reserved at start, registered as it is " \
-      "needed.") \
+      "needed. Half of it holds the newest records, a quarter the cache of what was read from disk.") \
+    X(SLUICE_READ_AHEAD_BYTES, "sluice.read.ahead.bytes", INT, "4194304", RANGE(0, 1073741824), MEDIUM, \
+      READ_ONLY, USED, 0, \
+      "Bytes that are read ahead at most for a reader that goes through old records in order; all readers of " \
+      "a reactor together have half of its cache at most. 0: nothing is.") \
     X(SLUICE_JOURNAL_FILE_BYTES, "sluice.journal.file.bytes", LONG, "33554432", \
       RANGE(65536, 1073741824), MEDIUM, READ_ONLY, USED, 0, \
       "Size of one journal file; a multiple of 4096.") \

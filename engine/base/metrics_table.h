@@ -81,6 +81,20 @@
       "Time of Fetch requests, by stage: until the socket took the answer") \
     X(FETCH_TOTAL, "sluice_fetch_stage_ns", "stage=\"total\"", HISTOGRAM, "ns", \
       "Time of Fetch requests, by stage: from the whole frame to the answer sent") \
+    X(COLD_HITS, "sluice_cold_hits_total", "", COUNTER, "extents", \
+      "Extents of segments that a reader of old records found in the cache") \
+    X(COLD_JOINED, "sluice_cold_joined_total", "", COUNTER, "extents", \
+      "Extents that were being read already when a reader wanted them") \
+    X(COLD_MISSES, "sluice_cold_misses_total", "", COUNTER, "extents", \
+      "Extents that were read because a reader waited for them") \
+    X(COLD_READ_BYTES, "sluice_cold_read_bytes_total", "", COUNTER, "bytes", \
+      "Bytes of segments read from disk for readers, read-ahead included") \
+    X(COLD_EVICTIONS, "sluice_cold_evictions_total", "", COUNTER, "extents", \
+      "Extents that left the cache for others") \
+    X(COLD_WASTED, "sluice_cold_wasted_bytes_total", "", COUNTER, "bytes", \
+      "Bytes read ahead for a reader that did not come") \
+    X(COLD_HELD, "sluice_cold_bytes", "", GAUGE, "bytes", \
+      "Bytes in the cache of old records") \
     X(CQ_OVERFLOWS, "sluice_cq_overflows_total", "", COUNTER, "events", \
       "Completion queue overflows; must stay 0") \
     X(TURNS, "sluice_reactor_turns_total", "", COUNTER, "turns", \

@@ -1,5 +1,7 @@
 #include "engine/log/extent.h"
 
+#include "engine/log/cache.h"
+
 #include <stdlib.h>
 
 struct extent *extent_new(struct buf_pool *pool, uint64_t file_id, uint32_t pos, uint32_t cap)
@@ -25,6 +27,10 @@ struct extent *extent_new(struct buf_pool *pool, uint64_t file_id, uint32_t pos,
 void extent_unref(struct extent *e)
 {
     SL_ASSERT(e->refs > 0);
+    if (e->cache) {
+        cache_unhold(SL_CONTAINER_OF(e, struct cache_entry, e));
+        return;
+    }
     if (--e->refs)
         return;
     SL_ASSERT(!list_linked(&e->node) && !list_linked(&e->lru));

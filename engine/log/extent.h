@@ -10,10 +10,12 @@
 #include "engine/base/list.h"
 #include "engine/base/pool.h"
 
+struct cache;
 struct extent {
     struct list_node node; // on its segment's list, by position
     struct list_node lru;  // on log_env.lru when clean
-    struct segment *seg;   // NULL once it left the segment, and for extents of cold reads
+    struct segment *seg;   // NULL once it left the segment, and for extents of the cold cache
+    struct cache *cache;   // of the cold cache (cache.h): NULL for the tail's
     struct buf_pool *pool;
     uint8_t *mem;
     uint64_t file_id;
@@ -29,7 +31,7 @@ static inline struct extent *extent_ref(struct extent *e)
     e->refs++;
     return e;
 }
-// Drops a reference; the last one frees.
+// Drops a reference; the last one frees, or leaves it to the cache.
 void extent_unref(struct extent *e);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "engine/base/canary.h"
 #include "engine/base/crc32c.h"
+#include "engine/log/stream.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, c
     producer_state_init(&l->producers, 0);
     list_init(&l->dirty_node);
     list_init(&l->directs);
+    list_init(&l->streams);
     fiber_mutex_init(&l->io_lock);
     fiber_mutex_init(&l->space_lock);
     if (l->topic && l->dir)
@@ -67,6 +69,7 @@ void log_destroy(struct log *l)
 {
     if (!l)
         return;
+    stream_drop_all(l);
     for (uint32_t i = 0; i < l->segments_n; i++)
         segment_free(l->segments[i]);
     log_mark_written(l, l->dirty_bytes);
@@ -471,6 +474,7 @@ int log_append(struct log *l, struct log_append *a)
     if (direct)
         direct_add(l, s, pos, a->bytes, l->appended.offset, a->last_offset + 1);
     l->last_sequence = a->sequence;
+    l->env->last_append = reactor_now(l->env->r);
     l->appended = (struct log_mark){.offset = a->last_offset + 1, .seg = s, .pos = s->size};
     marks_push(l, &l->appended);
     log_index_batch(l, s, pos, &b);

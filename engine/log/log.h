@@ -56,6 +56,14 @@ struct log_env {
     uint64_t dirty_bytes;   // appended, not yet written back, over all logs
     struct list_node dirty; // logs with dirty bytes, oldest first
     struct list_node lru;   // extents that are clean and may be dropped, oldest first
+    struct cache *cache;    // cold reads; its memory is read_pool
+    struct list_node
+        streams; // sequential readers of all logs (stream.h), the one that was here last at the end
+    uint32_t streams_n;
+    uint32_t read_ahead;   // bytes that one of them is read ahead at most; 0: never
+    uint64_t last_append;  // reactor_now's clock; 0: none
+    struct list_node idle; // open files of finished segments that nobody reads
+    uint32_t idle_n;
     struct list_node
         trash;     // files of removed segments, to be unlinked when their time has come (retention.c)
     bool stopping; // a clean stop is under way: fibers that wait for a fence give up
@@ -186,8 +194,6 @@ struct log_read {
     struct log_piece *pieces; // malloc'd by the log; log_pieces_free
     uint32_t pieces_n;
     uint32_t bytes;
-    struct list_node node; // the log's while in progress
-    void *priv;
 };
 // 0: finished at once from memory; -EINPROGRESS: a cold read was started, done will run. Fewer bytes than allowed may
 // come back at a segment's or extent window's end; never 0 while there is data below the limit, unless err is set.

@@ -2,6 +2,7 @@
 #ifndef SLUICE_ENGINE_LOG_LOG_PRIVATE_H
 #define SLUICE_ENGINE_LOG_LOG_PRIVATE_H
 
+#include "engine/base/canary.h"
 #include "engine/base/log.h"
 #include "engine/log/aborted.h"
 #include "engine/log/log.h"
@@ -9,19 +10,11 @@
 
 // Space ahead of the writer below which more is allocated, at most; a small segment's is half of what it has.
 enum { LOG_AHEAD = 4 << 20 };
-enum { LOG_COLD_HINTS = 8 };
 
 // An end of the log and where it lies.
 struct log_mark {
     int64_t offset;
     struct segment *seg;
-    uint32_t pos;
-};
-
-// Where a read from a file ended: a sequential reader goes on there.
-struct log_cold {
-    uint64_t file_id;
-    int64_t offset; // of the batch at
     uint32_t pos;
 };
 
@@ -50,9 +43,9 @@ struct log {
     struct producer_state producers;
     struct aborted_list aborted;
     struct epoch_cache epochs;
-    struct log_mark hint; // where the last read ended
-    struct log_cold cold[LOG_COLD_HINTS];
-    uint32_t cold_next;
+    struct log_mark hint;     // where the last read ended
+    struct list_node streams; // sequential readers of its files (stream.h)
+    uint32_t streams_n;
     struct list_node directs; // ranges of direct writes, in order (direct.h)
     int64_t direct_end;       // all ranges below are whole and synced...
     int64_t confirmed;        // ...and the journal was told so
@@ -120,8 +113,31 @@ struct log_scan {
     uint8_t *buf;
     uint32_t pos, len;
 };
+// Starts a fiber that reads from the file: rd->done will run. -EINPROGRESS, or 0 with rd->err.
+int log_read_cold(struct log *l, struct log_read *rd);
+// Serves `rd` from what is in memory of `s`, in the cold cache or not, without suspension; where its reader goes on is known.
+// False: that needs the file.
+bool log_read_cached(struct log *l, struct segment *s, struct log_read *rd);
+// Pieces of extents for [pos, pos + n) of a segment, all of it in the tail's memory. 0 or -ENOMEM.
+int log_add_pieces(struct segment *s, uint32_t pos, uint32_t n, struct log_read *rd);
+// Where reading below `limit` ends in segment `s`. Only ends that the log knows are exact positions; another limit (the
+// last stable offset) is found by walking. Returns the position or -EAGAIN when that needs the file.
+int64_t log_limit_position(const struct log *l, const struct segment *s, int64_t limit);
+// How many bytes from `pos`, where batch `b` starts, the reader gets: upstream's rule of LogSegment.read, and its rule that
+// a first batch that does not fit is left out rather than cut.
+uint32_t log_want_bytes(const struct log_read *rd, uint32_t pos, uint32_t end, const struct batch_info *b);
+// Whether the batch at the position of an index entry is the one that the entry tells of; offset -1: it tells of none.
+static inline bool log_hit_holds(const struct offset_position *hit, const struct batch_info *b)
+{
+    return hit->offset < 0 || SL_CANARY(INDEX_BELIEVED) ||
+           b->base_offset + b->last_offset_delta == hit->offset;
+}
+// Takes its file off the list of those that nobody reads.
+void segment_not_idle(struct segment *s);
 // Position and header of the batch that holds `offset`, or the first behind it. -ENOENT: behind the end of the segment.
 int log_find_batch(struct segment *s, int64_t offset, uint32_t *pos, struct batch_info *b);
+// The same through the cold cache: for readers.
+int log_find_cached(struct segment *s, int64_t offset, uint32_t *pos, struct batch_info *b);
 // Fiber. A new active segment, though the present one has room.
 int log_roll(struct log *l);
 // The log starts at `offset`, in memory: its fence is durable.
@@ -140,5 +156,6 @@ int log_scan_header(struct log_scan *sc, uint32_t pos, struct batch_info *out);
 int log_read_bytes(struct segment *s, uint32_t pos, uint8_t *dst, uint32_t n);
 // Fiber: a header at `pos` of a segment, from memory or file. -EBADMSG when there is no sound batch header.
 int log_header_at(struct segment *s, uint32_t pos, struct batch_info *out);
+int log_header_check(const struct segment *s, uint32_t pos, const uint8_t *head, struct batch_info *out);
 
 #endif

@@ -37,6 +37,8 @@ void log_env_init(struct log_env *env, struct reactor *r, struct store *store)
     list_init(&env->dirty);
     list_init(&env->lru);
     list_init(&env->trash);
+    list_init(&env->streams);
+    list_init(&env->idle);
 }
 
 void log_env_destroy(struct log_env *env)

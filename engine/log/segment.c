@@ -2,6 +2,7 @@
 #include "engine/log/segment.h"
 
 #include "engine/base/crc32c.h"
+#include "engine/log/cache.h"
 #include "engine/log/log_private.h"
 
 #include <errno.h>
@@ -24,6 +25,8 @@ struct segment *segment_new(struct log *l, int64_t base_offset, uint64_t file_id
     s->max_timestamp_offset = -1;
     s->index_loaded = true;
     list_init(&s->extents);
+    list_init(&s->cached);
+    list_init(&s->idle);
     offset_index_init(&s->index, base_offset, index_bytes);
     time_index_init(&s->timeindex, base_offset, index_bytes);
     return s;
@@ -42,6 +45,8 @@ void segment_free(struct segment *s)
     struct list_node *n;
     while ((n = list_first(&s->extents)))
         extent_leave(list_entry(n, struct extent, node));
+    segment_not_idle(s);
+    cache_forget(s);
     offset_index_destroy(&s->index);
     time_index_destroy(&s->timeindex);
     free(s);

@@ -41,6 +41,8 @@ struct segment {
     uint32_t cov_n;
     uint32_t mem_start; // == size when nothing is in memory
     struct list_node extents;
+    struct list_node cached; // struct cache_entry: what the cold cache has of it
+    struct list_node idle;   // on log_env.idle
     struct offset_index index;
     struct time_index timeindex;
     bool index_loaded;
@@ -67,10 +69,12 @@ void segment_path(const struct segment *s, enum segment_file which, char *out, s
 // Fibers. Opens the file (creating it when `create`). 0 or -errno.
 int segment_open(struct segment *s, bool create);
 int segment_close(struct segment *s);
-// A fiber that reads the file, across suspensions: the last one closes a finished segment's file, so that a broker with
-// many segments has few of them open.
+// A fiber that reads the file, across suspensions. A finished segment's file that nobody reads stays open for a while, and is
+// closed when others came after it, so that a broker with many segments has few of them open.
 void segment_hold(struct segment *s);
 void segment_release(struct segment *s);
+// The same outside of fibers. False: it was the last user of a retired segment, and a fiber has to segment_release it.
+bool segment_release_now(struct segment *s);
 // Fiber. It left its log: freed now, or by its last user. Its file must be open if it has users.
 void segment_retire(struct segment *s);
 // Makes [0, want) allocated, in steps ahead of it, not past `limit` rounded up.

@@ -13,7 +13,8 @@ enum {
     ALLOC_MAX = 8 << 20,
     WRITE_MAX = 1 << 20,
     WRITES_IN_FLIGHT = 4,
-    WRITE_STUCK_MAX = 64
+    WRITE_STUCK_MAX = 64,
+    IDLE_MAX = 32 // open files of finished segments that nobody reads
 };
 
 void segment_path(const struct segment *s, enum segment_file which, char *out, size_t cap)
@@ -42,9 +43,18 @@ int segment_open(struct segment *s, bool create)
     return 0;
 }
 
+void segment_not_idle(struct segment *s)
+{
+    if (!list_linked(&s->idle))
+        return;
+    list_remove(&s->idle);
+    s->log->env->idle_n--;
+}
+
 int segment_close(struct segment *s)
 {
     io_file f = s->file;
+    segment_not_idle(s);
     s->file = -1;
     return f < 0 ? 0 : fio_close(f);
 }
@@ -52,16 +62,31 @@ int segment_close(struct segment *s)
 void segment_hold(struct segment *s)
 {
     s->users++;
+    segment_not_idle(s);
+}
+
+bool segment_release_now(struct segment *s)
+{
+    struct log_env *env = s->log->env;
+    SL_ASSERT(s->users > 0);
+    if (s->users == 1 && s->retired)
+        return false;
+    if (--s->users == 0 && s->finished && s->file >= 0) {
+        list_push_back(&env->idle, &s->idle);
+        env->idle_n++;
+    }
+    return true;
 }
 
 void segment_release(struct segment *s)
 {
-    SL_ASSERT(s->users > 0);
-    s->users--;
-    if (s->retired)
+    struct log_env *env = s->log->env;
+    if (!segment_release_now(s)) {
+        s->users--;
         segment_retire(s);
-    else if (!s->users && s->finished && s->file >= 0)
-        (void)segment_close(s);
+    }
+    while (env->idle_n > IDLE_MAX)
+        (void)segment_close(list_entry(list_first(&env->idle), struct segment, idle));
 }
 
 void segment_retire(struct segment *s)
@@ -368,7 +393,7 @@ int segment_write_indexes(struct segment *s, bool final)
     return write_entries(s, SL_MIN(b, s->index_written), b, SL_MIN(tb, s->timeindex_written), tb, false);
 }
 
-static int header_check(const struct segment *s, uint32_t pos, const uint8_t *head, struct batch_info *out)
+int log_header_check(const struct segment *s, uint32_t pos, const uint8_t *head, struct batch_info *out)
 {
     if (batch_parse(head, BATCH_HEADER_SIZE, out) == -EBADMSG)
         return -EBADMSG;
@@ -385,7 +410,7 @@ int log_header_at(struct segment *s, uint32_t pos, struct batch_info *out)
         if (rc)
             return rc;
     }
-    return header_check(s, pos, head, out);
+    return log_header_check(s, pos, head, out);
 }
 
 int log_scan_header(struct log_scan *sc, uint32_t pos, struct batch_info *out)
@@ -403,7 +428,7 @@ int log_scan_header(struct log_scan *sc, uint32_t pos, struct batch_info *out)
         sc->pos = pos;
         sc->len = n;
     }
-    return header_check(s, pos, sc->buf + (pos - sc->pos), out);
+    return log_header_check(s, pos, sc->buf + (pos - sc->pos), out);
 }
 
 // What is on disk from the file, what is not (yet) from memory.

@@ -191,7 +191,6 @@ static void fetch_go(struct fetch_run *run)
                                     .min_one = first,
                                     .done = fetch_read_done,
                                     .arg = run};
-        list_init(&run->rd.node);
         if (log_read_start(p->log, &run->rd) == -EINPROGRESS) {
             run->part = p;
             p->refs++;

@@ -1,10 +1,13 @@
 // The storage service: message dispatch, the partition table, life cycle. See shard.h.
+#include "engine/log/cache.h"
 #include "engine/shard/shard_private.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+// Measured: perf/results/cold.md.
+enum { CACHE_EXTENT = 256 << 10, CACHE_READS = 8, CACHE_READS_LOW = 2 };
 enum { BALLAST_RECOVERY = 1 << 20, BALLAST_TICKS = 60 };
 static const uint64_t BALLAST_TICK_NS = 500ull * 1000 * 1000;
 
@@ -180,6 +183,18 @@ static struct buf_pool *pool_make(struct shard *s, uint64_t bytes, bool register
     return buf_pool_create(&c);
 }
 
+static struct cache *cache_make(struct shard *s)
+{
+    const struct shard_config *cfg = &s->cfg;
+    struct cache_config c = {.pool = s->env.read_pool,
+                             .limit = cfg->cache_bytes,
+                             .extent_bytes = cfg->cache_extent ? cfg->cache_extent : CACHE_EXTENT,
+                             .in_flight = cfg->cold_reads ? cfg->cold_reads : CACHE_READS,
+                             .in_flight_low = cfg->cold_low ? cfg->cold_low : CACHE_READS_LOW};
+    s->env.read_ahead = cfg->read_ahead;
+    return cache_create(&s->env, &c);
+}
+
 struct shard *shard_create(struct reactor *r, struct store *store, const struct shard_config *cfg,
                            void (*ready)(void *arg, int err), void *arg)
 {
@@ -213,7 +228,9 @@ struct shard *shard_create(struct reactor *r, struct store *store, const struct 
     s->env.direct.failed = background_direct_failed;
     s->env.tail_pool = pool_make(s, cfg->tail_pool_bytes, false);
     s->env.read_pool = pool_make(s, cfg->read_pool_bytes, false);
-    if (s->env.tail_pool && s->env.read_pool)
+    if (s->env.read_pool)
+        s->env.cache = cache_make(s);
+    if (s->env.tail_pool && s->env.cache)
         return s;
     shard_destroy(s);
     return NULL;
@@ -277,6 +294,7 @@ void shard_destroy(struct shard *s)
         return;
     struct part *p, *tmp;
     direct_env_destroy(&s->env.direct);
+    cache_destroy(s->env.cache);
     HASH_ITER(hh, s->parts, p, tmp)
     {
         list_init(&p->watches);

@@ -211,6 +211,11 @@ struct shard_describe {
 struct shard_config {
     uint32_t shard, shards;
     uint64_t tail_pool_bytes, read_pool_bytes;
+    uint32_t read_ahead;   // bytes that a sequential reader is read ahead at most; 0: never
+    uint64_t cache_bytes;  // of the cold cache; 0: all of the read pool
+    uint32_t cache_extent; // bytes of an extent of the cold cache; 0: CACHE_EXTENT
+    uint32_t cold_reads,
+        cold_low;               // reads of it in flight, and beside appends; 0: CACHE_READS, CACHE_READS_LOW
     uint64_t dirty_bytes;       // write-back starts above it
     uint32_t writeback_age_ms;  // and for bytes older than this
     int64_t retention_check_ms; // how often segments are looked for that may go; 0: never

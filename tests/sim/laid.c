@@ -159,6 +159,8 @@ void laid_check(struct run *r)
     x.env.r = x.re;
     list_init(&x.env.dirty);
     list_init(&x.env.lru);
+    list_init(&x.env.idle);
+    list_init(&x.env.streams);
     x.env.tail_pool = buf_pool_create(&pc);
     x.env.read_pool = buf_pool_create(&pc);
     log_settings(&x.cfg);

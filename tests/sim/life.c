@@ -84,6 +84,11 @@ static int make_shards(struct life *l)
                                  .retention_check_ms = l->r->calm ? 0 : k->retention_ms,
                                  .max_watches = 64,
                                  .fetch_window = k->fetch_window,
+                                 .cache_bytes = k->cache_bytes,
+                                 .cache_extent = k->cache_extent,
+                                 .read_ahead = k->read_ahead,
+                                 .cold_reads = k->cold_reads,
+                                 .cold_low = 1,
                                  .journal = journal_settings(k),
                                  .direct = {.min = k->direct, .flying = 1 + i % 3, .random = true}};
         snprintf(c.dir, sizeof(c.dir), "%s", LIFE_DIR);

@@ -17,6 +17,7 @@ struct knobs {
     uint32_t journal_bytes, journal_first, journal_files, slots, direct, max_group, late_us, large_group;
     uint32_t max_batch; // bytes of a producer's largest batch
     uint32_t tail_pool, read_pool, dirty_bytes, writeback_ms, fetch_window;
+    uint32_t cache_bytes, cache_extent, read_ahead, cold_reads;
     uint32_t topics, partitions; // at most
     uint32_t producers, consumers;
     uint32_t pause_us; // between a producer's batches, at most

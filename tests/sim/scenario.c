@@ -69,6 +69,18 @@ static uint32_t one_of(struct run *r, const uint32_t *v, uint32_t n)
 #define ONE_OF(r, ...)                                                                                       \
     one_of(r, (const uint32_t[]){__VA_ARGS__}, sizeof((uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
 
+// Caches so small that readers wait for memory, and evict each other.
+static void cache_knobs(struct run *r)
+{
+    struct knobs *k = &r->k;
+    struct sl_rand g;
+    sl_rand_seed(&g, r->seed * 31 + 7); // apart: the rest of the story stays as it is
+    k->cache_bytes = sl_rand_chance(&g, 1, 3) ? 0 : 65536u << sl_rand_below(&g, 3);
+    k->cache_extent = 4096u << sl_rand_below(&g, 4);
+    k->read_ahead = sl_rand_chance(&g, 1, 4) ? 0 : 8192u << sl_rand_below(&g, 6);
+    k->cold_reads = 1u << sl_rand_below(&g, 4);
+}
+
 static void knobs_make(struct run *r)
 {
     struct knobs *k = &r->k;
@@ -87,6 +99,7 @@ static void knobs_make(struct run *r)
     k->dirty_bytes = ONE_OF(r, 4096, 16384, 65536, 1 << 20);
     k->writeback_ms = ONE_OF(r, 1, 20, 100, 1000);
     k->fetch_window = ONE_OF(r, 4096, 65536, 1 << 20);
+    cache_knobs(r);
     k->topics = 1 + run_below(r, 3);
     k->partitions = ONE_OF(r, 1, 2, 4, 8);
     k->producers = 1 + run_below(r, 5);

@@ -59,6 +59,7 @@ static int shards_make(struct broker *b, void (*ready)(void *, int))
             .shards = b->placement.shards,
             .tail_pool_bytes = pool / 2,
             .read_pool_bytes = pool / 4,
+            .read_ahead = (uint32_t)cfg_int(c, CFG_SLUICE_READ_AHEAD_BYTES),
             .dirty_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_WRITEBACK_DIRTY_BYTES) / b->placement.shards,
             .writeback_age_ms = (uint32_t)cfg_int(c, CFG_SLUICE_WRITEBACK_AGE_MS),
             .retention_check_ms = cfg_int(c, CFG_LOG_RETENTION_CHECK_INTERVAL_MS),

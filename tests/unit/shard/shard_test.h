@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "engine/base/hash.h"
+#include "engine/log/cache.h"
 #include "engine/base/log.h"
 #include "engine/base/rand.h"
 #include "engine/io/fiber.h"
@@ -419,8 +420,9 @@ static inline int t_stop(struct broker *b)
             reactor_turn(b->r, 1000000);
     struct buf_pool_stats read;
     t_run(b, t_end_clean);
+    assert_int_equal(b->s->env.cache->pinned, 0); // pins are home
     buf_pool_get_stats(b->s->env.read_pool, &read);
-    assert_int_equal(read.in_use, 0); // pins are home
+    assert_int_equal(read.in_use, b->s->env.cache->held);
     int rc = b->rc;
     if (b->w)
         sim_detach(b->p);
