@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 enum { EXTENTS_MIN = 32 }; // a pool holds at least so many
-// Appends count as lately for so long.
-static const uint64_t BUSY_NS = 20ull * 1000 * 1000;
+// The journals are looked at so often, and count as at work for so long.
+static const uint64_t LOOK_NS = 2ull * 1000 * 1000, BUSY_NS = 50ull * 1000 * 1000;
 
 struct waiter {
     struct list_node node;
@@ -16,6 +16,7 @@ struct waiter {
 };
 
 static void pump(struct cache *c);
+static void pause_over(struct timer *t);
 
 struct cache *cache_create(struct log_env *env, const struct cache_config *cfg)
 {
@@ -36,6 +37,7 @@ struct cache *cache_create(struct log_env *env, const struct cache_config *cfg)
     list_init(&c->demand);
     list_init(&c->ahead);
     list_init(&c->all);
+    timer_init(&c->pause, pause_over);
     return c;
 }
 
@@ -244,6 +246,8 @@ static void read_done(struct io_op *op, int32_t res)
         return;
     }
     c->flying--;
+    uint64_t now = reactor_now(c->env->r);
+    c->pause_until = now + (now - e->began);
     count(c, METRIC_COLD_READ_BYTES, e->got);
     finish(e, res < 0 ? res : e->got < e->want ? -EIO : 0);
     pump(c);
@@ -267,21 +271,55 @@ static bool take_memory(struct cache_entry *e)
     return true;
 }
 
-static bool journal_busy(const struct cache *c)
+// Commit groups of all reactors: their journals are on this disk as well.
+static uint64_t groups_written(const struct cache *c)
 {
-    uint64_t last = c->env->last_append;
-    return last && reactor_now(c->env->r) - last < BUSY_NS;
+    struct reactor_group *g = reactor_get_group(c->env->r);
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < reactor_group_size(g); i++) {
+        const struct metrics *m = reactor_metrics(reactor_group_get(g, i));
+        n += m ? metric_get(m, METRIC_COMMIT_GROUPS) : 0;
+    }
+    return n;
+}
+
+static bool journal_busy(struct cache *c, uint64_t now)
+{
+    if (now - c->looked >= LOOK_NS) {
+        uint64_t n = groups_written(c);
+        if (n != c->groups)
+            c->busy_until = now + BUSY_NS;
+        c->groups = n;
+        c->looked = now;
+    }
+    return now < c->busy_until;
+}
+
+static void pause_over(struct timer *t)
+{
+    pump(SL_CONTAINER_OF(t, struct cache, pause));
+}
+
+// Beside appends there are few reads at a time, and the disk gets as much time without them as with them.
+static bool may_start(struct cache *c)
+{
+    uint64_t now = reactor_now(c->env->r);
+    if (!journal_busy(c, now))
+        return c->flying < c->cfg.in_flight;
+    if (c->flying >= c->cfg.in_flight_low)
+        return false;
+    if (now >= c->pause_until)
+        return true;
+    if (!c->pause.armed)
+        timer_set(c->env->r, &c->pause, c->pause_until);
+    return false;
 }
 
 // Starts what may start.
 static void pump(struct cache *c)
 {
-    while (c->flying < (journal_busy(c) ? c->cfg.in_flight_low : c->cfg.in_flight)) {
-        struct list_node *n = list_pop_front(&c->demand);
-        if (!n)
-            n = list_pop_front(&c->ahead);
-        if (!n)
-            return;
+    while ((!list_empty(&c->demand) || !list_empty(&c->ahead)) && may_start(c)) {
+        struct list_node *n = list_pop_front(list_empty(&c->demand) ? &c->ahead : &c->demand);
         struct cache_entry *e = list_entry(n, struct cache_entry, node);
         if (!e->e.refs && (!e->indexed || e->seg->log->closed)) { // nobody wants it any more
             finish(e, -ECANCELED);
@@ -293,6 +331,7 @@ static void pump(struct cache *c)
         }
         e->state = CACHE_READING;
         c->flying++;
+        e->began = reactor_now(c->env->r);
         read_go(e);
     }
 }

@@ -9,8 +9,8 @@
 //
 // Whoever wants what is queued or being read waits for that read: a region is read once however many want it.
 //
-// Reads in flight are bounded, those that somebody waits for go first, and there are fewer while the journal is at work:
-// it shares the disk, and its writes are answers.
+// Reads in flight are bounded, and those that somebody waits for go first. While a journal of any reactor is at work, there are
+// fewer, with pauses as long as they took: it shares the disk, and its writes are answers.
 //
 // What goes first when memory is wanted: extents that were read through once, oldest first (a long scan so takes the place of
 // its own past only); then those read ahead and not yet used; last those that were read through again, of which half the pool
@@ -32,7 +32,7 @@ struct cache_config {
     uint64_t limit;         // bytes; 0: the pool's limit
     uint32_t extent_bytes;  // a power of two from 4 KiB to 2 MiB; lowered for a small pool
     uint32_t in_flight;     // reads at a time, at least 1
-    uint32_t in_flight_low; // and while there were appends lately
+    uint32_t in_flight_low; // and while the journals are at work
 };
 
 struct cache_key {
@@ -54,6 +54,7 @@ struct cache_entry {
     struct list_node waiters;
     struct io_op op;
     uint32_t want, got; // bytes to read, and read
+    uint64_t began;
     int err;
     enum cache_state state;
     enum cache_class cls;
@@ -74,6 +75,9 @@ struct cache {
     uint64_t ahead_bytes; // bytes read ahead, or about to be, that nobody came for so far
     uint64_t kept_bytes;
     uint32_t flying;
+    uint64_t groups, looked, busy_until; // what the journals of all reactors did, and when
+    uint64_t pause_until;                // no read begins before, while they are at work
+    struct timer pause;
 };
 
 // NULL on lack of memory. `env` outlives it.

@@ -474,7 +474,6 @@ int log_append(struct log *l, struct log_append *a)
     if (direct)
         direct_add(l, s, pos, a->bytes, l->appended.offset, a->last_offset + 1);
     l->last_sequence = a->sequence;
-    l->env->last_append = reactor_now(l->env->r);
     l->appended = (struct log_mark){.offset = a->last_offset + 1, .seg = s, .pos = s->size};
     marks_push(l, &l->appended);
     log_index_batch(l, s, pos, &b);

@@ -61,7 +61,6 @@ struct log_env {
         streams; // sequential readers of all logs (stream.h), the one that was here last at the end
     uint32_t streams_n;
     uint32_t read_ahead;   // bytes that one of them is read ahead at most; 0: never
-    uint64_t last_append;  // reactor_now's clock; 0: none
     struct list_node idle; // open files of finished segments that nobody reads
     uint32_t idle_n;
     struct list_node
