@@ -2,7 +2,8 @@
 
 Commands come as JSON lines on stdin: {"op": "new"|"join"|"leave", "m": NAME}; the end of the input ends the process
 without a word to the broker. Everything that happens to a member leaves as a JSON line on stdout, with the time of
-CLOCK_MONOTONIC, which all processes share. What was read is written before it is committed.
+CLOCK_MONOTONIC, which all processes share. What was read is written before it is committed, and one commit is under way
+at a time: librdkafka tries one again whose connection broke, and it would overtake a later one.
 """
 
 import json
@@ -59,7 +60,8 @@ class Out:
 class Member:
     def __init__(self, name, args, out):
         bootstrap, group, self.topic, kind = args
-        self.name, self.out, self.sent = name, out, []
+        self.name, self.out, self.owned = name, out, set()
+        self.sent, self.pending = None, {}  # when the commit under way was sent; offsets to be committed next
         self.client = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -80,6 +82,8 @@ class Member:
     def event(self, what):
         def happened(_, partitions):
             self.out.say(self.name, what, p=[p.partition for p in partitions])
+            named = {p.partition for p in partitions}
+            self.owned = self.owned | named if what == "assigned" else self.owned - named
 
         return happened
 
@@ -102,16 +106,22 @@ class Member:
             ends[p] = offset + 1
         for p, start in starts.items():
             self.out.say(self.name, "read", p=p, a=start, b=ends[p])
-        if not ends:
-            return
-        self.sent.append(time.monotonic())
+        self.pending.update(ends)
+        # What it does not own any more is not its to commit: whoever was given it reads that again.
+        self.pending = {p: o for p, o in self.pending.items() if p in self.owned}
+        if self.pending and self.sent is None:
+            self.commit()
+
+    def commit(self):
+        offsets = [TopicPartition(self.topic, p, o) for p, o in self.pending.items()]
+        self.sent, self.pending = time.monotonic(), {}
         try:
-            self.client.commit(offsets=[TopicPartition(self.topic, p, o) for p, o in ends.items()], asynchronous=True)
+            self.client.commit(offsets=offsets, asynchronous=True)
         except KafkaException:
-            self.sent.pop()  # it owns nothing any more
+            self.sent = None  # it owns nothing any more
 
     def committed(self, err, partitions):
-        sent = self.sent.pop(0)
+        sent, self.sent = self.sent, None
         for p in partitions:
             e = err or p.error
             if e is None:
