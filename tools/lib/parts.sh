@@ -14,6 +14,7 @@ part_lint() {
     counted tools/lint/lint --sluice "$BUILD/sluice"
     counted tests/lint/run
     checked tests/lint/protocol_md
+    checked tests/clients/compatibility --check
 }
 
 part_unit() {

@@ -3,7 +3,7 @@
 import fnmatch
 import json
 
-# Fields whose values are a broker's own.
+# Fields whose values are a broker's own; Java's accessors are called the same, but for the first letter.
 KINDS = {
     "ClusterId": "<cluster>",
     "TopicId": "<id>",
@@ -14,6 +14,7 @@ KINDS = {
     "ProducerId": "<producer>",
     "MemberId": "<member>",
     "Leader": "<member>",
+    "ConsumerId": "<member>",
     "FinalizedFeaturesEpoch": "<epoch>",
     "LastFetchTimestamp": "<time>",
     "LastCaughtUpTimestamp": "<time>",
@@ -55,8 +56,9 @@ def normal(value, replace, field=None):
         return {k: normal(v, replace, k) for k, v in value.items()}
     if isinstance(value, list):
         return [normal(v, replace, field) for v in (sorted(value) if field in SETS else value)]
-    if field in KINDS and value not in (None, -1, 0, "", NONE_ID):
-        return KINDS[field]
+    kind = KINDS.get(field) or (field != "leader" and KINDS.get(field and field[:1].upper() + field[1:]))
+    if kind and value not in (None, -1, 0, "", NONE_ID):
+        return kind
     if isinstance(value, str):
         for own, kind in replace:
             value = value.replace(own, kind)

@@ -79,6 +79,7 @@ public final class Driver {
                 GroupMember.run(cmd, reply);
             case "groups" -> GroupChecks.run(cmd, reply);
             case "admin" -> AdminChecks.run(cmd, reply);
+            case "admin_methods" -> AdminMethods.run(cmd, reply);
             case "life" -> LifeChecks.run(cmd, reply);
             case "seeds" -> Seeds.run(cmd, reply);
             default -> throw new IllegalArgumentException("unknown op");

@@ -45,6 +45,9 @@ class Results:
         with self.lock:
             self.notes[what] = text
 
+    def report(self):
+        return {"passed": self.names, "failed": self.failed, "notes": self.notes}
+
     def fail(self, name, detail):
         with self.lock:
             self.failed.append(name)

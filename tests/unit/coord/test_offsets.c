@@ -118,6 +118,22 @@ static void offset_delete(void **s)
     t_free(t);
 }
 
+// A group stays without its last offset, as upstream's does, until the next sweep.
+static void last_offset_deleted(void **s)
+{
+    struct t_group *t = t_new_with("offsets.retention.check.interval.ms", "1000");
+    assert_int_equal(t_commit(t, "g", "", -1, 5), 0);
+    assert_int_equal(deleted(delete_offset(t, "g", "t")), 0);
+    assert_int_equal(deleted(delete_offset(t, "g", "t")), 0);
+    assert_int_equal(t_ask(t, 42, 2, "g", NULL)->error, 0);
+    assert_int_equal(t_ask(t, 42, 2, "g", NULL)->error, KERR_GROUP_ID_NOT_FOUND);
+    assert_int_equal(t_commit(t, "g", "", -1, 5), 0);
+    assert_int_equal(deleted(delete_offset(t, "g", "t")), 0);
+    t_pass(t, 3000);
+    assert_int_equal(t_ask(t, 42, 2, "g", NULL)->error, KERR_GROUP_ID_NOT_FOUND);
+    t_free(t);
+}
+
 static void delete_group(void **s)
 {
     struct t_group *t = t_new();
@@ -286,6 +302,7 @@ int main(void)
         cmocka_unit_test(delete_group),       cmocka_unit_test(expiry),
         cmocka_unit_test(a_sweep_meets_many), cmocka_unit_test(deleted_topic),
         cmocka_unit_test(transactions),       cmocka_unit_test(broken_records),
+        cmocka_unit_test(last_offset_deleted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,7 @@ from lib.wait import wait_until
 from lib.wire import string
 from step import Step
 
-CONFIG = {"group.max.size": "2", "offsets.topic.num.partitions": "3", "offset.metadata.max.bytes": "100"}
+CONFIG = {"offsets.topic.num.partitions": "3", "offset.metadata.max.bytes": "100"}
 TOPIC = "q"
 TRACKS = range(11)  # a group each, at the versions that its number picks
 
@@ -236,18 +236,6 @@ def refused():
     yield Step("OffsetDelete", "empty group", {"GroupId": "", "Topics": [{"Name": TOPIC, "Partitions": [{"PartitionIndex": 0}]}]})
 
 
-def full():
-    """Two members are all that group.max.size lets in."""
-    for i in (3, 9):
-        g = f"full-{i}"
-        yield join(f"one {i}", g, "", [i], remember=keep(f"{g}-1"))
-        if i >= 4:
-            yield join(f"one with its id {i}", g, member(f"{g}-1"), [i], remember=keep(f"{g}-1"), RebalanceTimeoutMs=300)
-            yield join(f"two {i}", g, "", [i], remember=keep(f"{g}-2"))
-            yield join(f"two with its id {i}", g, member(f"{g}-2"), [i], RebalanceTimeoutMs=300)
-            yield join(f"three {i}", g, "", [i])
-
-
 def offsets():
     yield from commit("empty group", "")
     yield from commit("outsider", "o-{v}", partitions=(0, 1))
@@ -308,6 +296,5 @@ def steps():
         yield from life(i)
     for i in range(5, 10):
         yield from static(i)
-    yield from full()
     yield from offsets()
     yield from listings()

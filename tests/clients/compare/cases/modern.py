@@ -3,7 +3,12 @@
 from cases.groups import commit, fetch, heartbeat, join, keep, leave, member, prepare, sync  # noqa: F401
 from step import Step
 
-CONFIG = {"group.consumer.max.size": "2", "offsets.topic.num.partitions": "3", "group.consumer.assignment.interval.ms": "0"}
+CONFIG = {
+    "group.max.size": "1",
+    "group.consumer.max.size": "2",
+    "group.consumer.assignment.interval.ms": "0",
+    "offsets.topic.num.partitions": "3",
+}
 TOPIC = "q"
 LATEST = 1
 OTHER_ID = "AAAAAAAAAAAAAAAAAAAABw"
@@ -135,12 +140,17 @@ def full():
         for n in (1, 2, 3):
             yield enter(f"full {n}", "full-{v}", f"member-{n}", [v])
         yield describe("full", "full-{v}", at=[v])
+    for v in (3, 9):
+        g = f"full-classic-{v}"
+        yield join(f"full one {v}", g, "", [v], remember=keep(g))
+        if v >= 4:
+            yield join(f"full one with its id {v}", g, member(g), [v])
+        yield join(f"full two {v}", g, "", [v])
 
 
 def patterns():
-    """Which topics a pattern finds is told by a later heartbeat only."""
-    yield enter("pattern", "pattern", "m", [1], remember_epoch("pattern"), SubscribedTopicNames=None, SubscribedTopicRegex="q.*")
-    yield beat("pattern and names", "pattern", "m", epoch_of("pattern"), [1], SubscribedTopicRegex="q", SubscribedTopicNames=[TOPIC])
+    """Which topics a pattern finds is told by a later heartbeat, at a time of the broker's own."""
+    yield enter("pattern", "pattern", "m", [1], SubscribedTopicNames=None, SubscribedTopicRegex="q.*")
 
 
 def mixed():
