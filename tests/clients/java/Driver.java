@@ -80,6 +80,7 @@ public final class Driver {
             case "groups" -> GroupChecks.run(cmd, reply);
             case "admin" -> AdminChecks.run(cmd, reply);
             case "admin_methods" -> AdminMethods.run(cmd, reply);
+            case "web_ui" -> WebUi.run(cmd, reply);
             case "life" -> LifeChecks.run(cmd, reply);
             case "seeds" -> Seeds.run(cmd, reply);
             default -> throw new IllegalArgumentException("unknown op");

@@ -297,11 +297,11 @@ static void broken_records(void **s)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(partition_of),       cmocka_unit_test(values),
-        cmocka_unit_test(metadata_limit),     cmocka_unit_test(offset_delete),
-        cmocka_unit_test(delete_group),       cmocka_unit_test(expiry),
-        cmocka_unit_test(a_sweep_meets_many), cmocka_unit_test(deleted_topic),
-        cmocka_unit_test(transactions),       cmocka_unit_test(broken_records),
+        cmocka_unit_test(partition_of),        cmocka_unit_test(values),
+        cmocka_unit_test(metadata_limit),      cmocka_unit_test(offset_delete),
+        cmocka_unit_test(delete_group),        cmocka_unit_test(expiry),
+        cmocka_unit_test(a_sweep_meets_many),  cmocka_unit_test(deleted_topic),
+        cmocka_unit_test(transactions),        cmocka_unit_test(broken_records),
         cmocka_unit_test(last_offset_deleted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
