@@ -6,6 +6,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.BufferedWriter;
+import java.io.ByteArrayOutputStream;
 import java.io.FileInputStream;
 import java.io.FileOutputStream;
 import java.io.InputStream;
@@ -43,9 +44,7 @@ public final class Driver {
     public static void main(String[] argv) throws Exception {
         System.setOut(System.err);
         // The tools call exit() on errors: make that an exception, which becomes this command's reply.
-        Exit.setExitProcedure((code, msg) -> {
-            throw new IllegalStateException("exit " + code + ": " + msg);
-        });
+        Exit.setExitProcedure(Driver::exitCalled);
         Exit.setHaltProcedure((code, msg) -> {
             throw new IllegalStateException("halt " + code + ": " + msg);
         });
@@ -67,6 +66,10 @@ public final class Driver {
         }
     }
 
+    private static void exitCalled(int code, String msg) {
+        throw new IllegalStateException("exit " + code + ": " + msg);
+    }
+
     private static void handle(JsonNode cmd, ObjectNode reply) throws Exception {
         switch (cmd.get("op").asText()) {
             case "ping" -> reply.put("pong", true);
@@ -75,6 +78,7 @@ public final class Driver {
             case "console_produce" -> consoleProduce(cmd);
             case "console_consume" -> consoleConsume(cmd);
             case "dump" -> dump(cmd);
+            case "tool" -> tool(cmd, reply);
             case "member_start", "member_state", "member_stop", "member_pause", "member_resume", "member_seek" ->
                 GroupMember.run(cmd, reply);
             case "groups" -> GroupChecks.run(cmd, reply);
@@ -197,6 +201,42 @@ public final class Driver {
                 throw new IllegalStateException("console consumer read " + got + " of " + run.get("count"));
             }
         }
+    }
+
+    private static final class ExitCalled extends Error {
+        private static final long serialVersionUID = 1;
+    }
+
+    // Tools catch what exit() throws, and call it again: the first status is theirs.
+    private static void exitWith(int[] status, int code) {
+        status[0] = status[0] < 0 ? code : status[0];
+        throw new ExitCalled();
+    }
+
+    // Any tool by the name of its class: what it prints, and its exit status, 0 where it simply returns.
+    private static void tool(JsonNode cmd, ObjectNode reply) {
+        PrintStream out = System.out;
+        PrintStream err = System.err;
+        ByteArrayOutputStream text = new ByteArrayOutputStream();
+        int[] status = {-1};
+        Exit.setExitProcedure((code, msg) -> exitWith(status, code));
+        try (PrintStream to = new PrintStream(text, true, StandardCharsets.UTF_8)) {
+            System.setOut(to);
+            System.setErr(to);
+            callMain(cmd.get("class").asText(), args(cmd));
+        } catch (InvocationTargetException e) {
+            if (!(e.getCause() instanceof ExitCalled)) {
+                status[0] = 1;
+                text.writeBytes(e.getCause().toString().getBytes(StandardCharsets.UTF_8));
+            }
+        } catch (Exception e) {
+            throw new IllegalArgumentException(e);
+        } finally {
+            System.setOut(out);
+            System.setErr(err);
+            Exit.setExitProcedure(Driver::exitCalled);
+        }
+        reply.put("status", Math.max(status[0], 0)).put("text", text.toString(StandardCharsets.UTF_8));
     }
 
     private static void dump(JsonNode cmd) throws Exception {

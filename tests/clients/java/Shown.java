@@ -49,6 +49,9 @@ final class Shown {
                 return failure(e);
             }
         }
+        if (o instanceof Throwable t) {
+            return failure(t);
+        }
         if (o instanceof Optional<?> x) {
             return of(x.orElse(null));
         }
