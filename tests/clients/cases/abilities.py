@@ -105,7 +105,7 @@ def verifiable(ctx, broker):
     m = members.new(ctx, broker, "verifiable", topic, topic, "able")
     read = lambda: {(p, o) for p, offsets in m.read.items() for o in offsets}  # noqa: E731
     try:
-        wait_until(lambda: m.look() and acked <= read(), 30, "all messages to be read")
+        wait_until(lambda: m.look() and acked <= read(), 60, "all messages to be read")
     finally:
         m.kill()
     same(acked, read(), "messages read")
