@@ -104,7 +104,7 @@ final class Shown {
         List<JsonNode> items = new ArrayList<>();
         c.forEach(i -> items.add(of(i)));
         boolean named = !items.isEmpty() && items.stream().allMatch(i -> i.has("name"));
-        if (!(c instanceof List<?>) || named) {
+        if (!(c instanceof List<?>) || named || items.stream().allMatch(JsonNode::isTextual)) {
             items.sort(Comparator.comparing(JsonNode::toString));
         }
         if (named && items.stream().map(i -> i.get("name").asText()).distinct().count() == items.size()) {
