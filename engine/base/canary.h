@@ -27,6 +27,7 @@
     X(HELD_ON_FULL_DISK, "S8: what is held for space on a full disk is not answered")                        \
     X(INDEX_BELIEVED, "S10: an index entry is not verified at the batch that it points to")                  \
     X(CLEAN_TOO_EARLY, "S11: .kafka_cleanshutdown is written while the journals are still in force")         \
+    X(BULK_NOT_SYNCED, "S11: a clean stop of many logs does not sync the files that it wrote")               \
     X(CACHING_NOT_SUBMITTED, "S12: groups wait for seconds before they are submitted")                       \
     X(PUBLISHED_CHANGES, "S13: write-back pads the last block in the extent, over what was published")       \
     X(COORD_ANSWERS_EARLY, "coordinators answer before their records are durable")                           \

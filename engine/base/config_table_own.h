@@ -46,6 +46,10 @@
       "Bytes held by the journal only, after which segments are written.") \
     X(SLUICE_WRITEBACK_AGE_MS, "sluice.writeback.age.ms", INT, "1000", RANGE(1, 3600000), MEDIUM, \
       READ_ONLY, USED, 0, "Age of such bytes after which segments are written.") \
+    X(SLUICE_OPEN_SEGMENTS_MAX, "sluice.open.segments.max", INT, "0", RANGE(0, INT32_MAX), MEDIUM, \
+      READ_ONLY, USED, 0, \
+      "Segment files that are kept open, about: those used longest ago are closed. 0: half of what the " \
+      "process may open.") \
     X(SLUICE_ZERO_COPY_MIN_BYTES, "sluice.zero.copy.min.bytes", INT, "32768", RANGE(0, INT32_MAX), \
       LOW, READ_ONLY, USED, 0, "Smallest send that is done without a copy; 0 always copies.") \
     X(SLUICE_METRICS_LISTENER, "sluice.metrics.listener", STRING, "", ANY, MEDIUM, READ_ONLY, USED, 0, \

@@ -56,6 +56,7 @@ int fio_close(io_file f);
 int fio_read(io_file f, void *buf, size_t len, uint64_t pos); // bytes read: less than len only at the end
 int fio_write(io_file f, const void *buf, size_t len, uint64_t pos, uint32_t flags); // 0: all written
 int fio_fsync(io_file f, bool datasync);
+int fio_syncfs(io_file f); // io.h
 int fio_fallocate(io_file f, uint64_t pos, uint64_t len);
 int fio_mkdir(const char *path, uint32_t mode);
 int fio_rename(const char *from, const char *to);
@@ -66,8 +67,9 @@ int fio_ftruncate(io_file f, uint64_t len);
 int fio_sync_dir(const char *path);
 // Writes a whole small file durably: temporary name in the same directory, fsync, rename, sync of the directory.
 int fio_write_file(const char *path, const void *buf, size_t len);
-// The same but for the directory, which the caller syncs: before that, a crash may bring the old file back.
-int fio_put_file(const char *path, const void *buf, size_t len);
+// The same but for the directory, which the caller syncs: before that, a crash may bring the old file back. Without `sync` a
+// crash may leave the name with a damaged file, until the caller's fio_syncfs.
+int fio_put_file(const char *path, const void *buf, size_t len, bool sync);
 // Reads a whole file of at most `limit` bytes into a malloc'd buffer (NUL added after the end). -EFBIG above it.
 int fio_read_file(const char *path, size_t limit, uint8_t **buf, size_t *len);
 

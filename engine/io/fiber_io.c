@@ -62,6 +62,13 @@ int fio_fsync(io_file f, bool datasync)
     return fio_end(&x);
 }
 
+int fio_syncfs(io_file f)
+{
+    struct fio x = fio_begin();
+    io_syncfs(x.io, &x.op, f);
+    return fio_end(&x);
+}
+
 int fio_fallocate(io_file f, uint64_t pos, uint64_t len)
 {
     struct fio x = fio_begin();
@@ -177,26 +184,26 @@ static int sync_parent(const char *path)
     return rc;
 }
 
-static int write_synced(const char *path, const void *buf, size_t len)
+static int write_whole(const char *path, const void *buf, size_t len, bool sync)
 {
     io_file f = fio_open(path, IO_RDWR | IO_CREATE | IO_TRUNC, 0644);
     if (f < 0)
         return f;
     int rc = fio_write(f, buf, len, 0, 0);
-    if (rc == 0)
+    if (rc == 0 && sync)
         rc = fio_fsync(f, false);
     int rc2 = fio_close(f);
     return rc < 0 ? rc : rc2;
 }
 
-int fio_put_file(const char *path, const void *buf, size_t len)
+int fio_put_file(const char *path, const void *buf, size_t len, bool sync)
 {
     size_t cap = strlen(path) + 5;
     char *tmp = malloc(cap);
     if (!tmp)
         return -ENOMEM;
     snprintf(tmp, cap, "%s.tmp", path);
-    int rc = write_synced(tmp, buf, len);
+    int rc = write_whole(tmp, buf, len, sync);
     if (rc == 0)
         rc = fio_rename(tmp, path);
     if (rc < 0)
@@ -207,7 +214,7 @@ int fio_put_file(const char *path, const void *buf, size_t len)
 
 int fio_write_file(const char *path, const void *buf, size_t len)
 {
-    int rc = fio_put_file(path, buf, len);
+    int rc = fio_put_file(path, buf, len, true);
     return rc < 0 ? rc : sync_parent(path);
 }
 

@@ -85,12 +85,14 @@ struct io_vtable {
     void (*writev)(struct io *, struct io_op *, io_file f, const struct iovec *iov, uint32_t n, uint64_t pos,
                    uint32_t fl);
     void (*fsync)(struct io *, struct io_op *, io_file f, bool datasync);
+    void (*syncfs)(struct io *, struct io_op *, io_file f);
     void (*fallocate)(struct io *, struct io_op *, io_file f, uint64_t pos, uint64_t len);
     void (*mkdir)(struct io *, struct io_op *, const char *path, uint32_t mode);
     void (*rename)(struct io *, struct io_op *, const char *from, const char *to);
     void (*unlink)(struct io *, struct io_op *, const char *path, bool is_dir);
     void (*stat)(struct io *, struct io_op *, const char *path, struct io_stat *out);
     // files: at once (cold paths only)
+    bool (*can_syncfs)(struct io *, io_file f);
     int (*ftruncate)(struct io *, io_file f, uint64_t len);
     int (*listdir)(struct io *, const char *path, io_dirent_fn fn, void *arg);
     int (*lock_file)(struct io *, const char *path, bool java_lock, uint32_t wait_ms);
@@ -157,6 +159,19 @@ static inline void io_writev(struct io *io, struct io_op *op, io_file f, const s
 static inline void io_fsync(struct io *io, struct io_op *op, io_file f, bool datasync)
 {
     io->vt->fsync(io, op, f, datasync);
+}
+// Makes everything durable that was done to the file system of `f` before this call: writes that completed, sizes, names
+// (syncfs(2)), what other programs did there included; a thread of its own waits for it. An error that any write-back there
+// met since `f` was opened is the result, so open it before the first write that this is to cover. A drive's cache may still
+// hold names when it completes: an io_fsync of any file behind it empties that too.
+static inline void io_syncfs(struct io *io, struct io_op *op, io_file f)
+{
+    io->vt->syncfs(io, op, f);
+}
+// At once. Whether io_syncfs holds its promise there: on file systems known to keep it (ext4, XFS, btrfs, f2fs).
+static inline bool io_can_syncfs(struct io *io, io_file f)
+{
+    return io->vt->can_syncfs(io, f);
 }
 // Allocates [pos, pos+len) and extends the size to it (fallocate(2), mode 0).
 static inline void io_fallocate(struct io *io, struct io_op *op, io_file f, uint64_t pos, uint64_t len)

@@ -206,7 +206,7 @@ static int take_names(struct compact_out *o, struct segment **old, uint32_t n)
         rc = log_aborted_write_segment(o->l, o->s->base_offset, o->next);
     if (!rc)
         rc = rename_out(o, "swap", NULL);
-    return rc ? rc : segment_write_indexes(o->s, true);
+    return rc ? rc : segment_put_indexes(o->s, true);
 }
 
 static int swap_locked(struct compact_out *o)

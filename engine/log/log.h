@@ -18,6 +18,7 @@
 #include "engine/log/direct.h"
 #include "engine/log/epoch.h"
 #include "engine/log/extent.h"
+#include "engine/log/files.h"
 #include "engine/log/journal.h"
 #include "engine/log/producer_state.h"
 #include "engine/log/store.h"
@@ -68,6 +69,7 @@ struct log_env {
     bool stopping; // a clean stop is under way: fibers that wait for a fence give up
     int failed;    // -errno once the directory is offline
     struct direct_env direct;
+    struct files files;
 };
 // Once, before a log is made in it.
 void log_env_init(struct log_env *env, struct reactor *r, struct store *store);
@@ -82,10 +84,11 @@ struct log_ends {
 
 // ---- life cycle (fibers) -------------------------------------------------------------------------------------------
 // Creates directory <dir>/<topic>-<partition> with partition.metadata, durably (the caller syncs the parent once for a
-// whole topic with fio_sync_dir), and returns an empty log. `leader_epoch` is recorded before the first append.
+// whole topic with fio_sync_dir), and returns an empty log. `leader_epoch` is recorded before the first append. `bulk`:
+// nothing of it is durable before the caller's bulk_end (bulk.h).
 struct log *log_create(struct log_env *env, const char *dir, const char *topic,
                        const struct sl_uuid *topic_id, int32_t partition, int32_t leader_epoch,
-                       const struct log_config *cfg, int *err);
+                       const struct log_config *cfg, bool bulk, int *err);
 // Recovers one log from its directory and what the last life's journal says (`sl`, may be NULL): rule text in store.h.
 // kind: how the directory was left. Every byte accepted is verified and synced. 0 and *out; -EUCLEAN with err text
 // naming file and position for corruption of confirmed data; -ENOENT if there is no directory; -ESTALE if
@@ -99,8 +102,9 @@ void log_adopt(struct log *l, struct log_env *env);
 // Never lower than the current one. An epoch under which nothing was appended may be forgotten in a crash.
 int log_set_leader_epoch(struct log *l, int32_t epoch);
 // Clean close: writes back, cuts to length, syncs segment, indexes, writes .snapshot at the end offset and
-// leader-epoch-checkpoint. The log must be drained (appended_end == durable_end).
-int log_close_clean(struct log *l);
+// leader-epoch-checkpoint. The log must be drained (appended_end == durable_end). `bulk`: what it writes is durable with the
+// caller's bulk_end (bulk.h); until then the journal has what a crash takes.
+int log_close_clean(struct log *l, bool bulk);
 // It will be closed or deleted: fibers that wait for a fence of it give up, and no further one enters it.
 void log_close_begin(struct log *l);
 // Topic deletion: durable fence, files renamed to <uuid>-delete suffix as upstream names it, later unlinked; readers hold

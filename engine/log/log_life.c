@@ -18,27 +18,28 @@ int log_write_small(struct log *l, const char *name, const struct sbuf *b)
     return fio_write_file(path, b->data, b->len);
 }
 
-static int put_small(struct log *l, const char *name, const struct sbuf *b)
+static int put_small(struct log *l, const char *name, const struct sbuf *b, bool sync)
 {
     char path[1500];
     snprintf(path, sizeof(path), "%s/%s", l->dir, name);
-    return fio_put_file(path, b->data, b->len);
+    return fio_put_file(path, b->data, b->len, sync);
 }
 
-static int put_snapshot(struct log *l, const uint8_t *image, size_t n)
+static int put_snapshot(struct log *l, const uint8_t *image, size_t n, bool sync)
 {
     char path[1500];
     snprintf(path, sizeof(path), "%s/%020lld.snapshot", l->dir, (long long)l->appended.offset);
-    return fio_put_file(path, image, n);
+    return fio_put_file(path, image, n, sync);
 }
 
-static int write_partition_metadata(struct log *l)
+static int write_partition_metadata(struct log *l, bool bulk)
 {
     struct sbuf b;
     sbuf_init(&b);
     int rc = partition_metadata_print(&b, &l->topic_id);
     if (!rc)
-        rc = log_write_small(l, "partition.metadata", &b);
+        rc = bulk ? put_small(l, "partition.metadata", &b, false)
+                  : log_write_small(l, "partition.metadata", &b);
     sbuf_free(&b);
     return rc;
 }
@@ -83,7 +84,7 @@ static int reuse_dir(struct log *l)
 
 struct log *log_create(struct log_env *env, const char *dir, const char *topic,
                        const struct sl_uuid *topic_id, int32_t partition, int32_t leader_epoch,
-                       const struct log_config *cfg, int *err)
+                       const struct log_config *cfg, bool bulk, int *err)
 {
     struct log *l = log_alloc(env, dir, topic, topic_id, partition, cfg);
     if (!l) {
@@ -94,7 +95,7 @@ struct log *log_create(struct log_env *env, const char *dir, const char *topic,
     if (rc == -EEXIST)
         rc = reuse_dir(l);
     if (!rc)
-        rc = write_partition_metadata(l);
+        rc = write_partition_metadata(l, bulk);
     if (!rc)
         rc = log_set_leader_epoch(l, leader_epoch);
     if (!rc)
@@ -118,20 +119,22 @@ static int ensure_segment(struct log *l)
     return rc ? rc : segment_open(s, true);
 }
 
-static int close_segments(struct log *l)
+static int close_segments(struct log *l, bool bulk)
 {
     int rc = ensure_segment(l);
     if (!rc)
-        rc = log_write_locked(l, true, true);
+        rc = log_write_locked(l, !bulk, true);
+    if (!rc)
+        rc = log_aborted_write(l);
     struct segment *s = log_active(l);
     if (!rc)
         rc = log_hold_tail(l, s, false);
     if (!rc)
         rc = log_wait_tail(l, s);
     if (!rc)
-        rc = segment_cut(s);
+        rc = segment_cut(s, !bulk);
     if (!rc)
-        rc = segment_write_indexes(s, true);
+        rc = segment_put_indexes(s, !bulk);
     for (uint32_t i = 0; i < l->segments_n; i++) {
         int e = segment_close(l->segments[i]);
         rc = rc ? rc : e;
@@ -139,7 +142,7 @@ static int close_segments(struct log *l)
     return rc;
 }
 
-int log_close_clean(struct log *l)
+int log_close_clean(struct log *l, bool bulk)
 {
     uint8_t *snapshot = NULL;
     size_t n = 0;
@@ -148,16 +151,16 @@ int log_close_clean(struct log *l)
     sbuf_init(&epochs);
     fiber_lock(&l->io_lock);
     SL_ASSERT(l->env->failed || l->appended.offset == l->durable.offset);
-    int rc = l->env->failed ? l->env->failed : close_segments(l);
+    int rc = l->env->failed ? l->env->failed : close_segments(l, bulk);
     if (!rc)
         rc = log_encode_snapshot(l, &snapshot, &n);
     if (!rc)
-        rc = put_snapshot(l, snapshot, n);
+        rc = put_snapshot(l, snapshot, n, !bulk);
     if (!rc)
         rc = epoch_cache_print(&l->epochs, &epochs);
     if (!rc)
-        rc = put_small(l, "leader-epoch-checkpoint", &epochs);
-    if (!rc)
+        rc = put_small(l, "leader-epoch-checkpoint", &epochs, !bulk);
+    if (!rc && !bulk)
         rc = fio_sync_dir(l->dir); // once for all that was put here
     fiber_unlock(&l->io_lock);
     free(snapshot);

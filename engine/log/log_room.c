@@ -128,9 +128,9 @@ static int finish_segment(struct log *l, struct segment *s)
         rc = flush_segment(l, s);
     SL_ASSERT(rc || s->flushed == s->size);
     if (!rc)
-        rc = segment_cut(s);
+        rc = segment_cut(s, true);
     if (!rc)
-        rc = segment_write_indexes(s, true);
+        rc = segment_put_indexes(s, true);
     if (!rc)
         rc = log_aborted_write(l);
     if (rc)
@@ -165,6 +165,7 @@ int log_write_back(struct log *l, bool sync)
     log_dirty_later(l);
     int rc = l->env->failed ? l->env->failed : log_write_locked(l, sync, false);
     fiber_unlock(&l->io_lock);
+    files_trim(l->env);
     log_leave(l);
     return rc;
 }
@@ -467,7 +468,7 @@ static int checkpoint_locked(struct log *l, struct sbuf *out, bool write)
     while (write && !rc) {
         rc = write_settled(l);
         struct segment *s = log_active(l);
-        if (!rc && s && (rc = segment_write_indexes(s, false)) != -EIO)
+        if (!rc && s && (rc = segment_write_indexes(s)) != -EIO)
             rc = 0;
         // A roll that came meanwhile left one more segment to finish: the part says that all below the active one are.
         if (l->finished_n + 1 >= l->segments_n)

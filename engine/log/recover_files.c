@@ -216,10 +216,10 @@ static int settle_segment(struct segment *s)
     int rc = fio_unlink(path, false); // written again by log_aborted_recovered, if its batches say so
     rc = rc == -ENOENT ? 0 : rc;
     if (!rc)
-        rc = segment_cut(s);
+        rc = segment_cut(s, true);
     if (!rc)
         rc = segment_rebuild_index(s);
-    return rc ? rc : segment_write_indexes(s, true);
+    return rc ? rc : segment_put_indexes(s, true);
 }
 
 // Snapshots of offsets that the log does not reach would be taken for true once it does.

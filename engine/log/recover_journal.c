@@ -271,9 +271,9 @@ static int sync_touched(struct replay *r)
         if (!r->changed)
             continue;
         if (!rc && i + 1 < l->segments_n) {
-            rc = segment_cut(s);
+            rc = segment_cut(s, true);
             if (!rc)
-                rc = segment_write_indexes(s, true);
+                rc = segment_put_indexes(s, true);
         } else if (!rc && s->file >= 0 && !SL_CANARY(NO_SYNC_ON_RECOVERY)) {
             rc = fio_fsync(s->file, false);
         }

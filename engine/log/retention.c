@@ -39,6 +39,7 @@ void log_env_init(struct log_env *env, struct reactor *r, struct store *store)
     list_init(&env->trash);
     list_init(&env->streams);
     list_init(&env->idle);
+    files_init(&env->files, 0);
 }
 
 void log_env_destroy(struct log_env *env)

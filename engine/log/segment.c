@@ -27,6 +27,7 @@ struct segment *segment_new(struct log *l, int64_t base_offset, uint64_t file_id
     list_init(&s->extents);
     list_init(&s->cached);
     list_init(&s->idle);
+    list_init(&s->files_node);
     offset_index_init(&s->index, base_offset, index_bytes);
     time_index_init(&s->timeindex, base_offset, index_bytes);
     return s;
@@ -47,6 +48,7 @@ void segment_free(struct segment *s)
         extent_leave(list_entry(n, struct extent, node));
     segment_not_idle(s);
     cache_forget(s);
+    files_closed(s);
     offset_index_destroy(&s->index);
     time_index_destroy(&s->timeindex);
     free(s);

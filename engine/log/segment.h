@@ -43,6 +43,7 @@ struct segment {
     struct list_node extents;
     struct list_node cached; // struct cache_entry: what the cold cache has of it
     struct list_node idle;   // on log_env.idle
+    struct list_node files_node; // while its file is open
     struct offset_index index;
     struct time_index timeindex;
     bool index_loaded;
@@ -87,10 +88,12 @@ bool segment_tail_in_memory(const struct segment *s);
 // never changes under the write, and nothing that is not durable gets into the file.
 int segment_write(struct segment *s, uint32_t upto);
 int segment_sync(struct segment *s);
-// Writes the index files' new entries, those below the durable end; `final`: the whole of them, cut and synced.
-int segment_write_indexes(struct segment *s, bool final);
-// Cuts the file to its size and syncs it (S9).
-int segment_cut(struct segment *s);
+// Writes the index files' new entries, those below the durable end. segment_put_indexes: the whole of them, cut, and synced
+// if `sync`.
+int segment_write_indexes(struct segment *s);
+int segment_put_indexes(struct segment *s, bool sync);
+// Cuts the file to its size and syncs it (S9), the latter unless a bulk does (bulk.h).
+int segment_cut(struct segment *s, bool sync);
 // Loads the indexes: the files' entries as far as they rise and the last one fits the batch that it points to, then what
 // lies behind it is walked. 0 or -errno.
 int segment_load_index(struct segment *s);

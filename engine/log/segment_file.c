@@ -40,6 +40,7 @@ int segment_open(struct segment *s, bool create)
     }
     s->allocated = (uint32_t)SL_MIN(st.size, (uint64_t)UINT32_MAX);
     s->file = f;
+    files_opened(s);
     return 0;
 }
 
@@ -56,6 +57,7 @@ int segment_close(struct segment *s)
     io_file f = s->file;
     segment_not_idle(s);
     s->file = -1;
+    files_closed(s);
     return f < 0 ? 0 : fio_close(f);
 }
 
@@ -71,6 +73,7 @@ bool segment_release_now(struct segment *s)
     SL_ASSERT(s->users > 0);
     if (s->users == 1 && s->retired)
         return false;
+    files_used(s);
     if (--s->users == 0 && s->finished && s->file >= 0) {
         list_push_back(&env->idle, &s->idle);
         env->idle_n++;
@@ -289,6 +292,7 @@ int segment_write(struct segment *s, uint32_t upto)
         if (SL_CANARY(PUBLISHED_CHANGES))
             pad_in_place(s, upto, SL_MIN(s->size, whole + IO_BLOCK));
     }
+    files_used(s);
     s->writing = true;
     s->wb_end = SL_MAX(s->wb_end, SL_ALIGN_UP(upto, (uint32_t)IO_BLOCK));
     SL_ASSERT(!s->cov_n || s->wb_end <= s->cov[0].from);
@@ -303,20 +307,22 @@ int segment_write(struct segment *s, uint32_t upto)
 int segment_sync(struct segment *s)
 {
     uint32_t upto = s->flushed;
-    if (s->synced >= upto || s->file < 0)
+    if (s->synced >= upto)
         return 0;
-    int rc = fio_fsync(s->file, true);
+    int rc = segment_open(s, false);
+    if (!rc)
+        rc = fio_fsync(s->file, true);
     if (!rc)
         s->synced = upto;
     return rc;
 }
 
-int segment_cut(struct segment *s)
+int segment_cut(struct segment *s, bool sync)
 {
     int rc = segment_open(s, false);
     if (!rc)
         rc = fio_ftruncate(s->file, s->size);
-    if (!rc)
+    if (!rc && sync)
         rc = fio_fsync(s->file, false);
     if (!rc) {
         s->allocated = s->size;
@@ -326,8 +332,10 @@ int segment_cut(struct segment *s)
 }
 
 // ---- indexes ------------------------------------------------------------------------------------------------------------
+enum index_end { INDEX_GROWS, INDEX_ENDS, INDEX_ENDS_SYNCED };
+
 static int write_index_file(struct segment *s, enum segment_file which, const uint8_t *p, size_t n, size_t at,
-                            bool final)
+                            enum index_end end)
 {
     char path[1500];
     segment_path(s, which, path, sizeof(path));
@@ -335,9 +343,9 @@ static int write_index_file(struct segment *s, enum segment_file which, const ui
     if (f < 0)
         return f;
     int rc = n ? fio_write(f, p, n, at, 0) : 0;
-    if (!rc && final)
+    if (!rc && end != INDEX_GROWS)
         rc = fio_ftruncate(f, at + n);
-    if (!rc && final)
+    if (!rc && end == INDEX_ENDS_SYNCED)
         rc = fio_fsync(f, false);
     fio_close(f);
     return rc;
@@ -355,7 +363,8 @@ static void durable_entries(const struct segment *s, uint32_t *n, uint32_t *tn)
         --*tn;
 }
 
-static int write_entries(struct segment *s, uint32_t a, uint32_t b, uint32_t ta, uint32_t tb, bool final)
+static int write_entries(struct segment *s, uint32_t a, uint32_t b, uint32_t ta, uint32_t tb,
+                         enum index_end end)
 {
     size_t n = (size_t)(b - a) * OFFSET_INDEX_ENTRY_SIZE, tn = (size_t)(tb - ta) * TIME_INDEX_ENTRY_SIZE;
     uint8_t *p = malloc(n + tn + 1);
@@ -363,9 +372,9 @@ static int write_entries(struct segment *s, uint32_t a, uint32_t b, uint32_t ta,
         return -ENOMEM;
     offset_index_encode(&s->index, a, b, p);
     time_index_encode(&s->timeindex, ta, tb, p + n);
-    int rc = write_index_file(s, SEG_INDEX, p, n, (size_t)a * OFFSET_INDEX_ENTRY_SIZE, final);
+    int rc = write_index_file(s, SEG_INDEX, p, n, (size_t)a * OFFSET_INDEX_ENTRY_SIZE, end);
     if (!rc)
-        rc = write_index_file(s, SEG_TIMEINDEX, p + n, tn, (size_t)ta * TIME_INDEX_ENTRY_SIZE, final);
+        rc = write_index_file(s, SEG_TIMEINDEX, p + n, tn, (size_t)ta * TIME_INDEX_ENTRY_SIZE, end);
     free(p);
     if (!rc) {
         s->index_written = b;
@@ -374,23 +383,26 @@ static int write_entries(struct segment *s, uint32_t a, uint32_t b, uint32_t ta,
     return rc;
 }
 
-int segment_write_indexes(struct segment *s, bool final)
+int segment_put_indexes(struct segment *s, bool sync)
+{
+    int rc = segment_load_index(s);
+    if (rc)
+        return rc;
+    if (s->max_timestamp >= 0)
+        time_index_append(&s->timeindex, s->max_timestamp, s->max_timestamp_offset, true);
+    return write_entries(s, 0, s->index.count, 0, s->timeindex.count, sync ? INDEX_ENDS_SYNCED : INDEX_ENDS);
+}
+
+int segment_write_indexes(struct segment *s)
 {
     uint32_t b, tb;
-    if (final) {
-        int rc = segment_load_index(s);
-        if (rc)
-            return rc;
-        if (s->max_timestamp >= 0)
-            time_index_append(&s->timeindex, s->max_timestamp, s->max_timestamp_offset, true);
-        return write_entries(s, 0, s->index.count, 0, s->timeindex.count, true);
-    }
     if (!s->index_loaded)
         return 0;
     durable_entries(s, &b, &tb);
     if (b <= s->index_written && tb <= s->timeindex_written)
         return 0;
-    return write_entries(s, SL_MIN(b, s->index_written), b, SL_MIN(tb, s->timeindex_written), tb, false);
+    return write_entries(s, SL_MIN(b, s->index_written), b, SL_MIN(tb, s->timeindex_written), tb,
+                         INDEX_GROWS);
 }
 
 int log_header_check(const struct segment *s, uint32_t pos, const uint8_t *head, struct batch_info *out)

@@ -120,7 +120,8 @@ static int open_log(struct meta *m, struct log_env *env, bool *fresh, char *err,
         rc = io_listdir(io, m->dir, survey_dir, &s);
         if (!rc && s.other[0])
             return meta_fail(err, cap, -EUCLEAN, "%s holds %s, but no metadata log", m->dir, s.other);
-        m->log = rc ? NULL : log_create(env, m->dir, META_TOPIC_NAME, &meta_topic_uuid, 0, 0, &lc, &rc);
+        m->log =
+            rc ? NULL : log_create(env, m->dir, META_TOPIC_NAME, &meta_topic_uuid, 0, 0, &lc, false, &rc);
         if (m->log)
             rc = fio_sync_dir(m->dir);
     }

@@ -8,6 +8,7 @@
 #include "engine/shard/shard_private.h"
 
 #include "engine/base/canary.h"
+#include "engine/log/bulk.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -336,7 +337,7 @@ void background_on_full(void *ctx, uint64_t generation)
 // ---- clean stop -----------------------------------------------------------------------------------------------------------
 static int close_one(struct sweep *w, struct part *p)
 {
-    return log_close_clean(p->log);
+    return log_close_clean(p->log, w->s->closing_in_bulk);
 }
 
 // Requests have ended when this service is asked to stop; what is left is on its way through the journal or the disk.
@@ -356,13 +357,25 @@ static void wait_idle(struct shard *s)
     }
 }
 
+static int close_all(struct shard *s)
+{
+    struct bulk b;
+    bulk_begin(&b, s->cfg.dir, HASH_COUNT(s->parts), s->cfg.bulk_logs);
+    s->closing_in_bulk = b.on;
+    int rc = sweep(s, FLUSHERS_STOP, close_one, NULL);
+    if (!rc)
+        return bulk_end(&b);
+    bulk_drop(&b);
+    return rc;
+}
+
 static void stop_fiber(void *arg)
 {
     struct shard *s = arg;
     wait_idle(s);
     int rc = s->env.failed ? s->env.failed : s->journal ? journal_drain(s->journal) : 0;
     if (!rc)
-        rc = sweep(s, FLUSHERS_STOP, close_one, NULL);
+        rc = close_all(s);
     (void)log_env_empty_trash(&s->env, true);
     if (s->journal)
         journal_close(s->journal);

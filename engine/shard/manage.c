@@ -1,6 +1,8 @@
 // Opening, configuring and deleting partitions: cold paths, each request in a fiber of its own.
 #include "engine/shard/shard_private.h"
 
+#include "engine/log/bulk.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,7 @@ static int16_t error_of(int rc)
     return rc == 0 ? KERR_NONE : KERR_KAFKA_STORAGE_ERROR;
 }
 
-// Directories made at the same time: each costs two syncs of a small file and its directory.
+// Directories made or removed at the same time: each costs a few syncs.
 enum { OPENERS = 16 };
 
 struct open_all {
@@ -28,6 +30,7 @@ struct open_all {
     struct log **made;
     uint32_t made_n, next;
     int rc;
+    struct bulk bulk;
     struct fiber_wait wait;
 };
 
@@ -41,7 +44,7 @@ static int open_one(struct open_all *w, int32_t partition)
         return log_set_leader_epoch(p->log, o->leader_epoch);
     }
     struct log *l = log_create(&w->s->env, w->s->cfg.dir, o->topic, &o->topic_id, partition, o->leader_epoch,
-                               &o->config, &rc);
+                               &o->config, w->bulk.on, &rc);
     if (l)
         w->made[w->made_n++] = l;
     return rc;
@@ -62,13 +65,19 @@ static int open_all(struct shard *s, const struct shard_open *o, struct log **ma
 {
     struct open_all w = {.s = s, .o = o, .made = made};
     uint32_t workers = SL_MIN((uint32_t)OPENERS, o->n);
+    bulk_begin(&w.bulk, s->cfg.dir, o->n, s->cfg.bulk_logs);
     fiber_wait_add(&w.wait, workers);
     for (uint32_t i = 0; i < workers; i++)
         if (!fiber_spawn(s->r, opener, &w, 0))
             sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
     fiber_wait(&w.wait);
     *made_n = w.made_n;
-    if (!w.rc && w.made_n)
+    bool synced = w.bulk.on;
+    if (w.rc)
+        bulk_drop(&w.bulk);
+    else if (w.bulk.on && (w.rc = bulk_end(&w.bulk)) == -EIO)
+        background_fail(s, "syncing new partitions", w.rc);
+    else if (w.made_n && !synced)
         w.rc = fio_sync_dir(s->cfg.dir);
     return w.rc;
 }
@@ -146,21 +155,41 @@ static int delete_one(struct shard *s, struct part *p)
     return rc;
 }
 
+// Several at a time: their fences share commit groups, and their syncs the disk's.
+struct delete_all {
+    struct shard *s;
+    const struct shard_delete *d;
+    uint32_t next;
+    int rc;
+    struct fiber_wait wait;
+};
+
+static void deleter(void *arg)
+{
+    struct delete_all *w = arg;
+    while (w->next < w->d->n) {
+        struct part *p = shard_find(w->s, &w->d->topic_id, w->d->partitions[w->next++]);
+        int rc = p && !p->closing ? delete_one(w->s, p) : 0; // one that is closing was named twice
+        w->rc = w->rc ? w->rc : rc;
+    }
+    fiber_wait_done(&w->wait);
+}
+
 static void delete_fiber(void *arg)
 {
     struct delete_run *run = arg;
     struct shard *s = run->s;
     struct shard_delete *d = run->d;
-    int rc = 0;
+    struct delete_all w = {.s = s, .d = d};
+    uint32_t workers = SL_MIN((uint32_t)OPENERS, d->n);
     fiber_lock(&s->manage);
-    for (uint32_t i = 0; i < d->n; i++) {
-        struct part *p = shard_find(s, &d->topic_id, d->partitions[i]);
-        if (!p)
-            continue;
-        int e = delete_one(s, p);
-        rc = rc ? rc : e;
-    }
+    fiber_wait_add(&w.wait, workers);
+    for (uint32_t i = 0; i < workers; i++)
+        if (!fiber_spawn(s->r, deleter, &w, 0))
+            sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
+    fiber_wait(&w.wait);
     fiber_unlock(&s->manage);
+    int rc = w.rc;
     if (rc)
         sl_log(SL_ERROR, "shard", "deleting partitions failed: %s", strerror(-rc));
     d->error = error_of(rc);

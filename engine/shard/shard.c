@@ -222,6 +222,7 @@ struct shard *shard_create(struct reactor *r, struct store *store, const struct 
     background_init(s);
     upkeep_init(s);
     log_env_init(&s->env, r, store);
+    files_init(&s->env.files, cfg->files_max);
     direct_env_init(&s->env.direct, &cfg->direct);
     s->env.direct.ctx = s;
     s->env.direct.settled = append_on_settled;

@@ -223,6 +223,8 @@ struct shard_config {
     struct compactor_config compactor;
     uint32_t max_watches;
     uint32_t fetch_window; // bytes that one fetch request pins at most; its first batch may exceed it
+    uint32_t bulk_logs; // so many logs made or closed together are made durable together (bulk.h); 0: never
+    uint32_t files_max; // open segment files, about (files.h); 0: without limit
     struct journal_config journal;
     struct direct_config direct;
     char dir[1024]; // the log directory

@@ -110,6 +110,7 @@ struct shard {
     uint32_t writing_back;         // workers
     uint32_t writeback_left;       // logs that this run may still look at
     bool checkpointing, stopping;
+    bool closing_in_bulk;
     struct fiber_mutex manage;  // one creation or deletion at a time
     uint64_t checkpoint_wanted; // generation
     uint32_t fibers;            // background fibers alive

@@ -54,7 +54,7 @@ static int write_log(struct laid *x)
     for (uint32_t k = 0; k < BATCHES; k++)
         memcpy(file + x->pos[k], x->batch[k], x->bytes[k]);
     err = fio_mkdir(LAID_DIR, 0700);
-    l = err ? NULL : log_create(&x->env, LAID_DIR, "t", &x->id, 0, 0, &x->cfg, &err);
+    l = err ? NULL : log_create(&x->env, LAID_DIR, "t", &x->id, 0, 0, &x->cfg, false, &err);
     if (l) {
         log_destroy(l);
         err = fio_write_file(LAID_LOG, file, x->size);
@@ -161,6 +161,7 @@ void laid_check(struct run *r)
     list_init(&x.env.lru);
     list_init(&x.env.idle);
     list_init(&x.env.streams);
+    files_init(&x.env.files, 0);
     x.env.tail_pool = buf_pool_create(&pc);
     x.env.read_pool = buf_pool_create(&pc);
     log_settings(&x.cfg);

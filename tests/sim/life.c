@@ -89,6 +89,8 @@ static int make_shards(struct life *l)
                                  .read_ahead = k->read_ahead,
                                  .cold_reads = k->cold_reads,
                                  .cold_low = 1,
+                                 .bulk_logs = k->bulk,
+                                 .files_max = k->files_max,
                                  .journal = journal_settings(k),
                                  .direct = {.min = k->direct, .flying = 1 + i % 3, .random = true}};
         snprintf(c.dir, sizeof(c.dir), "%s", LIFE_DIR);
@@ -156,7 +158,7 @@ static int recover_part(struct life *l, struct mtopic *t, int32_t n, const struc
             return fail(l, rc, "log_recover");
         }
         rc = 0;
-        log = log_create(env, LIFE_DIR, t->name, &t->id, n, t->leader_epoch, &c, &rc);
+        log = log_create(env, LIFE_DIR, t->name, &t->id, n, t->leader_epoch, &c, false, &rc);
         if (log)
             rc = fio_sync_dir(LIFE_DIR);
     }

@@ -22,7 +22,9 @@ struct knobs {
     uint32_t producers, consumers;
     uint32_t pause_us; // between a producer's batches, at most
     uint32_t lives;
-    bool faults; // short I/O, stalls, refused space
+    uint32_t files_max; // open segments of a shard
+    uint32_t bulk;      // logs made or closed together from which on a syncfs covers them; 0: never
+    bool faults;        // short I/O, stalls, refused space
     bool tight_disk;
     bool imitate;    // payloads that look like headers
     bool deletes;    // topics are deleted, and created again under their names

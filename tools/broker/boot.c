@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { LOCK_WAIT_MS = 10000 };
 
@@ -47,6 +48,16 @@ static int check_sizes(struct broker *b)
     return 0;
 }
 
+// Descriptors are for connections too.
+static uint32_t open_segments(const struct config *c)
+{
+    int64_t n = cfg_int(c, CFG_SLUICE_OPEN_SEGMENTS_MAX);
+    struct rlimit rl;
+    if (!n)
+        n = getrlimit(RLIMIT_NOFILE, &rl) == 0 ? (int64_t)SL_MIN(rl.rlim_cur / 2, (rlim_t)INT32_MAX) : 512;
+    return (uint32_t)SL_MAX(n, 16);
+}
+
 enum { DIRECT_FLYING = 8 }; // direct writes of a shard at a time
 
 static int shards_make(struct broker *b, void (*ready)(void *, int))
@@ -72,6 +83,8 @@ static int shards_make(struct broker *b, void (*ready)(void *, int))
                               cfg_double(c, CFG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND) / b->placement.shards},
             .max_watches = 100000,
             .fetch_window = 4u << 20,
+            .bulk_logs = BROKER_BULK_LOGS,
+            .files_max = SL_MAX(open_segments(c) / b->placement.shards, 8u),
             .journal = journal_settings(c),
             .direct = {.min = (uint32_t)cfg_int(c, CFG_SLUICE_DIRECT_MIN_BYTES), .flying = DIRECT_FLYING}};
         sc.dirty_bytes = SL_MIN(sc.dirty_bytes, pool / 8);

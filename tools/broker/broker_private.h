@@ -6,6 +6,10 @@
 #include "engine/coord/coord.h"
 #include "tools/broker/broker.h"
 
+// So many logs made or closed together are made durable by one syncfs (engine/log/bulk.h). Fewer are not worth what the
+// neighbours on that file system have to be written for it.
+enum { BROKER_BULK_LOGS = 64 };
+
 struct broker {
     const struct config *cfg;
     uint32_t reactors;

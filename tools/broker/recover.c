@@ -1,6 +1,7 @@
 // Recovery of the partitions that the metadata image places here, several at a time.
 #include "tools/broker/broker_private.h"
 
+#include "engine/log/bulk.h"
 #include "engine/log/points.h"
 
 #include <errno.h>
@@ -21,6 +22,8 @@ struct run {
     uint32_t done;
     uint64_t said_ns; // when progress was last told
     int rc;
+    struct bulk bulk; // creations that a crash cut short
+    uint32_t created;
     struct fiber_wait wait;
 };
 
@@ -56,8 +59,9 @@ static int recover_one(struct run *run, const struct job *j)
     }
     if (rc == -ENOENT) { // its record is durable, its directory is not: the crash came between
         l = log_create(env, b->dir, t->name, &t->id, j->partition, t->partitions[j->partition].leader_epoch,
-                       &lc, &rc);
-        if (l)
+                       &lc, run->bulk.on, &rc);
+        run->created++;
+        if (l && !run->bulk.on)
             rc = fio_sync_dir(b->dir);
     }
     if (rc)
@@ -121,12 +125,17 @@ int recover_partitions(struct broker *b)
     if (rc)
         return boot_fail(b, rc, "out of memory for recovery");
     start_points_load(&run.points, b->dir, store_kind(b->store));
+    bulk_begin(&run.bulk, b->dir, run.n, BROKER_BULK_LOGS);
     uint32_t workers = SL_MIN((uint32_t)WORKERS, run.n);
     fiber_wait_add(&run.wait, workers);
     for (uint32_t i = 0; i < workers; i++)
         if (!fiber_spawn(reactor_group_get(b->group, 0), worker, &run, 0))
             sl_panic("out of memory for a fiber");
     fiber_wait(&run.wait);
+    if (run.rc || !run.created)
+        bulk_drop(&run.bulk);
+    else if ((rc = bulk_end(&run.bulk)))
+        run.rc = boot_fail(b, rc, "creating partitions in %s failed: %s", b->dir, strerror(-rc));
     uint64_t t1 = io_now_ns(reactor_io(reactor_group_get(b->group, 0)));
     sl_log(SL_INFO, "broker", "recovered partitions=%u ms=%llu", run.n,
            (unsigned long long)((t1 - t0) / 1000000));

@@ -87,7 +87,7 @@ static uint32_t reactor_count_wanted(const struct config *cfg)
     return (uint32_t)SL_MIN(n, (int64_t)REACTOR_MAX);
 }
 
-// Descriptors: one per connection, three per open segment. As many as the system lets us have.
+// Descriptors: one per connection, one per open segment. As many as the system lets us have.
 static void raise_limits(void)
 {
     struct rlimit rl;

@@ -7,7 +7,8 @@
 // Disk. Per file and 512-byte sector there is a volatile image (what reads return) and a durable one. Until synced, each
 // is lost on its own in a power cut: sector contents, the unwritten-to-written state, allocations, the size; and per
 // directory each create, unlink and rename (a rename is lost or kept as one). An fsync covers one file, and only what had
-// completed when the fsync was *submitted*; an IO_WRITE_DSYNC write is durable when it completes, its own bytes only.
+// completed when the fsync was *submitted*; an io_syncfs covers all files, and all names once anything was synced behind
+// it; an IO_WRITE_DSYNC write is durable when it completes, its own bytes only.
 // At a power cut, a sector that is being written becomes old, new or garbage (random bytes, or unreadable: -EIO);
 // one that was written but not synced becomes old or new, now and then garbage too (the drive was destaging it).
 //

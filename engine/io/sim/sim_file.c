@@ -419,6 +419,7 @@ static int fsync_now(struct sim_op *o)
     int err = fault(o, o->w->cfg.faults.eio_sync, -EIO);
     if (err)
         return err;
+    sim_names_persist(o->disk, o->disk->cached_names);
     if (i->is_dir) {
         sim_dir_persist(o->disk, i, o->upto);
         return 0;
@@ -449,6 +450,72 @@ void sim_file_fsync(struct io *io, struct io_op *op, io_file f, bool datasync)
     o->io->counters[IO_CTR_FSYNCS]++;
     sim_trace(o->w, "fsync", o->ino->id, datasync, 0);
     launch(o, &o->w->cfg.disk_sync, land_fsync);
+}
+
+// The same of every file that there is, as it was at the submission. Names are in the drive's cache when it lands.
+static void cover(struct sim_op *o, struct sim_inode *i)
+{
+    o->covered[o->covered_n++] =
+        (struct sim_covered){.ino = sim_inode_ref(i), .size = i->size, .size_seq = i->size_seq};
+    i->syncs++;
+    i->sync_upto = o->upto;
+}
+
+static void uncover(struct sim_op *o)
+{
+    for (uint32_t k = 0; k < o->covered_n; k++) {
+        struct sim_inode *i = o->covered[k].ino;
+        if (i->syncs && --i->syncs == 0)
+            i->sync_upto = 0;
+    }
+}
+
+void sim_file_covered_free(struct sim_op *o)
+{
+    for (uint32_t k = 0; k < o->covered_n; k++)
+        sim_inode_unref(o->disk, o->covered[k].ino);
+    free(o->covered);
+    o->covered = NULL;
+    o->covered_n = 0;
+}
+
+static void land_syncfs(struct sim_event *e)
+{
+    struct sim_op *o = op_of(e);
+    int err = fault(o, o->w->cfg.faults.eio_sync, -EIO);
+    uncover(o);
+    for (uint32_t k = 0; k < o->covered_n && !err; k++) {
+        const struct sim_covered *c = &o->covered[k];
+        if (c->ino->is_dir)
+            continue;
+        sim_inode_persist(o->disk, c->ino, o->upto);
+        sim_inode_persist_size(c->ino, c->size, c->size_seq);
+    }
+    if (!err)
+        o->disk->cached_names = SL_MAX(o->disk->cached_names, o->upto);
+    finish(o, err);
+}
+
+void sim_file_syncfs(struct io *io, struct io_op *op, io_file f)
+{
+    uint32_t n = 0;
+    struct sim_op *o = start_on(io, op, SIM_SYNCFS, f);
+    if (!o)
+        return;
+    list_foreach(node, &o->disk->inodes) n++;
+    o->upto = o->disk->seq;
+    o->covered = sim_alloc((n + 1) * sizeof(*o->covered));
+    list_foreach(node, &o->disk->inodes) cover(o, list_entry(node, struct sim_inode, node));
+    o->w->stats.syncs++;
+    o->io->counters[IO_CTR_FSYNCS]++;
+    sim_trace(o->w, "syncfs", n, 0, 0);
+    launch(o, &o->w->cfg.disk_sync, land_syncfs);
+}
+
+bool sim_file_can_syncfs(struct io *io, io_file f)
+{
+    (void)f;
+    return !sim_io_of(io)->dead;
 }
 
 static void land_fallocate(struct sim_event *e)
@@ -748,6 +815,8 @@ void sim_file_orphan(struct sim_op *o)
     bool happened = o->kind != SIM_READ && o->kind != SIM_STAT && sl_rand_chance(&w->rng, 1, 2);
     if (o->kind == SIM_FSYNC && !happened && --o->ino->syncs == 0)
         o->ino->sync_upto = 0;
+    if (o->kind == SIM_SYNCFS && !happened)
+        uncover(o);
     if (happened)
         o->ev.fire(&o->ev);
     else

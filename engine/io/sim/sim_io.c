@@ -31,6 +31,7 @@ void sim_op_free(struct sim_op *o)
     list_remove(&o->disk_node);
     if (o->ino)
         sim_inode_unref(o->disk, o->ino);
+    sim_file_covered_free(o);
     if (o->iov != &o->iov1)
         free(o->iov);
     free(o->copy);
@@ -251,11 +252,13 @@ const struct io_vtable sim_vtable = {
     .write = sim_file_write,
     .writev = sim_file_writev,
     .fsync = sim_file_fsync,
+    .syncfs = sim_file_syncfs,
     .fallocate = sim_file_fallocate,
     .mkdir = sim_file_mkdir,
     .rename = sim_file_rename,
     .unlink = sim_file_unlink,
     .stat = sim_file_stat,
+    .can_syncfs = sim_file_can_syncfs,
     .ftruncate = sim_file_ftruncate,
     .listdir = sim_file_listdir,
     .lock_file = sim_file_lock,

@@ -132,6 +132,16 @@ void sim_dir_persist(struct sim_disk *d, struct sim_inode *dir, uint32_t upto)
     }
 }
 
+void sim_names_persist(struct sim_disk *d, uint32_t upto)
+{
+    for (struct list_node *n; (n = list_first(&d->dirops));) {
+        struct sim_dirop *o = list_entry(n, struct sim_dirop, node);
+        if (o->seq > upto)
+            break;
+        dirop_end(d, o, true);
+    }
+}
+
 // ---- lookup --------------------------------------------------------------------------------------------------------
 struct sim_inode *sim_dir_find(const struct sim_inode *dir, const char *name)
 {

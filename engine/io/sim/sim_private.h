@@ -67,6 +67,8 @@ struct sim_dirop {
 struct sim_disk {
     struct sim_world *w;
     uint32_t seq; // of changes; a sync covers what is <= its submission's
+    uint32_t
+        cached_names; // changes up to here are in the drive's cache: the next sync of anything makes them durable
     uint64_t next_inode;
     uint64_t capacity, used; // pages; capacity 0: no limit
     struct sim_inode *root;
@@ -164,6 +166,7 @@ enum sim_kind {
     SIM_READ,
     SIM_WRITE,
     SIM_FSYNC,
+    SIM_SYNCFS,
     SIM_FALLOCATE,
     SIM_MKDIR,
     SIM_RENAME,
@@ -182,6 +185,13 @@ struct sim_event {
     struct heap_node node;
     void (*fire)(struct sim_event *e);
     bool armed;
+};
+
+// An inode that a syncfs covers, with its size then.
+struct sim_covered {
+    struct sim_inode *ino;
+    uint64_t size;
+    uint32_t size_seq;
 };
 
 struct sim_op {
@@ -207,6 +217,8 @@ struct sim_op {
     uint64_t size;
     uint32_t size_seq;
     bool datasync;
+    struct sim_covered *covered; // syncfs: what there was when it was submitted
+    uint32_t covered_n;
     char *path, *path2;
     struct io_stat *st;
     io_file file;
@@ -307,6 +319,7 @@ struct sim_inode *sim_dir_create(struct sim_disk *d, struct sim_inode *dir, cons
 int sim_dir_unlink(struct sim_disk *d, const char *path, bool is_dir);
 int sim_dir_rename(struct sim_disk *d, const char *from, const char *to);
 void sim_dir_persist(struct sim_disk *d, struct sim_inode *dir, uint32_t upto);
+void sim_names_persist(struct sim_disk *d, uint32_t upto);
 void sim_dir_drop(struct sim_disk *d, struct sim_inode *dir); // lets go of all entries, in both images
 void sim_names_cut(struct sim_disk *d);
 void sim_names_settle(struct sim_disk *d);
@@ -322,6 +335,9 @@ void sim_file_write(struct io *, struct io_op *, io_file, const void *, uint32_t
 void sim_file_writev(struct io *, struct io_op *, io_file, const struct iovec *, uint32_t, uint64_t,
                      uint32_t);
 void sim_file_fsync(struct io *, struct io_op *, io_file, bool);
+void sim_file_syncfs(struct io *, struct io_op *, io_file);
+bool sim_file_can_syncfs(struct io *, io_file);
+void sim_file_covered_free(struct sim_op *o);
 void sim_file_fallocate(struct io *, struct io_op *, io_file, uint64_t, uint64_t);
 void sim_file_mkdir(struct io *, struct io_op *, const char *, uint32_t);
 void sim_file_rename(struct io *, struct io_op *, const char *, const char *);

@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,6 +87,84 @@ void up_fsync(struct io *io, struct io_op *op, io_file f, bool datasync)
     up_count(u, IO_CTR_FSYNCS);
     up_prep(op, UK_FILE, IORING_OP_FSYNC, f, NULL, 0, 0, datasync ? IORING_FSYNC_DATASYNC : 0);
     up_issue(u, op);
+}
+
+// ---- a whole file system: io_uring has no such operation, so a thread makes the call, and its word is read from a pipe ------
+static void *syncfs_thread(void *arg)
+{
+    struct up_syncfs *s = arg;
+    int out = s->pipe[1];
+    int32_t rc = syncfs(s->fd) < 0 ? -errno : 0;
+    // Once that is read, `s` may be gone.
+    while (write(out, &rc, sizeof(rc)) < 0 && errno == EINTR)
+        ;
+    close(out);
+    return NULL;
+}
+
+static int syncfs_spawn(struct up_syncfs *s)
+{
+    pthread_attr_t attr;
+    pthread_t t;
+    int rc = pthread_attr_init(&attr);
+    if (rc)
+        return -rc;
+    rc = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+    if (!rc)
+        rc = pthread_create(&t, &attr, syncfs_thread, s);
+    pthread_attr_destroy(&attr);
+    return -rc;
+}
+
+void up_syncfs(struct io *io, struct io_op *op, io_file f)
+{
+    struct uring *u = up_ring(io);
+    struct up_syncfs *s = calloc(1, sizeof(*s));
+    int rc = s ? 0 : -ENOMEM;
+    SL_ASSERT(f >= 0);
+    if (!rc && pipe2(s->pipe, O_CLOEXEC) < 0)
+        rc = -errno;
+    if (rc) {
+        free(s);
+        up_prep(op, UK_FILE, IORING_OP_NOP, -1, NULL, 0, 0, 0);
+        up_local(u, op, rc);
+        return;
+    }
+    s->fd = f;
+    struct up_op *o = up_prep(op, UK_SYNCFS, IORING_OP_READ, s->pipe[0], &s->result, sizeof(s->result), 0, 0);
+    o->aux = s;
+    up_count(u, IO_CTR_FSYNCS);
+    rc = syncfs_spawn(s);
+    if (rc) { // the reader finds the word there
+        int32_t word = rc;
+        ssize_t n = write(s->pipe[1], &word, sizeof(word));
+        SL_ASSERT(n == (ssize_t)sizeof(word));
+        close(s->pipe[1]);
+    }
+    up_issue(u, op);
+}
+
+int32_t up_syncfs_done(struct up_op *o, int32_t res)
+{
+    struct up_syncfs *s = o->aux;
+    int32_t result = res == (int32_t)sizeof(s->result) ? s->result : res < 0 ? res : -EIO;
+    close(s->pipe[0]);
+    free(s);
+    return result;
+}
+
+// By their magic numbers (statfs(2)): file systems whose sync_fs waits for data and names.
+bool up_can_syncfs(struct io *io, io_file f)
+{
+    static const uint32_t known[] = {0xEF53, 0x58465342, 0x9123683E, 0xF2F52010};
+    struct statfs st;
+    (void)io;
+    if (fstatfs(f, &st) < 0)
+        return false;
+    for (size_t i = 0; i < SL_ARRAY_LEN(known); i++)
+        if ((uint32_t)st.f_type == known[i])
+            return true;
+    return false;
 }
 
 void up_fallocate(struct io *io, struct io_op *op, io_file f, uint64_t pos, uint64_t len)

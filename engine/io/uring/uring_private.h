@@ -17,6 +17,7 @@
 
 enum up_kind {
     UK_FILE,       // anything on files whose result needs no care
+    UK_SYNCFS,     // aux: struct up_syncfs
     UK_STAT,       // aux: struct up_stat
     UK_SOCK,       // socket operations whose result needs no care
     UK_CONNECT,    // aux: struct up_aux with the address; fd is ours until it succeeds
@@ -76,6 +77,11 @@ struct up_aux {
 struct up_stat {
     struct statx stx;
     struct io_stat *out;
+};
+struct up_syncfs {
+    int fd;      // to be synced; the caller's
+    int pipe[2]; // the thread says its result there
+    int32_t result;
 };
 struct up_slab {
     uintptr_t base;
@@ -173,6 +179,9 @@ void up_write(struct io *, struct io_op *, io_file f, const void *buf, uint32_t 
 void up_writev(struct io *, struct io_op *, io_file f, const struct iovec *iov, uint32_t n, uint64_t pos,
                uint32_t fl);
 void up_fsync(struct io *, struct io_op *, io_file f, bool datasync);
+void up_syncfs(struct io *, struct io_op *, io_file f);
+int32_t up_syncfs_done(struct up_op *o, int32_t res);
+bool up_can_syncfs(struct io *, io_file f);
 void up_fallocate(struct io *, struct io_op *, io_file f, uint64_t pos, uint64_t len);
 void up_mkdir(struct io *, struct io_op *, const char *path, uint32_t mode);
 void up_rename(struct io *, struct io_op *, const char *from, const char *to);

@@ -388,6 +388,7 @@ static void files_run(void *arg)
     assert_int_equal(fio_read(f, text, 100, 3), 7);
     assert_string_equal(text, "3456789");
     assert_int_equal(fio_fsync(f, true), 0);
+    assert_int_equal(fio_syncfs(f), 0);
     assert_int_equal(fio_fallocate(f, 0, 100), 0);
     assert_int_equal(fio_stat(path, &st), 0);
     assert_int_equal(st.size, 100);
@@ -412,6 +413,9 @@ static void files_run(void *arg)
     assert_int_equal(fio_unlink(other, false), 0);
     assert_int_equal(fio_unlink(other, false), -ENOENT);
     assert_int_equal(fio_open("/proc/self/none", IO_RDONLY, 0), -ENOENT);
+    f = fio_open("/proc", IO_RDONLY | IO_DIRECTORY, 0);
+    assert_false(io_can_syncfs(reactor_io(fiber_reactor(fiber_current())), f)); // it promises nothing
+    assert_int_equal(fio_close(f), 0);
     *(bool *)arg = true;
 }
 

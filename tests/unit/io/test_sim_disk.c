@@ -124,6 +124,41 @@ static void a_sync_covers_what_was_complete(void **state)
     free(b);
 }
 
+// Every file at once; names when something was synced behind it.
+static void a_syncfs_covers_all_files(void **state)
+{
+    (void)state;
+    unsigned gone = 0;
+    uint8_t *b = blocks(1, 'n');
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct rig r;
+        struct waiter w;
+        rig_seed(&r, seed);
+        io_file root = t_open(r.io, "/", IO_DIRECTORY), old = durable_file(&r, "/old", 1, 'o');
+        io_file fresh = t_open(r.io, "/fresh", IO_RDWR | IO_CREATE | IO_DIRECT);
+        assert_int_equal(t_write(r.io, old, b, 4096, 0, 0), 4096);
+        assert_int_equal(t_write(r.io, fresh, b, 4096, 0, 0), 4096);
+        assert_true(io_can_syncfs(r.io, root));
+        io_syncfs(r.io, waiter_start(&w), root);
+        assert_int_equal(wait_for(r.io, &w), 0);
+        if (seed % 2)
+            assert_int_equal(t_fsync(r.io, root, false), 0);
+        rig_cut(&r);
+        uint8_t c[4096];
+        assert_int_equal(sim_disk_read(r.h, "/old", 0, c, 4096), 4096);
+        for (unsigned k = 0; k < 4096; k++)
+            assert_int_equal(c[k], 'n');
+        int n = sim_disk_read(r.h, "/fresh", 0, c, 4096);
+        if (seed % 2)
+            assert_int_equal(n, 4096);
+        gone += n < 0;
+        assert_true(n < 0 || c[4095] == 'n');
+        rig_down(&r);
+    }
+    assert_true(gone > 0);
+    free(b);
+}
+
 // A write that lands after the sync began must not take back what the sync covers.
 static void a_sync_survives_a_later_overwrite(void **state)
 {
@@ -437,6 +472,7 @@ int main(void)
         cmocka_unit_test(direct_io_must_be_aligned),
         cmocka_unit_test(unsynced_bytes_may_go_synced_ones_stay),
         cmocka_unit_test(a_sync_covers_what_was_complete),
+        cmocka_unit_test(a_syncfs_covers_all_files),
         cmocka_unit_test(a_sync_survives_a_later_overwrite),
         cmocka_unit_test(dsync_covers_its_own_bytes_and_size),
         cmocka_unit_test(a_write_in_flight_tears),

@@ -36,6 +36,7 @@ static void rig_up(struct rig *x, uint64_t seed)
     x->env.tail_pool = buf_pool_create(&(struct buf_pool_config){.limit = 32 << 20, .max_large = 2 << 20});
     list_init(&x->env.dirty);
     list_init(&x->env.lru);
+    files_init(&x->env.files, 0);
     x->l = log_alloc(&x->env, "/d", "t", &id, 0, &config);
     x->s = segment_new(x->l, 0, 1, config.segment_index_bytes);
     assert_int_equal(log_push_segment(x->l, x->s), 0);
@@ -149,7 +150,7 @@ static void turns(void *arg)
     assert_int_equal(segment_write(s, s->size), 0);
     log_mark_written(x->l, s->size - from);
     assert_int_equal(x->env.dirty_bytes, 0);
-    assert_int_equal(segment_cut(s), 0);
+    assert_int_equal(segment_cut(s, true), 0);
     assert_int_equal(sim_disk_size(x->host, "/d/t-0/00000000000000000000.log"), s->size);
     check_file(x);
     // Space behind an end anywhere in a block ends at a block.
@@ -188,8 +189,8 @@ static void fill(void *arg)
     }
     assert_int_equal(segment_write(s, s->size), 0);
     log_mark_written(x->l, s->size);
-    assert_int_equal(segment_cut(s), 0);
-    assert_int_equal(segment_write_indexes(s, true), 0);
+    assert_int_equal(segment_cut(s, true), 0);
+    assert_int_equal(segment_put_indexes(s, true), 0);
 }
 
 // The index files hold `bytes` good bytes, then `junk` of a kind; the loaded indexes find every batch all the same.
@@ -233,7 +234,7 @@ static void load(void *arg)
         assert_int_equal(batch_size(x->flat + pos), b.size);
     }
     assert_int_equal(log_find_batch(s, x->next, &pos, &b), -ENOENT);
-    assert_int_equal(segment_write_indexes(s, true), 0); // whole again
+    assert_int_equal(segment_put_indexes(s, true), 0); // whole again
 }
 
 static void shut(void *arg)

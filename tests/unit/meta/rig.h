@@ -174,7 +174,8 @@ static inline int rig_recover_one(struct rig *r, const struct meta_topic *t, int
         rc = rc ? rc : -ENOENT;
     }
     if (rc == -ENOENT) {
-        l = log_create(shard_env(s), "/data", t->name, &t->id, p, t->partitions[p].leader_epoch, &lc, &rc);
+        l = log_create(shard_env(s), "/data", t->name, &t->id, p, t->partitions[p].leader_epoch, &lc, false,
+                       &rc);
         rc = l ? fio_sync_dir("/data") : rc;
     }
     return rc ? rc : shard_adopt(s, l);
