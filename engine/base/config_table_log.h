@@ -30,14 +30,14 @@
     X(ALTER_CONFIG_POLICY_CLASS_NAME, "alter.config.policy.class.name", CLASS, NULL, ANY, LOW, \
       READ_ONLY, ACCEPTED, 0, "Java class that judges configuration changes; there is no JVM here.") \
     X(COMPRESSION_TYPE, "compression.type", STRING, "producer", \
-      ONE_OF("uncompressed|zstd|lz4|snappy|gzip|producer"), HIGH, CLUSTER_WIDE, ACCEPTED, 0, \
+      ONE_OF("uncompressed|zstd|lz4|snappy|gzip|producer"), HIGH, CLUSTER_WIDE, USED, 0, \
       "Codec in which batches are stored; producer keeps what was sent.") \
     X(COMPRESSION_GZIP_LEVEL, "compression.gzip.level", INT, "-1", GZIP_LEVEL, MEDIUM, CLUSTER_WIDE, \
       USED, 0, "Level when compression.type is gzip; -1 is the library's default.") \
     X(COMPRESSION_LZ4_LEVEL, "compression.lz4.level", INT, "9", RANGE(1, 17), MEDIUM, CLUSTER_WIDE, \
-      ACCEPTED, 0, "Level when compression.type is lz4.") \
+      USED, 0, "Level when compression.type is lz4.") \
     X(COMPRESSION_ZSTD_LEVEL, "compression.zstd.level", INT, "3", RANGE(-131072, 22), MEDIUM, \
-      CLUSTER_WIDE, ACCEPTED, 0, "Level when compression.type is zstd.") \
+      CLUSTER_WIDE, USED, 0, "Level when compression.type is zstd.") \
     X(MESSAGE_MAX_BYTES, "message.max.bytes", INT, "1048588", AT_LEAST(0), HIGH, CLUSTER_WIDE, USED, \
       0, "Largest batch accepted, after compression; topics override it as max.message.bytes.") \
     X(REPLICA_LAG_TIME_MAX_MS, "replica.lag.time.max.ms", LONG, "30000", ANY, HIGH, READ_ONLY, \

@@ -17,12 +17,12 @@
     X(COMPRESSION_GZIP_LEVEL, "compression.gzip.level", INT, "-1", GZIP_LEVEL, USED, 0, \
       NUMBER(gzip_level), SYNONYM(COMPRESSION_GZIP_LEVEL), \
       "Level when compression.type is gzip; -1 is the library's default.") \
-    X(COMPRESSION_LZ4_LEVEL, "compression.lz4.level", INT, "9", RANGE(1, 17), ACCEPTED, 0, \
+    X(COMPRESSION_LZ4_LEVEL, "compression.lz4.level", INT, "9", RANGE(1, 17), USED, 0, \
       NUMBER(lz4_level), SYNONYM(COMPRESSION_LZ4_LEVEL), "Level when compression.type is lz4.") \
     X(COMPRESSION_TYPE, "compression.type", STRING, "producer", \
-      ONE_OF("uncompressed|zstd|lz4|snappy|gzip|producer"), ACCEPTED, 0, CODEC(compression_type), \
+      ONE_OF("uncompressed|zstd|lz4|snappy|gzip|producer"), USED, 0, CODEC(compression_type), \
       SYNONYM(COMPRESSION_TYPE), "Codec in which batches are stored; producer keeps what was sent.") \
-    X(COMPRESSION_ZSTD_LEVEL, "compression.zstd.level", INT, "3", RANGE(-131072, 22), ACCEPTED, 0, \
+    X(COMPRESSION_ZSTD_LEVEL, "compression.zstd.level", INT, "3", RANGE(-131072, 22), USED, 0, \
       NUMBER(zstd_level), SYNONYM(COMPRESSION_ZSTD_LEVEL), "Level when compression.type is zstd.") \
     X(DELETE_RETENTION_MS, "delete.retention.ms", LONG, "86400000", AT_LEAST(0), USED, 0, \
       NUMBER(delete_retention_ms), SYNONYM(LOG_CLEANER_DELETE_RETENTION_MS), \

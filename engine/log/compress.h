@@ -1,4 +1,4 @@
-/* The codecs of Kafka's batches: streaming decompression in slices, and whole-buffer compression.
+/* The codecs of Kafka's batches: streaming decompression in slices, compression of a whole buffer or piece by piece.
  *
  *   gzip    RFC 1952, one or more members
  *   snappy  xerial's framing: "\x82SNAPPY\0", int32 version 1, int32 compatible version 1, then blocks of
@@ -56,6 +56,14 @@ struct compress_ctx {
     int gzip_level;
 };
 
+/* One stream being written, into memory of its own. Caller-allocated; its fields are the implementation's. */
+struct compressor {
+    struct compress_ctx *ctx;
+    uint8_t *out;
+    size_t len, cap, limit;
+    uint8_t codec;
+};
+
 SL_EXTERN_C_BEGIN
 
 void decompress_ctx_destroy(struct decompress_ctx *ctx);
@@ -87,6 +95,23 @@ size_t compress_bound(unsigned codec, size_t n);
  * small (never when cap is compress_bound), or -EOPNOTSUPP for an unknown codec. */
 ssize_t compress_all(struct compress_ctx *ctx, unsigned codec, int level, const uint8_t *src, size_t n,
                      uint8_t *dst, size_t cap);
+
+/* Starts a stream; level as for compress_all. The first `head` bytes of the output are left to the caller. pledged:
+ * bytes that will be put, exactly; 0: not known. limit: the most bytes of output, head included. Returns 0, -ENOMEM, -EIO or
+ * -EOPNOTSUPP; compressor_destroy must be called in any case. A context serves one stream at a time. */
+int compressor_init(struct compressor *c, struct compress_ctx *ctx, unsigned codec, int level, size_t head,
+                    uint64_t pledged, size_t limit);
+
+/* Adds n > 0 bytes; 64 KiB take 0.1 to 3 ms, by codec and level. 0, -EFBIG beyond the limit, -ENOMEM, -EIO. */
+int compressor_put(struct compressor *c, const uint8_t *src, size_t n);
+
+/* Ends the stream. As compressor_put. c->len bytes lie at c->out then. */
+int compressor_end(struct compressor *c);
+
+/* The output, to be freed by the caller. */
+uint8_t *compressor_take(struct compressor *c);
+
+void compressor_destroy(struct compressor *c);
 
 SL_EXTERN_C_END
 

@@ -10,8 +10,7 @@
 
 #include "engine/log/compress_private.h"
 
-#define XERIAL_BLOCK 32768
-#define GZIP_EXTRA   18 /* header and trailer of a member */
+#define GZIP_EXTRA 18 /* header and trailer of a member */
 
 void compress_ctx_destroy(struct compress_ctx *ctx)
 {
@@ -24,7 +23,7 @@ void compress_ctx_destroy(struct compress_ctx *ctx)
     *ctx = (struct compress_ctx){0};
 }
 
-static LZ4F_preferences_t lz4_preferences(int level)
+LZ4F_preferences_t lz4_preferences(int level)
 {
     LZ4F_preferences_t p = LZ4F_INIT_PREFERENCES;
     p.frameInfo.blockSizeID = LZ4F_max64KB;
@@ -57,8 +56,7 @@ size_t compress_bound(unsigned codec, size_t n)
     }
 }
 
-static ssize_t gzip_all(struct compress_ctx *ctx, int level, const uint8_t *src, size_t n, uint8_t *dst,
-                        size_t cap)
+int compress_gzip_begin(struct compress_ctx *ctx, int level)
 {
     level = level == COMPRESS_LEVEL_DEFAULT ? Z_DEFAULT_COMPRESSION : level;
     z_stream *z = ctx->gzip;
@@ -79,6 +77,16 @@ static ssize_t gzip_all(struct compress_ctx *ctx, int level, const uint8_t *src,
     } else if (deflateReset(z) != Z_OK) {
         return -EIO;
     }
+    return 0;
+}
+
+static ssize_t gzip_all(struct compress_ctx *ctx, int level, const uint8_t *src, size_t n, uint8_t *dst,
+                        size_t cap)
+{
+    int rc = compress_gzip_begin(ctx, level);
+    if (rc)
+        return rc;
+    z_stream *z = ctx->gzip;
     z->next_in = (Bytef *)(uintptr_t)src;
     z->avail_in = (uInt)n;
     z->next_out = dst;

@@ -39,6 +39,10 @@ struct log_config {
     int64_t timestamp_before_max_ms, timestamp_after_max_ms;
     int64_t producer_expiration_ms;
     uint32_t min_insync_replicas;
+    // compression.type: batches are stored in `codec` (enum batch_codec), at `codec_level` (compress.h), if it is not `producer`.
+    bool converts;
+    uint8_t codec;
+    int32_t codec_level;
     bool log_append_time; // message.timestamp.type
     bool deletes;         // cleanup.policy contains delete: retention applies
     bool compacted;       // cleanup.policy contains compact

@@ -1,6 +1,8 @@
 // From topic settings to what a log needs.
 #include "engine/meta/meta_private.h"
 
+#include "engine/log/compress.h"
+
 #include <string.h>
 
 void meta_resolve_config(const struct meta *m, const struct meta_config_entry *own, uint32_t n,
@@ -20,6 +22,21 @@ void meta_resolve_config(const struct meta *m, const struct meta_config_entry *o
 static uint32_t clamp32(int64_t v)
 {
     return v < 0 ? 0 : v > UINT32_MAX ? UINT32_MAX : (uint32_t)v;
+}
+
+// Upstream's lz4 is the fast one at its default, 9, and the strong one at any other level, which here begins at 3.
+static int32_t codec_level(const struct topic_config *c)
+{
+    switch (c->compression_type) {
+    case CFG_COMPRESSION_GZIP:
+        return (int32_t)c->gzip_level;
+    case CFG_COMPRESSION_LZ4:
+        return c->lz4_level == 9 ? COMPRESS_LEVEL_DEFAULT : (int32_t)SL_MAX(c->lz4_level, 3);
+    case CFG_COMPRESSION_ZSTD:
+        return (int32_t)c->zstd_level;
+    default:
+        return COMPRESS_LEVEL_DEFAULT;
+    }
 }
 
 void meta_log_config(const struct config *cfg, const struct meta_topic *t, struct log_config *out)
@@ -43,6 +60,9 @@ void meta_log_config(const struct config *cfg, const struct meta_topic *t, struc
         .timestamp_after_max_ms = c->timestamp_after_max_ms,
         .producer_expiration_ms = cfg_int(cfg, CFG_PRODUCER_ID_EXPIRATION_MS),
         .min_insync_replicas = clamp32(c->min_insync_replicas),
+        .converts = c->compression_type != CFG_COMPRESSION_PRODUCER,
+        .codec = (uint8_t)SL_MAX(c->compression_type, 0),
+        .codec_level = codec_level(c),
         .log_append_time = c->timestamp_type == CFG_LOG_APPEND_TIME,
         .deletes = (c->cleanup_policy & CFG_CLEANUP_DELETE) != 0,
         .compacted = (c->cleanup_policy & CFG_CLEANUP_COMPACT) != 0,

@@ -3,9 +3,12 @@
 // Appends of one partition keep their order: while its head waits for room (a roll, space, memory, the journal) or is
 // validated in slices, later ones are held behind it. Other partitions go on.
 //
-//   arrive ── validate_header ── walk ── room? ── sequence check ── log_append ── waiting ── durable ── answer
-//                                 │ long  │ no
-//                                 └─ held ┘
+//   arrive ── validate_header ── walk ── convert ── room? ── sequence check ── log_append ── waiting ── durable ── answer
+//                                 │ long    │ long   │ no
+//                                 └───── held ───────┘
+//
+// `convert` is there for compression.type: the batch in the topic's codec (engine/log/convert.h), in memory of the shard's
+// until it is appended, or refused.
 #include "engine/shard/shard_private.h"
 
 #include "engine/base/canary.h"
@@ -18,10 +21,30 @@
 
 // Bytes of record walk that one turn does without cutting it into slices, and bytes of a slice.
 enum { WALK_INLINE = 2 << 20, WALK_SLICE = 256 << 10 };
+// The same of a conversion, and how many bytes of converted batches may wait for room before no other is begun.
+enum { CONVERT_INLINE = 16 << 10, CONVERT_SLICE = 64 << 10, CONVERTED_MAX = 32 << 20 };
 
-static void append_part_done(struct shard_append_part *ap, int16_t error)
+static void converted_drop(struct shard *s, struct shard_append_part *ap)
+{
+    if (!ap->converted)
+        return;
+    s->converted_bytes -= ap->converted_bytes;
+    free(ap->converted);
+    ap->converted = NULL;
+    if (!list_empty(&s->slicing) && !s->slice.part)
+        ready_push(s->r, &s->slice_work); // one may have waited for that
+}
+
+// What is appended.
+static uint8_t *batch_of(const struct shard_append_part *ap)
+{
+    return ap->converted ? ap->converted : ap->records;
+}
+
+static void append_part_done(struct shard *s, struct shard_append_part *ap, int16_t error)
 {
     struct shard_append *a = ap->req;
+    converted_drop(s, ap);
     ap->error = error;
     if (error) {
         ap->base_offset = -1;
@@ -44,14 +67,14 @@ static void append_finish(struct shard *s, struct shard_append_part *ap, int16_t
     if (error && why)
         snprintf(ap->error_text, sizeof(ap->error_text), "%s", why);
     ap->refused = error != 0;
-    append_part_done(ap, error);
+    append_part_done(s, ap, error);
     append_reply_if_done(s, a);
 }
 
 void append_lost(struct shard *s, struct shard_append_part *ap)
 {
     struct shard_append *a = ap->req;
-    append_part_done(ap, KERR_KAFKA_STORAGE_ERROR);
+    append_part_done(s, ap, KERR_KAFKA_STORAGE_ERROR);
     append_reply_if_done(s, a);
 }
 
@@ -200,14 +223,14 @@ static void append_store(struct part *p, struct shard_append_part *ap, struct va
 {
     struct shard *s = p->s;
     struct log_append la = {
-        .batch = ap->records, .bytes = res->info.size, .info = res->info, .check_crc = true};
+        .batch = batch_of(ap), .bytes = res->info.size, .info = res->info, .check_crc = true};
     if (res->header_changed) {
-        if (validate_crc(res, crc_of(ap->records, la.bytes))) {
+        if (validate_crc(res, crc_of(batch_of(ap), la.bytes))) {
             append_finish(s, ap, res->error, res->reason);
             return;
         }
-        validate_apply(res, ap->records);
-        SL_ASSERT(batch_parse(ap->records, la.bytes, &la.info) == 0);
+        validate_apply(res, batch_of(ap));
+        SL_ASSERT(batch_parse(batch_of(ap), la.bytes, &la.info) == 0);
         la.check_crc = false;
     }
     int rc = log_append(p->log, &la);
@@ -221,6 +244,7 @@ static void append_store(struct part *p, struct shard_append_part *ap, struct va
         append_lost(s, ap);
         return;
     }
+    converted_drop(s, ap);
     ap->base_offset = la.base_offset;
     ap->log_append_time = res->log_append_time;
     ap->req->t_appended = io_now_ns(reactor_io(s->r));
@@ -242,7 +266,7 @@ static void append_checked(struct part *p, struct shard_append_part *ap, const s
     ap->log_start = e.log_start;
     if (res->error) {
         // Upstream checks the CRC before it looks at records: a damaged batch is CORRUPT_MESSAGE, whatever else it is.
-        if (res->error != KERR_CORRUPT_MESSAGE && crc_of(ap->records, res->info.size) != res->info.crc)
+        if (res->error != KERR_CORRUPT_MESSAGE && crc_of(batch_of(ap), res->info.size) != res->info.crc)
             append_finish(s, ap, KERR_CORRUPT_MESSAGE, "the batch's CRC does not match its contents");
         else
             answer_invalid(s, ap, r, res);
@@ -254,7 +278,7 @@ static void append_checked(struct part *p, struct shard_append_part *ap, const s
         struct producer_duplicate dup;
         int16_t err = producer_state_check(log_producers(p->log), &res->info, &c, &dup);
         // A batch damaged in its producer fields is retriable, not out of order: the CRC speaks first.
-        if (err && crc_of(ap->records, res->info.size) != res->info.crc) {
+        if (err && crc_of(batch_of(ap), res->info.size) != res->info.crc) {
             append_finish(s, ap, KERR_CORRUPT_MESSAGE, "the batch's CRC does not match its contents");
             return;
         }
@@ -381,12 +405,62 @@ static struct shard_append_part *held_head(struct part *p)
     return n ? list_entry(n, struct shard_append_part, node) : NULL;
 }
 
+// ---- conversion, in slices when long ------------------------------------------------------------------------------------
+// What coordinators write stays as it is: markers always do, and their records come uncompressed.
+static bool convert_wanted(const struct part *p, const struct shard_append_part *ap,
+                           const struct validate_result *res)
+{
+    const struct log_config *c = log_get_config(p->log);
+    return !res->error && c->converts && !ap->converted && !ap->req->internal &&
+           batch_attr_codec(res->info.attributes) != c->codec;
+}
+
+static void convert_start(struct part *p, struct shard_append_part *ap, struct validate_result *res)
+{
+    const struct log_config *c = log_get_config(p->log);
+    struct shard *s = p->s;
+    (void)convert_begin(&s->slice.converter, &s->slice.convert, ap->records, c->codec, c->codec_level,
+                        SL_MIN(c->max_message_bytes, s->max_batch), res);
+}
+
+static void convert_finish(struct shard *s, struct shard_append_part *ap, const struct validate_result *res)
+{
+    ap->converted = convert_end(&s->slice.converter);
+    ap->converted_bytes = ap->converted ? res->info.size : 0;
+    s->converted_bytes += ap->converted_bytes;
+}
+
+// 0: res tells of the converted batch, or of the error. -EAGAIN: it goes on in slices, the partition is held.
+static int append_convert(struct part *p, struct shard_append_part *ap, struct validate_result *res)
+{
+    struct shard *s = p->s;
+    bool small = res->records_bytes && res->records_bytes <= CONVERT_INLINE;
+    if (small && !s->slice.part && s->converted_bytes < CONVERTED_MAX) {
+        convert_start(p, ap, res);
+        int rc = convert_step(&s->slice.converter, UINT64_MAX);
+        SL_ASSERT(rc == 0);
+        convert_finish(s, ap, res);
+        return 0;
+    }
+    if (!p->checked)
+        checked_keep(p, res);
+    p->slicing = true;
+    list_push_back(&s->slicing, &p->slice_node);
+    ready_push(s->r, &s->slice_work);
+    return -EAGAIN;
+}
+
 static void slice_begin(struct shard *s, struct part *p)
 {
     struct shard_append_part *ap = held_head(p);
     SL_ASSERT(ap && p->slicing);
     rules_fill(s, log_get_config(p->log), ap->req, &s->slice.rules);
     s->slice.part = p;
+    if (p->checked) { // to be converted only
+        s->slice.out = *p->checked;
+        checked_drop(p);
+        return;
+    }
     s->slice.out.error = validate_header(&s->slice.rules, ap->records, (size_t)ap->bytes, &s->slice.out);
     s->slice.walking = !s->slice.out.error;
     if (s->slice.walking)
@@ -398,24 +472,50 @@ static void slice_end(struct shard *s)
 {
     if (s->slice.walking)
         validator_end(&s->slice.v);
-    s->slice.walking = false;
+    if (s->slice.converting)
+        free(convert_end(&s->slice.converter));
+    s->slice.walking = s->slice.converting = false;
     s->slice.part->slicing = false;
     s->slice.part = NULL;
     if (!list_empty(&s->slicing))
         ready_push(s->r, &s->slice_work);
 }
 
+// True while there is more to do: the walk, then the conversion.
+static bool slice_step(struct shard *s, struct part *p)
+{
+    struct shard_append_part *ap = held_head(p);
+    if (s->slice.walking) {
+        if (!s->slice.out.error && validator_step(&s->slice.v, WALK_SLICE) == -EAGAIN)
+            return true;
+        validator_end(&s->slice.v);
+        s->slice.walking = false;
+    }
+    if (!s->slice.converting) {
+        if (!convert_wanted(p, ap, &s->slice.out))
+            return false;
+        convert_start(p, ap, &s->slice.out);
+        s->slice.converting = true;
+        return true;
+    }
+    if (convert_step(&s->slice.converter, CONVERT_SLICE) == -EAGAIN)
+        return true;
+    s->slice.converting = false;
+    convert_finish(s, ap, &s->slice.out);
+    return false;
+}
+
 void append_run_slices(struct ready *w)
 {
     struct shard *s = SL_CONTAINER_OF(w, struct shard, slice_work);
     if (!s->slice.part) {
-        struct list_node *n = list_pop_front(&s->slicing);
+        struct list_node *n = s->converted_bytes < CONVERTED_MAX ? list_pop_front(&s->slicing) : NULL;
         if (!n)
-            return;
+            return; // what is converted and waits for room comes first; converted_drop goes on here
         slice_begin(s, list_entry(n, struct part, slice_node));
     }
     struct part *p = s->slice.part;
-    if (!s->slice.out.error && validator_step(&s->slice.v, WALK_SLICE) == -EAGAIN) {
+    if (slice_step(s, p)) {
         ready_push(s->r, w);
         return;
     }
@@ -452,6 +552,8 @@ static bool append_try(struct part *p, struct shard_append_part *ap)
     else if (!append_header(s, ap, &r, &res))
         return true;
     else if (append_walk(p, ap, &r, &res))
+        return false;
+    if (convert_wanted(p, ap, &res) && append_convert(p, ap, &res))
         return false;
     if (!res.error && !append_room(p, &res)) {
         if (!p->checked)
@@ -496,6 +598,7 @@ static void append_one(struct shard *s, struct shard_append_part *ap)
     struct part *p = shard_find(s, &ap->topic_id, ap->partition);
     ap->bad_record = -1;
     ap->refused = false;
+    ap->converted = NULL;
     ap->error_text[0] = 0;
     ap->log_start = -1;
     ap->log_append_time = -1;

@@ -307,6 +307,9 @@ void shard_destroy(struct shard *s)
         journal_destroy(s->journal);
     decompress_ctx_destroy(&s->ctx);
     decompress_ctx_destroy(&s->slice.ctx);
+    if (s->slice.converting)
+        free(convert_end(&s->slice.converter));
+    convert_ctx_destroy(&s->slice.convert);
     if (s->env.tail_pool)
         buf_pool_destroy(s->env.tail_pool);
     if (s->env.read_pool)

@@ -56,6 +56,8 @@ struct shard_append_part {
     char error_text[SHARD_ERROR_TEXT]; // empty: none
     // the shard's while in progress
     struct shard_append *req;
+    uint8_t *converted; // the batch in the topic's compression.type
+    uint32_t converted_bytes;
     int64_t wait_offset;
     struct list_node node;
 };

@@ -4,7 +4,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/table.h"
-#include "engine/log/validate.h"
+#include "engine/log/convert.h"
 #include "engine/shard/producers.h"
 #include "engine/shard/shard.h"
 
@@ -43,14 +43,17 @@ struct inflight {
     int64_t end_offset;
 };
 
-// The one record walk that goes on over several turns. Others of its kind queue on shard->slicing.
+// The one record walk, or conversion, that goes on over several turns. Others of its kind queue on shard->slicing.
 struct slice {
     struct part *part; // NULL: free
     bool walking;      // the validator was begun
+    bool converting;   // the converter was; a short conversion uses it between two turns
     struct validator v;
     struct validate_rules rules;
     struct validate_result out;
     struct decompress_ctx ctx;
+    struct converter converter;
+    struct convert_ctx convert;
 };
 
 struct watch;
@@ -98,7 +101,8 @@ struct shard {
     struct list_node room_waiters; // parts that make room in their log
     struct list_node slicing;      // parts
     struct ready slice_work;
-    struct watch *watches; // hash
+    uint64_t converted_bytes; // in memory
+    struct watch *watches;    // hash
     uint32_t watches_n;
     struct fired_box fired[REACTOR_MAX];
     struct slice slice;

@@ -1,7 +1,7 @@
 """A raw Kafka protocol client: requests of fixed versions (none of them flexible), blocking sockets.
 
 Versions: Produce 7, Fetch 11, ListOffsets 5, Metadata 4, OffsetCommit 2, OffsetFetch 5, FindCoordinator 0, CreateTopics 4, DeleteTopics 1,
-InitProducerId 1, ApiVersions 0. Errors come back as Kafka's numbers; nothing is retried.
+InitProducerId 1, ApiVersions 0, IncrementalAlterConfigs 0. Errors come back as Kafka's numbers; nothing is retried.
 """
 
 import socket
@@ -12,6 +12,7 @@ from .wait import wait_until
 
 PRODUCE, FETCH, LIST_OFFSETS, METADATA = 0, 1, 2, 3
 OFFSET_COMMIT, OFFSET_FETCH, FIND_COORDINATOR = 8, 9, 10
+INCREMENTAL_ALTER_CONFIGS = 44
 API_VERSIONS, CREATE_TOPICS, DELETE_TOPICS, INIT_PRODUCER_ID = 18, 19, 20, 22
 
 NONE = 0
@@ -169,6 +170,17 @@ class Connection:
         answers = r.array(lambda: (r.string(), r.num("h")))
         r.done()
         return answers[0][1]
+
+    def alter_config(self, name, values, kind=2):
+        """Sets values of a topic (kind 2) or of a broker (kind 4, name "" for all brokers); None removes one. The error."""
+        body = struct.pack(">ib", 1, kind) + string(name) + struct.pack(">i", len(values))
+        for key, value in values.items():
+            body += string(key) + struct.pack(">b", value is None) + string(None if value is None else str(value))
+        r = self.call(INCREMENTAL_ALTER_CONFIGS, 0, body + struct.pack(">?", False))
+        r.num("i")
+        answers = r.array(lambda: (r.num("h"), r.string(), r.num("b"), r.string()))
+        r.done()
+        return answers[0][0]
 
     def new_producer_id(self):
         """A producer id and epoch; retries while the broker's block of ids is being fetched, as clients do."""

@@ -366,9 +366,56 @@ static void test_lz4_after_a_broken_frame(void **state)
     decompress_ctx_destroy(&ctx);
 }
 
+/* What is put piece by piece comes back whole, at every level that the topic setting knows; the limit holds. */
+static void one_stream(struct compress_ctx *w, struct decompress_ctx *r, unsigned codec, int level,
+                       const uint8_t *src, size_t n, size_t piece, bool pledge)
+{
+    struct compressor c;
+    uint8_t *out = malloc(2 * CAP);
+    assert_int_equal(compressor_init(&c, w, codec, level, 7, pledge ? n : 0, 2 * CAP), 0);
+    for (size_t at = 0; at < n; at += piece)
+        assert_int_equal(compressor_put(&c, src + at, SL_MIN(piece, n - at)), 0);
+    assert_int_equal(compressor_end(&c), 0);
+    assert_int_equal(read_all(r, codec, c.out + 7, c.len - 7, 1000, 0, out, 2 * CAP), n);
+    assert_memory_equal(out, src, n);
+    size_t len = c.len;
+    compressor_destroy(&c);
+    int rc = compressor_init(&c, w, codec, level, 7, pledge ? n : 0, len - 1);
+    for (size_t at = 0; at < n && !rc; at += piece)
+        rc = compressor_put(&c, src + at, SL_MIN(piece, n - at));
+    assert_int_equal(rc ? rc : compressor_end(&c), -EFBIG);
+    compressor_destroy(&c);
+    free(out);
+}
+
+static void test_streams(void **state)
+{
+    static const int levels[BATCH_CODEC_COUNT][4] = {{COMPRESS_LEVEL_DEFAULT},
+                                                     {-1, 1, 6, 9},
+                                                     {COMPRESS_LEVEL_DEFAULT},
+                                                     {COMPRESS_LEVEL_DEFAULT, 3, 9, 17},
+                                                     {-5, 1, 3, 19}};
+    struct compress_ctx w = {0};
+    struct decompress_ctx r = {0};
+    size_t n = 300000;
+    uint8_t *src = malloc(n);
+    for (size_t i = 0; i < n; i++)
+        src[i] = (uint8_t)(i % 7 ? i >> 9 : i * i >> 3);
+    for (unsigned codec = 0; codec < BATCH_CODEC_COUNT; codec++)
+        for (unsigned k = 0; k < 4; k++) {
+            one_stream(&w, &r, codec, levels[codec][k], src, n, 65536, true);
+            one_stream(&w, &r, codec, levels[codec][k], src, 50001, 777, false);
+            one_stream(&w, &r, codec, levels[codec][k], src, 1, 1, true);
+        }
+    free(src);
+    compress_ctx_destroy(&w);
+    decompress_ctx_destroy(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_streams),
         cmocka_unit_test(test_reads_upstream),
         cmocka_unit_test(test_reads_upstream_blocks),
         cmocka_unit_test(test_round_trips),
