@@ -90,28 +90,39 @@ void up_fsync(struct io *io, struct io_op *op, io_file f, bool datasync)
 }
 
 // ---- a whole file system: io_uring has no such operation, so a thread makes the call, and its word is read from a pipe ------
+// The thread shares no memory with the reactor: it owns this.
+struct syncfs_job {
+    int fd; // to be synced; the caller's
+    int out;
+};
+
 static void *syncfs_thread(void *arg)
 {
-    struct up_syncfs *s = arg;
-    int out = s->pipe[1];
-    int32_t rc = syncfs(s->fd) < 0 ? -errno : 0;
-    // Once that is read, `s` may be gone.
-    while (write(out, &rc, sizeof(rc)) < 0 && errno == EINTR)
+    struct syncfs_job job = *(struct syncfs_job *)arg;
+    free(arg);
+    int32_t rc = syncfs(job.fd) < 0 ? -errno : 0;
+    while (write(job.out, &rc, sizeof(rc)) < 0 && errno == EINTR)
         ;
-    close(out);
+    close(job.out);
     return NULL;
 }
 
-static int syncfs_spawn(struct up_syncfs *s)
+static int syncfs_spawn(int fd, int out)
 {
+    struct syncfs_job *job = malloc(sizeof(*job));
     pthread_attr_t attr;
     pthread_t t;
-    int rc = pthread_attr_init(&attr);
-    if (rc)
+    int rc = job ? pthread_attr_init(&attr) : ENOMEM;
+    if (rc) {
+        free(job);
         return -rc;
+    }
+    *job = (struct syncfs_job){.fd = fd, .out = out};
     rc = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     if (!rc)
-        rc = pthread_create(&t, &attr, syncfs_thread, s);
+        rc = pthread_create(&t, &attr, syncfs_thread, job);
+    if (rc)
+        free(job);
     pthread_attr_destroy(&attr);
     return -rc;
 }
@@ -120,27 +131,25 @@ void up_syncfs(struct io *io, struct io_op *op, io_file f)
 {
     struct uring *u = up_ring(io);
     struct up_syncfs *s = calloc(1, sizeof(*s));
+    int ends[2] = {-1, -1};
     int rc = s ? 0 : -ENOMEM;
     SL_ASSERT(f >= 0);
-    if (!rc && pipe2(s->pipe, O_CLOEXEC) < 0)
+    if (!rc && pipe2(ends, O_CLOEXEC) < 0)
         rc = -errno;
+    if (!rc && (rc = syncfs_spawn(f, ends[1])) != 0) {
+        close(ends[0]);
+        close(ends[1]);
+    }
     if (rc) {
         free(s);
         up_prep(op, UK_FILE, IORING_OP_NOP, -1, NULL, 0, 0, 0);
         up_local(u, op, rc);
         return;
     }
-    s->fd = f;
-    struct up_op *o = up_prep(op, UK_SYNCFS, IORING_OP_READ, s->pipe[0], &s->result, sizeof(s->result), 0, 0);
+    s->in = ends[0];
+    struct up_op *o = up_prep(op, UK_SYNCFS, IORING_OP_READ, s->in, &s->result, sizeof(s->result), 0, 0);
     o->aux = s;
     up_count(u, IO_CTR_FSYNCS);
-    rc = syncfs_spawn(s);
-    if (rc) { // the reader finds the word there
-        int32_t word = rc;
-        ssize_t n = write(s->pipe[1], &word, sizeof(word));
-        SL_ASSERT(n == (ssize_t)sizeof(word));
-        close(s->pipe[1]);
-    }
     up_issue(u, op);
 }
 
@@ -148,7 +157,7 @@ int32_t up_syncfs_done(struct up_op *o, int32_t res)
 {
     struct up_syncfs *s = o->aux;
     int32_t result = res == (int32_t)sizeof(s->result) ? s->result : res < 0 ? res : -EIO;
-    close(s->pipe[0]);
+    close(s->in);
     free(s);
     return result;
 }

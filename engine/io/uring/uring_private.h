@@ -79,8 +79,7 @@ struct up_stat {
     struct io_stat *out;
 };
 struct up_syncfs {
-    int fd;      // to be synced; the caller's
-    int pipe[2]; // the thread says its result there
+    int in; // of the pipe where the thread says its result
     int32_t result;
 };
 struct up_slab {
