@@ -41,8 +41,8 @@ struct segment {
     uint32_t cov_n;
     uint32_t mem_start; // == size when nothing is in memory
     struct list_node extents;
-    struct list_node cached; // struct cache_entry: what the cold cache has of it
-    struct list_node idle;   // on log_env.idle
+    struct list_node cached;     // struct cache_entry: what the cold cache has of it
+    struct list_node idle;       // on log_env.idle
     struct list_node files_node; // while its file is open
     struct offset_index index;
     struct time_index timeindex;

@@ -70,10 +70,8 @@ static void what_is_taken_back_does_not_count(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_new_rate_counts_as_full),
-        cmocka_unit_test(old_samples_are_forgotten),
-        cmocka_unit_test(excess_is_in_proportion),
-        cmocka_unit_test(one_sample),
+        cmocka_unit_test(a_new_rate_counts_as_full),         cmocka_unit_test(old_samples_are_forgotten),
+        cmocka_unit_test(excess_is_in_proportion),           cmocka_unit_test(one_sample),
         cmocka_unit_test(what_is_taken_back_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
