@@ -75,7 +75,7 @@ static void test_defaults(void **state)
 static void test_table_is_whole(void **state)
 {
     struct config *c = OK(NULL);
-    assert_int_equal(CFG_KEY_COUNT, 360 + 17);
+    assert_int_equal(CFG_KEY_COUNT, 360 + 18);
     assert_int_equal(TOPIC_KEY_COUNT, 34 + 1);
     for (int i = 0; i < CFG_KEY_COUNT; i++) {
         struct cfg_view v;
