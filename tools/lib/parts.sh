@@ -98,5 +98,6 @@ part_interop() {
     need build clients
     build release sluiced
     counted tests/clients/metacheck/run "$BUILD"
+    counted tests/clients/run "$BUILD" --only transactions
     counted tests/clients/compare/run "$BUILD"
 }
