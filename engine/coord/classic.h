@@ -20,6 +20,9 @@
 //
 // Records: one GroupMetadata when a generation gets its assignment, when a group becomes empty, when a static member is
 // replaced in a stable group, and an empty one for a new group whose first join writes nothing else.
+// A record has members and no leader where a consumer group became a classic one that is yet to rebalance: nobody owns
+// what the members that went had, and after a crash nobody would notice. Upstream, which forgets the rebalance, never
+// writes that; reading it, it takes the first member for the leader.
 #ifndef SLUICE_ENGINE_COORD_CLASSIC_H
 #define SLUICE_ENGINE_COORD_CLASSIC_H
 
@@ -76,7 +79,7 @@ struct classic {
     struct group *group;
     enum classic_state state, previous;
     int32_t generation;
-    char *protocol_type, *protocol, *leader; // NULL: none
+    char *protocol_type, *protocol, *leader; // NULL: none. With members, only while they join
     int64_t state_ms;                        // since when; -1: not known
     struct classic_member *members;          // hash, in order of their joining
     struct classic_member *statics;          // hash by instance id

@@ -187,8 +187,8 @@ void classic_fire_rebalance(struct coord_timer *t, void *co)
 static bool elect(struct classic *c)
 {
     struct classic_member *m = c->leader ? classic_find(c, kp_str_of(c->leader)) : NULL, *tmp;
-    if (!c->leader || (m && m->join))
-        return c->leader != NULL;
+    if (m && m->join)
+        return true;
     HASH_ITER(hh, c->members, m, tmp)
     if (m->join) {
         classic_set_text(&c->leader, m->id);

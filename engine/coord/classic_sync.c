@@ -288,7 +288,9 @@ static void loaded(struct groups *gs, struct group *g)
     struct classic_member *m, *tmp;
     HASH_ITER(hh, c->members, m, tmp)
     classic_session(gs, m, m->session_ms);
-    if (classic_size(c) > gs->env->set.max_size)
+    if (c->members && !c->leader)
+        classic_prepare(gs, c, "it was a consumer group, before the restart");
+    else if (classic_size(c) > gs->env->set.max_size)
         classic_prepare(gs, c, "larger than group.max.size");
 }
 

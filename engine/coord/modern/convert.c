@@ -252,6 +252,8 @@ void cg_downgrade(struct cg_op *op, const struct cg_member *const *gone, uint32_
     if (joins)
         cg_emit_gone(op, op->m.id);
     struct classic *c = build_classic(op, &beside, gone, n, joins);
+    if (rebalance)
+        classic_set_text(&c->leader, NULL); // the record tells that it is due: classic.h
     if (c->protocol)
         classic_emit(op->gs, c);
     if (!c->protocol || !coord_fits(op->gs->x)) {

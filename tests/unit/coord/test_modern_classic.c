@@ -248,6 +248,46 @@ static void test_upgrade_and_downgrade(void **state)
     rig_stop();
 }
 
+// A group that became a classic one has to rebalance: nobody owns what the members that went had. A crash before that
+// does not make it forget.
+static void test_downgrade_rebalances_after_a_crash(void **state)
+{
+    struct old_client old = {.topic = "a0"};
+    rig_start(settings);
+    rig_set_topic(0, 4);
+    struct rig_client new = new_client("n");
+    assert_int_equal(rig_beat(&new, "g", true, false), 0);
+    assert_int_equal(join_now(&old), 0);
+    assert_int_equal(sync_now(&old, false), 0);
+    for (int i = 0; i < 4; i++) {
+        rig_beat(&new, "g", false, false);
+        follow(&old);
+    }
+    assert_int_equal(old.owned.n, 2);
+    assert_int_equal(rig_leave(&new, "g", CG_LEAVE_EPOCH), 0);
+    assert_int_equal(group_kind(group_g()), GROUP_CLASSIC);
+    rig_reload(false);
+    rig_reload(true);
+    assert_int_equal(classic_of(group_g())->state, CLASSIC_PREPARING_REBALANCE);
+    assert_int_equal(old_beat(&old), KERR_REBALANCE_IN_PROGRESS);
+    int32_t generation = old.generation;
+    assert_int_equal(join_now(&old), 0);
+    assert_int_equal(old.generation, generation + 1);
+    assert_string_equal(old.leader, old.id);
+    rig_reload(true); // no assignment was written: it is still to come
+    assert_int_equal(old_beat(&old), KERR_ILLEGAL_GENERATION);
+    old.generation = generation;
+    assert_int_equal(old_beat(&old), KERR_REBALANCE_IN_PROGRESS);
+    assert_int_equal(join_now(&old), 0);
+    assert_int_equal(sync_now(&old, true), 0);
+    assert_int_equal(old.owned.n, 4);
+    rig_reload(true);
+    assert_int_equal(classic_of(group_g())->state, CLASSIC_STABLE);
+    assert_int_equal(old_beat(&old), 0);
+    old_leave(&old);
+    rig_stop();
+}
+
 static void test_classic_joins_consumer_group(void **state)
 {
     struct old_client old = {.topic = "a0"}, other = {.topic = "a0"};
@@ -395,6 +435,19 @@ static void test_static_member_changes_protocol(void **state)
         (int32_t)classic_find_static(classic_of(group_g()), KP_STR_LIT("one"))->assignment_len};
     own(&old, kept);
     assert_true(cg_parts_same(&old.owned, &new.owned)); // it kept its place
+    // A restart later it comes without its id, and leads: the other one's session ends.
+    struct coord_req q;
+    struct kp_join_group_request m;
+    struct kp_join_group_request_join_group_request_protocol p;
+    old.id[0] = 0;
+    send_join(&old, &q, &m, &p);
+    assert_false(q.answered);
+    rig_pass(10000);
+    assert_int_equal(take_join(&old, &q), 0);
+    assert_string_equal(old.leader, old.id);
+    assert_int_equal(classic_size(classic_of(group_g())), 1);
+    assert_int_equal(sync_now(&old, true), 0);
+    assert_int_equal(old.owned.n, 4);
     rig_own_nothing(&new);
     cg_parts_free(&old.owned);
     cg_parts_free(&other.owned);
@@ -405,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_upgrade_and_downgrade),
+        cmocka_unit_test(test_downgrade_rebalances_after_a_crash),
         cmocka_unit_test(test_classic_joins_consumer_group),
         cmocka_unit_test(test_policy),
         cmocka_unit_test(test_two_owners_are_not_taken_over),
