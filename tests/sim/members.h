@@ -11,7 +11,8 @@
 // What must be true:
 //  - In one generation of a group a partition is given to one member only, whatever happens to the broker.
 //  - In g2 and g3, when a member is told that it owns a partition, nobody else owns it: whoever believes so was thrown out,
-//    hears so at its next request, and cannot commit.
+//    hears so at its next request, and cannot commit. (A Heartbeat of the classic protocol that comes while the
+//    coordinator loads tells nothing.)
 //  - The epoch of a member never goes back, and the coordinator does not forget it; in g2 the group's never does.
 //  - A member is given partitions of topics only that it subscribes to.
 //  - Committed offsets never go back: what is read is at least what was acknowledged before the question was sent, and it

@@ -262,7 +262,8 @@ static void join(struct member *me)
 }
 
 // ---- being in --------------------------------------------------------------------------------------------------------------
-static void beat(struct member *me)
+// True: answered, without an error.
+static bool beat_once(struct member *me)
 {
     struct kp_heartbeat_request req = {.group_id = kp_str_of(me->g->name),
                                        .generation_id = me->generation,
@@ -270,11 +271,24 @@ static void beat(struct member *me)
                                        .group_instance_id = instance(me)};
     struct kp_heartbeat_response resp;
     struct kcall call;
-    uint32_t doomed = me->doomed;
     int rc = kconn_call(me->conn, &call, API_BEAT, V_BEAT, &req, &resp);
-    if (!rc && !took(me, resp.error_code, "Heartbeat"))
-        modern_confirmed(me, doomed, "Heartbeat");
+    bool ok = !rc && !took(me, resp.error_code, "Heartbeat");
     kcall_free(&call);
+    return ok;
+}
+
+// A coordinator that loads tells whoever sends a Heartbeat that all is well, as upstream does, but gives out no offsets. So
+// a member that is to hear that it was thrown out asks again when it has read some, and that twice: a coordinator whose
+// write failed loads again.
+static void beat(struct member *me)
+{
+    int64_t v[PLACES];
+    uint32_t doomed = me->doomed;
+    bool ok = beat_once(me);
+    for (int k = 0; k < 2 && ok && doomed; k++)
+        ok = member_offsets(me, v) && beat_once(me);
+    if (ok)
+        modern_confirmed(me, doomed, "Heartbeat");
 }
 
 static void leave(struct member *me)
