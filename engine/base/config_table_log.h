@@ -186,7 +186,7 @@
     X(PRODUCER_ID_EXPIRATION_MS, "producer.id.expiration.ms", INT, "86400000", AT_LEAST(1), LOW, \
       CLUSTER_WIDE, USED, 0, "How long an idle producer's state is kept.") \
     X(PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS, "producer.id.expiration.check.interval.ms", INT, \
-      "600000", AT_LEAST(1), LOW, READ_ONLY, ACCEPTED, INTERNAL, \
+      "600000", AT_LEAST(1), LOW, READ_ONLY, USED, INTERNAL, \
       "Interval at which expired producers are looked for.")
 
 /* clang-format on */

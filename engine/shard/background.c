@@ -20,7 +20,6 @@ enum {
 };
 static const uint64_t MS = 1000 * 1000;
 static const uint64_t BACKGROUND_NS = 50 * MS;        // how often write-back looks
-static const uint64_t EXPIRY_NS = 60 * 1000 * MS;     // how often producers are forgotten
 static const uint64_t CHECKPOINT_RETRY_NS = 500 * MS; // after ENOSPC
 static const uint64_t HELD_NS =
     10000 * MS; // how long an append waits for room: in the journal, its log, memory
@@ -212,8 +211,8 @@ void background_start(struct shard *s)
     if (s->background.armed || s->stopping)
         return;
     timer_set(s->r, &s->background, reactor_now(s->r) + BACKGROUND_NS);
-    if (!s->expiry.armed)
-        timer_set(s->r, &s->expiry, reactor_now(s->r) + EXPIRY_NS);
+    if (!s->expiry.armed && s->cfg.producer_check_ms > 0)
+        timer_set(s->r, &s->expiry, reactor_now(s->r) + (uint64_t)s->cfg.producer_check_ms * 1000 * 1000);
 }
 
 // ---- producers that are gone ------------------------------------------------------------------------------------------------

@@ -217,9 +217,11 @@ struct shard_config {
     uint64_t cache_bytes;  // of the cold cache; 0: all of the read pool
     uint32_t cache_extent; // bytes of an extent of the cold cache; 0: CACHE_EXTENT
     uint32_t cold_reads,
-        cold_low;               // reads of it in flight, and beside appends; 0: CACHE_READS, CACHE_READS_LOW
-    uint64_t dirty_bytes;       // write-back starts above it
-    uint32_t writeback_age_ms;  // and for bytes older than this
+        cold_low;              // reads of it in flight, and beside appends; 0: CACHE_READS, CACHE_READS_LOW
+    uint64_t dirty_bytes;      // write-back starts above it
+    uint32_t writeback_age_ms; // and for bytes older than this
+    int64_t
+        producer_check_ms; // how often producers are looked for that were idle for too long, while there are appends; 0: never
     int64_t retention_check_ms; // how often segments are looked for that may go; 0: never
     int64_t cleaner_backoff_ms; // pause between two looks for logs to compact; 0: never
     struct compactor_config compactor;

@@ -73,6 +73,7 @@ static int shards_make(struct broker *b, void (*ready)(void *, int))
             .read_ahead = (uint32_t)cfg_int(c, CFG_SLUICE_READ_AHEAD_BYTES),
             .dirty_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_WRITEBACK_DIRTY_BYTES) / b->placement.shards,
             .writeback_age_ms = (uint32_t)cfg_int(c, CFG_SLUICE_WRITEBACK_AGE_MS),
+            .producer_check_ms = cfg_int(c, CFG_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS),
             .retention_check_ms = cfg_int(c, CFG_LOG_RETENTION_CHECK_INTERVAL_MS),
             .cleaner_backoff_ms =
                 cfg_bool(c, CFG_LOG_CLEANER_ENABLE) ? SL_MAX(cfg_int(c, CFG_LOG_CLEANER_BACKOFF_MS), 1) : 0,
