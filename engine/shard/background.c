@@ -130,6 +130,12 @@ static bool writeback_due(struct shard *s)
            log_env_oldest_dirty(&s->env) + s->cfg.writeback_age_ms * MS <= reactor_now(s->r);
 }
 
+// Shortages: what is not written stays in memory and in the journal, and is tried again (S8).
+static bool passes(int rc)
+{
+    return rc == -ENOSPC || rc == -ENOMEM || rc == -EDQUOT || rc == -EMFILE || rc == -ENFILE;
+}
+
 // Oldest first. Each log is looked at once in a run at most: one whose bytes are not durable yet has its turn in the next.
 static void writeback_worker(void *arg)
 {
@@ -141,7 +147,10 @@ static void writeback_worker(void *arg)
         if (reactor_turn_spent(s->r))
             fiber_yield();
     }
-    if (rc && rc != -ENOMEM && !s->env.failed)
+    if (passes(rc) && rc != -ENOMEM && !s->env.failed)
+        SL_LOG_EVERY(10000, SL_ERROR, "shard", "shard=%u dir=%s write-back waits: %s", s->cfg.shard,
+                     s->cfg.dir, strerror(-rc));
+    else if (rc && !passes(rc) && !s->env.failed)
         background_fail(s, "write-back", rc);
     s->writing_back--;
     s->fibers--;
@@ -290,11 +299,6 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
     if (!rc)
         journal_recycle(s->journal, generation);
     return rc;
-}
-
-static bool passes(int rc)
-{
-    return rc == -ENOSPC || rc == -ENOMEM || rc == -EDQUOT || rc == -EMFILE || rc == -ENFILE;
 }
 
 static void checkpoint_fiber(void *arg)
