@@ -106,6 +106,15 @@ uint32_t log_aborted_between(const struct log *l, int64_t from, int64_t upto, st
     return n;
 }
 
+// Most logs have none behind the reader, and then nothing is walked over.
+uint32_t log_aborted_read(const struct log *l, const struct log_read *rd, struct aborted_txn **out)
+{
+    *out = NULL;
+    if (lower(&l->aborted, rd->offset) == l->aborted.n)
+        return 0;
+    return log_aborted_between(l, rd->offset, log_read_end(rd), out);
+}
+
 // ---- files ----------------------------------------------------------------------------------------------------------------
 static void path_of(const struct log *l, int64_t base, char *out, size_t cap)
 {

@@ -14,7 +14,6 @@
 #include "engine/log/txnindex.h"
 
 struct log;
-struct recover_dir;
 
 // Zeroed is empty.
 struct aborted_list {

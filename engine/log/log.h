@@ -209,11 +209,10 @@ void log_read_cancel(struct log_read *rd); // done still runs
 // Fiber. Before a checkpoint counts that speaks of what was appended by now: the files of aborted transactions have what it
 // tells of. 0 or -errno.
 int log_aborted_settle(struct log *l);
-// Where whole batches in what was read end: the offset behind the last one; rd->offset if there is none.
-int64_t log_read_end(const struct log_read *rd);
-// The aborted transactions that a read_committed reader of [from, upto) must know of. Returns how many; *out is malloc'd, or
-// NULL for none.
+// The aborted transactions that a read_committed reader of [from, upto), or of what was read, must know of. Returns how many;
+// *out is malloc'd, or NULL for none.
 uint32_t log_aborted_between(const struct log *l, int64_t from, int64_t upto, struct aborted_txn **out);
+uint32_t log_aborted_read(const struct log *l, const struct log_read *rd, struct aborted_txn **out);
 void log_pieces_free(struct log_env *env, struct log_piece *pieces, uint32_t n);
 
 // The first offset whose batch has a record with timestamp >= ts, as upstream's fetchOffsetByTimestamp; fiber.

@@ -168,19 +168,6 @@ static bool read_peek(const struct log_read *rd, uint32_t at, uint8_t *dst, uint
     return n == 0;
 }
 
-int64_t log_read_end(const struct log_read *rd)
-{
-    uint8_t head[BATCH_HEADER_SIZE];
-    struct batch_info b;
-    int64_t end = rd->offset;
-    for (uint32_t at = 0; read_peek(rd, at, head, sizeof(head)); at += b.size) {
-        if (batch_parse(head, sizeof(head), &b) == -EBADMSG || b.size > rd->bytes - at)
-            break;
-        end = batch_info_last_offset(&b) + 1;
-    }
-    return end;
-}
-
 // The last index entry within [pos, end): the walk to the end of what was read begins there.
 static struct offset_position last_entry(const struct segment *s, uint32_t pos, uint32_t end)
 {
@@ -218,6 +205,13 @@ static uint32_t walk_read(const struct log_read *rd, uint32_t pos, const struct 
         *next = batch_info_last_offset(&b) + 1;
     }
     return at;
+}
+
+int64_t log_read_end(const struct log_read *rd)
+{
+    int64_t next;
+    (void)walk_read(rd, 0, &(struct offset_position){.offset = -1}, &next);
+    return next < 0 ? rd->offset : next;
 }
 
 // `rd` has [pos, pos + rd->bytes) of `s`: its reader will go on behind the last whole batch.

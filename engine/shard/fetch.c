@@ -23,8 +23,8 @@ struct fetch_run {
     struct shard *s;
     struct shard_fetch *f;
     uint32_t at;
-    uint32_t left; // of the request's budget
-    struct part *part;
+    uint32_t left;     // of the request's budget
+    struct part *part; // that is being read
     struct log_read rd;
     struct ready again; // when the turn was spent
 };
@@ -143,9 +143,8 @@ static void fetch_part_done(struct fetch_run *run, struct shard_fetch_part *fp)
     run->f->total += rd->bytes;
     run->left = rd->bytes < run->left ? run->left - rd->bytes : 0;
     struct pin pin = {.pieces = rd->pieces, .n = rd->pieces_n};
-    const struct part *p = run->f->read_committed ? shard_find(run->s, &fp->topic_id, fp->partition) : NULL;
-    if (p) // what was read is below the last stable offset: its transactions are decided
-        fp->aborted_n = log_aborted_between(p->log, rd->offset, log_read_end(rd), &pin.aborted);
+    if (run->f->read_committed) // what was read is below the last stable offset: its transactions are decided
+        fp->aborted_n = log_aborted_read(run->part->log, rd, &pin.aborted);
     fp->aborted = pin.aborted;
     pins_add(run, &pin);
 }
@@ -191,9 +190,9 @@ static void fetch_go(struct fetch_run *run)
                                     .min_one = first,
                                     .done = fetch_read_done,
                                     .arg = run};
+        run->part = p;
         if (log_read_start(p->log, &run->rd) == -EINPROGRESS) {
-            run->part = p;
-            p->refs++;
+            p->refs++; // until it is done
             return;
         }
         fetch_part_done(run, fp);
