@@ -4,6 +4,7 @@
 #include "engine/base/log.h"
 #include "engine/base/rate.h"
 #include "engine/base/table.h"
+#include "net/quota.h"
 
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -133,7 +134,7 @@ struct net_limits *net_limits_create(const struct config *cfg, char *err, size_t
         return NULL;
     pthread_mutex_init(&l->lock, NULL);
     l->rate_wait_max = window;
-    l->rate = sl_rate_new((uint32_t)SL_MIN(cfg_int(cfg, CFG_QUOTA_WINDOW_NUM), (int64_t)3600), window);
+    l->rate = quota_rate_new(cfg);
     find_protected(l, cfg);
     if (l->rate && !overrides_set(l, cfg_str(cfg, CFG_MAX_CONNECTIONS_PER_IP_OVERRIDES), 0, err, cap))
         return l;

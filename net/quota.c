@@ -79,12 +79,16 @@ static struct budget *budget_get(struct quotas *q, const char *key, uint32_t len
     return b;
 }
 
+struct sl_rate *quota_rate_new(const struct config *cfg)
+{
+    uint64_t window = (uint64_t)cfg_int(cfg, CFG_QUOTA_WINDOW_SIZE_SECONDS) * 1000 * MS;
+    return sl_rate_new((uint32_t)SL_MIN(cfg_int(cfg, CFG_QUOTA_WINDOW_NUM), (int64_t)3600), window);
+}
+
 static struct sl_rate *rate_of(struct quotas *q, struct budget *b, uint32_t kind)
 {
-    const struct config *cfg = q->net->cfg.cfg;
     if (!b->rate[kind])
-        b->rate[kind] = sl_rate_new((uint32_t)SL_MIN(cfg_int(cfg, CFG_QUOTA_WINDOW_NUM), (int64_t)3600),
-                                    (uint64_t)cfg_int(cfg, CFG_QUOTA_WINDOW_SIZE_SECONDS) * 1000 * MS);
+        b->rate[kind] = quota_rate_new(q->net->cfg.cfg);
     if (!b->rate[kind])
         sl_panic("out of memory for a quota");
     return b->rate[kind];
@@ -220,25 +224,34 @@ bool quota_any(const struct net *n)
     return img && img->quotas_n;
 }
 
-// The quota that counts for the request's client, NULL: none; and the key of its budget.
-static const struct meta_quota *find(struct req *r, enum meta_quota_key what, struct sbuf *key)
+static const char *client_of(struct req *r)
 {
-    struct kp_str id = r->client_id;
-    char *client = req_alloc(r, (size_t)SL_MAX(id.n, 0) + 1);
-    if (id.n > 0)
-        memcpy(client, id.p, (size_t)id.n);
-    const struct meta_quota *q = meta_find_quota(net_image(r->net), USER, client, what);
-    int rc = 0;
-    sbuf_init(key);
-    if (q && q->has[META_QUOTA_USER])
-        rc = sbuf_printf(key, "u%s", USER);
-    if (q && !rc && q->has[META_QUOTA_CLIENT])
-        rc = sbuf_printf(key, "c%s", client);
-    if (q && !rc)
-        rc = sbuf_append(key, "", 1);
-    if (rc)
+    size_t n = (size_t)SL_MAX(r->client_id.n, 0);
+    char *client = req_alloc(r, n + 1);
+    if (n)
+        memcpy(client, r->client_id.p, n);
+    return client;
+}
+
+// The quota that counts for the request's client; NULL: none.
+static const struct meta_quota *quota_of(struct req *r, enum meta_quota_key what)
+{
+    return quota_any(r->net) ? meta_find_quota(net_image(r->net), USER, client_of(r), what) : NULL;
+}
+
+// What the client used of it. The quota of a default entity is a budget for each name that it stands for.
+static struct budget *budget_of(struct req *r, const struct meta_quota *quota)
+{
+    struct sbuf key;
+    sbuf_init(&key);
+    int rc = quota->has[META_QUOTA_USER] ? sbuf_printf(&key, "u%s", USER) : 0;
+    if (!rc && quota->has[META_QUOTA_CLIENT])
+        rc = sbuf_printf(&key, "c%s", client_of(r));
+    if (rc || sbuf_append(&key, "", 1))
         sl_panic("out of memory for a quota");
-    return q;
+    struct budget *b = budget_get(quotas(r->net), key.data, (uint32_t)key.len);
+    sbuf_free(&key);
+    return b;
 }
 
 // Percents of a thread for the time of requests.
@@ -258,14 +271,12 @@ static uint32_t throttle_ms(struct quotas *q, struct sl_rate *rate, enum meta_qu
 
 uint32_t quota_record(struct req *r, enum meta_quota_key what, double v)
 {
-    struct sbuf key;
-    const struct meta_quota *quota = quota_any(r->net) ? find(r, what, &key) : NULL;
+    const struct meta_quota *quota = quota_of(r, what);
     if (!quota)
         return 0;
-    struct quotas *q = quotas(r->net);
-    struct budget *b = budget_get(q, key.data, (uint32_t)key.len);
+    struct budget *b = budget_of(r, quota);
+    struct quotas *q = r->net->quotas;
     struct sl_rate *rate = rate_of(q, b, what);
-    sbuf_free(&key);
     sl_rate_add(rate, amount(what, v), reactor_now(r->net->r));
     b->untold[what] += amount(what, v);
     if (!q->armed && r->net->cfg.placement->nets > 1 && !r->net->stopping) {
@@ -277,24 +288,21 @@ uint32_t quota_record(struct req *r, enum meta_quota_key what, double v)
 
 void quota_unrecord(struct req *r, enum meta_quota_key what, double v)
 {
-    struct sbuf key;
-    if (!find(r, what, &key))
+    const struct meta_quota *quota = quota_of(r, what);
+    if (!quota)
         return;
-    struct budget *b = budget_get(quotas(r->net), key.data, (uint32_t)key.len);
-    sbuf_free(&key);
+    struct budget *b = budget_of(r, quota);
     sl_rate_take_back(rate_of(r->net->quotas, b, what), amount(what, v));
     b->untold[what] = SL_MAX(b->untold[what] - amount(what, v), 0);
 }
 
 uint32_t quota_window_bytes(struct req *r, enum meta_quota_key what)
 {
-    struct sbuf key;
     const struct config *cfg = r->net->cfg.cfg;
-    const struct meta_quota *q = quota_any(r->net) ? find(r, what, &key) : NULL;
-    if (!q)
+    const struct meta_quota *quota = quota_of(r, what);
+    if (!quota)
         return UINT32_MAX;
-    sbuf_free(&key);
-    double most = q->values[what] * (double)cfg_int(cfg, CFG_QUOTA_WINDOW_NUM) *
+    double most = quota->values[what] * (double)cfg_int(cfg, CFG_QUOTA_WINDOW_NUM) *
                   (double)cfg_int(cfg, CFG_QUOTA_WINDOW_SIZE_SECONDS);
     return (uint32_t)SL_MIN(most, (double)UINT32_MAX);
 }

@@ -16,6 +16,9 @@ struct net;
 struct req;
 struct spsc_msg;
 
+// A rate over the quotas' windows; free() frees it. NULL on lack of memory.
+struct sl_rate *quota_rate_new(const struct config *cfg);
+
 // Records `v` (bytes; for META_QUOTA_REQUEST ns) of the request's client, and returns for how many ms it is to be throttled, 0:
 // not at all.
 uint32_t quota_record(struct req *r, enum meta_quota_key what, double v);
