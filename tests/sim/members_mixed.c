@@ -307,26 +307,13 @@ static void leave(struct member *me)
 void modern_classic_step(struct member *me)
 {
     struct run *r = me->ms->r;
-    int64_t v[PLACES];
     uint32_t what = run_below(r, 30);
     int32_t place = (int32_t)run_below(r, PLACES);
     if (me->generation < 0 || me->rejoin || me->say_all || me->late_seen != me->ms->topics[1].there) {
         me->say_all = false; // its subscription changed; or, as a leader, there is more to deal out
         me->late_seen = me->ms->topics[1].there;
         join(me);
-    } else if (what >= 18 && me->owned) {
-        if (me->owned & (1u << place))
-            modern_commit(me, place);
-    } else if (what < 3) {
-        member_offsets(me, v);
-    } else if (what == 3 && !r->calm) {
-        leave(me);
-    } else if (what == 4 && !r->calm) {
-        member_nap(me->ms, 200 * 1000, 1000 * 1000); // long enough to be thrown out, which it does not know
-        modern_commit_all(me);
-    } else if (what == 5 && !r->calm) {
-        modern_begin(me); // it crashed
-    } else {
+    } else if (!modern_usual(me, what, place, leave)) {
         beat(me);
     }
 }

@@ -295,30 +295,38 @@ void modern_commit_all(struct member *me)
 }
 
 // ---- a step ------------------------------------------------------------------------------------------------------------
-static void work(struct member *me)
+bool modern_usual(struct member *me, uint32_t what, int32_t place, void (*go)(struct member *me))
 {
     struct run *r = me->ms->r;
     int64_t v[PLACES];
-    uint32_t what = run_below(r, 30);
-    int32_t place = (int32_t)run_below(r, PLACES);
     if (what >= 18 && me->owned) {
         if (me->owned & (1u << place))
             modern_commit(me, place);
     } else if (what < 3) {
         member_offsets(me, v);
     } else if (what == 3 && !r->calm) {
-        leave(me);
+        go(me);
     } else if (what == 4 && !r->calm) {
         member_nap(me->ms, 200 * 1000, 1000 * 1000); // long enough to be thrown out, which it does not know
         modern_commit_all(me);
     } else if (what == 5 && !r->calm) {
         modern_begin(me); // it crashed: another one comes in its place, and nobody says so
-    } else if (what == 6 && !r->calm) {
-        subscribe(me);
-        beat(me);
     } else {
-        beat(me);
+        return false;
     }
+    return true;
+}
+
+static void work(struct member *me)
+{
+    struct run *r = me->ms->r;
+    uint32_t what = run_below(r, 30);
+    int32_t place = (int32_t)run_below(r, PLACES);
+    if (modern_usual(me, what, place, leave))
+        return;
+    if (what == 6 && !r->calm)
+        subscribe(me);
+    beat(me);
 }
 
 void member_modern_step(struct member *me)

@@ -16,6 +16,8 @@ uint32_t modern_subscribed(const struct member *me); // bits of places
 // Fiber.
 void modern_commit(struct member *me, int32_t place);
 void modern_commit_all(struct member *me); // of everything it owns
+// What a member of either protocol does now and then, by the draw `what`: true if it was one of these things.
+bool modern_usual(struct member *me, uint32_t what, int32_t place, void (*leave)(struct member *me));
 
 // ---- members_mixed.c -------------------------------------------------------------------------------------------------
 // Fiber. One step of a member that speaks the classic protocol.
