@@ -1,7 +1,7 @@
 // Snapshots of the metadata: one read by itself is the state it was made of, and a start uses it.
 #include "tests/unit/meta/rig.h"
 
-#include "engine/meta/meta_private.h"
+#include "tests/unit/meta/bare.h"
 
 struct found {
     char newest[256];
@@ -25,23 +25,6 @@ static struct found list(void)
     assert_int_equal(
         io_listdir(reactor_io(fiber_reactor(fiber_current())), "/data/__cluster_metadata-0", look, &f), 0);
     return f;
-}
-
-static struct meta *bare(const struct config *cfg)
-{
-    struct meta *m = calloc(1, sizeof(*m));
-    m->cfg = cfg;
-    m->id.node_id = 1;
-    m->ids.by_id = true;
-    m->kraft_version = -1;
-    topic_config_init(&m->base, cfg);
-    list_init(&m->changed);
-    list_init(&m->jobs);
-    arena_init(&m->drafts, 0);
-    arena_init(&m->decode, 0);
-    recs_init(&m->txn_recs);
-    recs_init(&m->bootstrap);
-    return m;
 }
 
 static void same_partition(const struct meta_partition *a, const struct meta_partition *b)
@@ -111,7 +94,7 @@ static void check_newest(struct rig *r)
     struct meta_unregister none = {.id = 99};
     rig_ask(r, META_UNREGISTER, &none); // what was due before is written
     struct found f = list();
-    struct meta *m = bare(r->cfg);
+    struct meta *m = bare_meta(r->cfg);
     assert_true(f.n >= 1 && f.n <= 2); // older ones go
     snprintf(path, sizeof(path), "/data/__cluster_metadata-0/%s", f.newest);
     if (replay_snapshot(m, path, NULL, err, sizeof(err)))

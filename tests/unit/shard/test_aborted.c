@@ -111,7 +111,7 @@ static void settle(struct broker *b)
 
 // ---- a reader -----------------------------------------------------------------------------------------------------------
 struct reader {
-    struct aborted_txn todo[512]; // of the answer, by first offset
+    struct aborted_txn named[512]; // of the answer, by first offset
     uint32_t n;
     bool skip[PIDS]; // inside an aborted transaction
 };
@@ -131,8 +131,8 @@ static int64_t read_answer(struct reader *x, const uint8_t *bytes, uint32_t n, i
     memset(x->skip, 0, sizeof(x->skip));
     for (uint32_t at = 0; n - at >= BATCH_HEADER_SIZE && batch_size(bytes + at) <= n - at; at += i.size) {
         assert_int_equal(batch_parse(bytes + at, n - at, &i), 0);
-        for (; k < x->n && x->todo[k].first_offset <= batch_info_last_offset(&i); k++)
-            x->skip[x->todo[k].producer_id - 100] = true;
+        for (; k < x->n && x->named[k].first_offset <= batch_info_last_offset(&i); k++)
+            x->skip[x->named[k].producer_id - 100] = true;
         next = batch_info_last_offset(&i) + 1;
         if (batch_info_is_control(&i)) {
             struct producer_marker m;
@@ -169,11 +169,11 @@ static int64_t fetch(struct broker *b, int64_t from, uint32_t max, uint8_t *seen
         memcpy(bytes + n, fp.pieces[i].p, fp.pieces[i].len);
         n += fp.pieces[i].len;
     }
-    assert_true(fp.aborted_n <= SL_ARRAY_LEN(x.todo));
+    assert_true(fp.aborted_n <= SL_ARRAY_LEN(x.named));
     x.n = fp.aborted_n;
     if (x.n) {
-        memcpy(x.todo, fp.aborted, x.n * sizeof(x.todo[0]));
-        qsort(x.todo, x.n, sizeof(x.todo[0]), by_first);
+        memcpy(x.named, fp.aborted, x.n * sizeof(x.named[0]));
+        qsort(x.named, x.n, sizeof(x.named[0]), by_first);
     }
     if (f.pins) {
         while (!reactor_credit_take(b->r, 0, 1))
