@@ -9,15 +9,4 @@ CONFIG = {
 
 
 def run(ctx):
-    broker = ctx.broker(CONFIG)
-    java = drivers.java(ctx.deps, ctx.tmp / "java.log")
-    try:
-        checks = java.call("life", bootstrap=broker.bootstrap, timeout=150)["checks"]
-    finally:
-        java.close()
-    for c in checks:
-        if c["ok"]:
-            ctx.results.ok(f"life/{c['name']}")
-        else:
-            ctx.results.fail(f"life/{c['name']}", c["error"])
-    ctx.results.run("life/clean-stop", broker.stop, ctx.logs)
+    drivers.java_checks(ctx, "life", "life", CONFIG)

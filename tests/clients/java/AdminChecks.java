@@ -4,8 +4,6 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -14,7 +12,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Properties;
 import java.util.Set;
-import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
@@ -50,23 +47,18 @@ import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-final class AdminChecks {
+final class AdminChecks extends Checks {
     private static final long T0 = System.currentTimeMillis() - 100_000;
-
-    private interface Check {
-        void run() throws Exception;
-    }
 
     private final Admin admin;
     private final String bootstrap;
-    private final ArrayNode results;
     private final String prefix;
 
     private AdminChecks(Admin admin, String bootstrap, String prefix, ArrayNode results) {
+        super(results);
         this.admin = admin;
         this.bootstrap = bootstrap;
         this.prefix = prefix;
-        this.results = results;
     }
 
     static void run(JsonNode cmd, ObjectNode reply) {
@@ -91,37 +83,6 @@ final class AdminChecks {
             c.check("record-too-large", c::recordTooLarge);
             c.check("delete-and-recreate-topic", c::deleteAndRecreate);
             c.check("delete-by-id", c::deleteById);
-        }
-    }
-
-    private void check(String name, Check body) {
-        ObjectNode r = results.addObject().put("name", name);
-        try {
-            body.run();
-            r.put("ok", true);
-        } catch (Throwable t) {
-            StringWriter trace = new StringWriter();
-            t.printStackTrace(new PrintWriter(trace));
-            r.put("ok", false).put("error", trace.toString());
-        }
-    }
-
-    private static void that(boolean ok, String fmt, Object... args) {
-        if (!ok) {
-            throw new AssertionError(String.format(fmt, args));
-        }
-    }
-
-    private static void same(Object want, Object got, String what) {
-        that(want == null ? got == null : want.equals(got), "%s: want %s, got %s", what, want, got);
-    }
-
-    private static <T> void fails(Class<? extends Exception> cls, Callable<T> f) throws Exception {
-        try {
-            T got = f.call();
-            throw new AssertionError("expected " + cls.getSimpleName() + ", got " + got);
-        } catch (ExecutionException e) {
-            that(cls.isInstance(e.getCause()), "expected %s, got %s", cls.getSimpleName(), e.getCause());
         }
     }
 

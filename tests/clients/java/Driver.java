@@ -12,8 +12,6 @@ import java.io.FileOutputStream;
 import java.io.InputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.lang.reflect.Field;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -57,9 +55,7 @@ public final class Driver {
                 reply.put("ok", true);
             } catch (Throwable t) {
                 Throwable cause = t instanceof InvocationTargetException ? t.getCause() : t;
-                StringWriter trace = new StringWriter();
-                cause.printStackTrace(new PrintWriter(trace));
-                reply.put("ok", false).put("error", trace.toString());
+                reply.put("ok", false).put("error", Checks.trace(cause));
             }
             REPLIES.println(Canon.JSON.writeValueAsString(reply));
             REPLIES.flush();

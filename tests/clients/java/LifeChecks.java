@@ -3,15 +3,11 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.Callable;
-import java.util.concurrent.ExecutionException;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
@@ -26,19 +22,14 @@ import org.apache.kafka.common.errors.PolicyViolationException;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
-final class LifeChecks {
-    private interface Check {
-        void run() throws Exception;
-    }
-
+final class LifeChecks extends Checks {
     private final Admin admin;
     private final String bootstrap;
-    private final ArrayNode results;
 
     private LifeChecks(Admin admin, String bootstrap, ArrayNode results) {
+        super(results);
         this.admin = admin;
         this.bootstrap = bootstrap;
-        this.results = results;
     }
 
     static void run(JsonNode cmd, ObjectNode reply) {
@@ -52,37 +43,6 @@ final class LifeChecks {
             c.check("delete-records-of-a-compacted-topic", c::deleteCompacted);
             c.check("retention-by-time", c::retentionByTime);
             c.check("retention-by-size", c::retentionBySize);
-        }
-    }
-
-    private void check(String name, Check body) {
-        ObjectNode r = results.addObject().put("name", name);
-        try {
-            body.run();
-            r.put("ok", true);
-        } catch (Throwable t) {
-            StringWriter trace = new StringWriter();
-            t.printStackTrace(new PrintWriter(trace));
-            r.put("ok", false).put("error", trace.toString());
-        }
-    }
-
-    private static void that(boolean ok, String fmt, Object... args) {
-        if (!ok) {
-            throw new AssertionError(String.format(fmt, args));
-        }
-    }
-
-    private static void same(Object want, Object got, String what) {
-        that(want == null ? got == null : want.equals(got), "%s: want %s, got %s", what, want, got);
-    }
-
-    private static <T> void fails(Class<? extends Exception> cls, Callable<T> f) throws Exception {
-        try {
-            T got = f.call();
-            throw new AssertionError("expected " + cls.getSimpleName() + ", got " + got);
-        } catch (ExecutionException e) {
-            that(cls.isInstance(e.getCause()), "expected %s, got %s", cls.getSimpleName(), e.getCause());
         }
     }
 

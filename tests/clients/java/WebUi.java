@@ -4,8 +4,6 @@
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -42,64 +40,47 @@ import org.apache.kafka.common.errors.SecurityDisabledException;
 import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
-final class WebUi {
+final class WebUi extends Checks {
     private static final String TOPIC = "ui-orders";
     private static final int PARTS = 3;
     private static final int EACH = 50; // records of each partition
     private static final long T0 = 1_700_000_000_000L;
 
-    private interface Page {
-        void open() throws Exception;
-    }
-
     private final Admin admin;
     private final String bootstrap;
-    private final ArrayNode results;
     private Collection<Node> nodes;
     private Map<String, TopicDescription> topics;
 
     private WebUi(Admin admin, String bootstrap, ArrayNode results) {
+        super(results);
         this.admin = admin;
         this.bootstrap = bootstrap;
-        this.results = results;
     }
 
     static void run(JsonNode cmd, ObjectNode reply) throws Exception {
         String bootstrap = cmd.get("bootstrap").asText();
         try (Admin admin = Admin.create(Map.of("bootstrap.servers", bootstrap, "client.id", "web-ui"))) {
             WebUi ui = new WebUi(admin, bootstrap, reply.putArray("checks"));
-            ui.page("create-topic", ui::createTopic);
+            ui.check("create-topic", ui::createTopic);
             try (KafkaConsumer<String, String> member = ui.consumer(Map.of("group.id", "ui-group", "client.id", "worker"))) {
-                ui.page("produce-message", () -> ui.produce(member));
-                ui.page("brokers", ui::brokers);
-                ui.page("broker-configs", ui::brokerConfigs);
-                ui.page("topics", ui::topics);
-                ui.page("topic-overview", ui::topicOverview);
-                ui.page("topic-settings", ui::topicSettings);
-                ui.page("messages-oldest", () -> ui.same(EACH * PARTS, ui.read(new HashMap<>(), EACH * PARTS).size()));
-                ui.page("messages-from-offset", ui::fromOffset);
-                ui.page("messages-from-time", ui::fromTime);
-                ui.page("messages-newest", ui::newest);
-                ui.page("messages-live", ui::live);
-                ui.page("consumers", ui::consumers);
-                ui.page("consumer-detail", ui::consumerDetail);
-                ui.page("access-control", ui::accessControl);
+                ui.check("produce-message", () -> ui.produce(member));
+                ui.check("brokers", ui::brokers);
+                ui.check("broker-configs", ui::brokerConfigs);
+                ui.check("topics", ui::topics);
+                ui.check("topic-overview", ui::topicOverview);
+                ui.check("topic-settings", ui::topicSettings);
+                ui.check("messages-oldest", () -> ui.same(EACH * PARTS, ui.read(new HashMap<>(), EACH * PARTS).size()));
+                ui.check("messages-from-offset", ui::fromOffset);
+                ui.check("messages-from-time", ui::fromTime);
+                ui.check("messages-newest", ui::newest);
+                ui.check("messages-live", ui::live);
+                ui.check("consumers", ui::consumers);
+                ui.check("consumer-detail", ui::consumerDetail);
+                ui.check("access-control", ui::accessControl);
             }
-            ui.page("reset-offsets", ui::resetOffsets);
-            ui.page("clear-messages", ui::clearMessages);
-            ui.page("delete-group-and-topic", ui::delete);
-        }
-    }
-
-    private void page(String name, Page p) {
-        ObjectNode r = results.addObject().put("name", name);
-        try {
-            p.open();
-            r.put("ok", true);
-        } catch (Throwable t) {
-            StringWriter trace = new StringWriter();
-            t.printStackTrace(new PrintWriter(trace));
-            r.put("ok", false).put("error", trace.toString());
+            ui.check("reset-offsets", ui::resetOffsets);
+            ui.check("clear-messages", ui::clearMessages);
+            ui.check("delete-group-and-topic", ui::delete);
         }
     }
 

@@ -69,6 +69,22 @@ def java(deps, log_path, name="java", heap="512m"):
     return Driver(name, tool(deps, "Driver", heap=heap), log_path)
 
 
+def java_checks(ctx, name, op, config=None, **fields):
+    """A case that is a row of checks in Java: each one's result, and then a clean stop."""
+    broker = ctx.broker(config)
+    driver = java(ctx.deps, ctx.tmp / "java.log")
+    try:
+        checks = driver.call(op, bootstrap=broker.bootstrap, timeout=150, **fields)["checks"]
+    finally:
+        driver.close()
+    for c in checks:
+        if c["ok"]:
+            ctx.results.ok(f"{name}/{c['name']}")
+        else:
+            ctx.results.fail(f"{name}/{c['name']}", c["error"])
+    ctx.results.run(f"{name}/clean-stop", broker.stop, ctx.logs)
+
+
 def python(deps, script, log_path):
     return Driver(script, [f"{deps}/venv/bin/python3", str(HERE / "py" / f"{script}.py")], log_path)
 
