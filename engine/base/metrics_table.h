@@ -25,6 +25,12 @@
       "Checkpoints finished") \
     X(CHECKPOINT_NS, "sluice_checkpoint_ns", "", HISTOGRAM, "ns", \
       "Time that a checkpoint took") \
+    X(SEGMENTS_ROLLED, "sluice_segments_rolled_total", "", COUNTER, "segments", \
+      "Segments that logs began") \
+    X(SEGMENTS_REMOVED, "sluice_segments_removed_total", "", COUNTER, "segments", \
+      "Segments that retention or DeleteRecords removed") \
+    X(COMPACTIONS, "sluice_compactions_total", "", COUNTER, "passes", \
+      "Passes of compaction over a log that ended well") \
     X(FSYNCS, "sluice_fsyncs_total", "", COUNTER, "calls", \
       "fsync and fdatasync calls") \
     X(DSYNC_WRITES, "sluice_dsync_writes_total", "", COUNTER, "writes", \

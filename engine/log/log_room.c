@@ -286,6 +286,7 @@ static int roll(struct log *l, uint32_t bytes)
     if (l->marks_n == 0 && l->appended.seg == NULL)
         l->appended = l->durable = l->visible =
             (struct log_mark){.offset = l->appended.offset, .seg = s, .pos = 0};
+    reactor_count(l->env->r, METRIC_SEGMENTS_ROLLED, 1);
     if (old)
         seal_later(l, old);
     return 0;

@@ -253,6 +253,7 @@ static int remove_below_start(struct log *l)
     }
     if (removed && !rc)
         rc = fio_sync_dir(l->dir);
+    reactor_count(l->env->r, METRIC_SEGMENTS_REMOVED, (uint64_t)removed);
     fiber_unlock(&l->io_lock);
     return rc ? rc : removed;
 }

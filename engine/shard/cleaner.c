@@ -90,6 +90,7 @@ static void cleaner_fiber(void *arg)
     int rc = 1;
     while (rc > 0 && !s->stopping && !s->env.failed && (p = choose(s))) {
         rc = log_compact(p->log, s->compactor);
+        reactor_count(s->r, METRIC_COMPACTIONS, rc > 0);
         compacted(s, p, rc);
         if (rc < 0 && p->uncleanable)
             rc = 1; // the others go on

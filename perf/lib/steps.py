@@ -117,16 +117,30 @@ def paced(name, partitions, rate=10000, extra=(), seconds_share=1.2):
     return run
 
 
+END_TO_END = [KB, "topic=produce-8", "partitions=8", "producers=2", "batch.bytes=64k"]
+
+
+def end_to_end_max(run_, subject, memory):
+    """The highest rate both ways: what is written and what is read of it, the lower of the two."""
+    if "produce-8" not in memory:
+        raise Skipped("produce-8 was not run")
+    seconds = run_.scale
+    result = summary(run_.bench(subject, ["mixed", *END_TO_END, "stamp=1", "warmup.s=1", f"duration.s={seconds}"], seconds + 4))
+    both = min(1.0, result["read_mb_per_s"] / result["mb_per_s"]) if result["mb_per_s"] else 0
+    result["both_per_s"] = result["records_per_s"] * both
+    return result
+
+
 def end_to_end(share, catchup):
-    """At a share of what `produce-8` reached, on its topic, so that a catch-up reader has cold data to read."""
+    """At a share of the highest rate both ways, on `produce-8`'s topic, so that a catch-up reader has cold data to read."""
 
     def run(run_, subject, memory):
-        if "produce-8" not in memory:
-            raise Skipped("produce-8 was not run")
-        rate = max(1000, int(memory["produce-8"]["records_per_s"] * share))
+        if "e2e-max" not in memory:
+            raise Skipped("e2e-max was not run")
+        rate = max(1000, int(memory["e2e-max"]["both_per_s"] * share))
         seconds = run_.scale
-        args = ["e2e", KB, "topic=produce-8", "partitions=8", "producers=2", "batch.bytes=64k", "linger.ms=1", f"rate={rate}",
-                "warmup.s=1", f"duration.s={seconds}", f"catchup={catchup}", "buffer.bytes=128m"]
+        args = ["e2e", *END_TO_END, "linger.ms=1", f"rate={rate}", "warmup.s=1", f"duration.s={seconds}", f"catchup={catchup}",
+                "buffer.bytes=128m"]
         result = summary(run_.bench(subject, args, seconds + 4))
         result["rate"] = rate
         return result
@@ -290,6 +304,7 @@ STEPS = [
     ("paced-100", paced("paced-100", 100), True),
     ("produce-1", produce("produce-1", 1), True),
     ("produce-8", produce("produce-8", 8), True),
+    ("e2e-max", end_to_end_max, True),
     ("e2e", end_to_end(0.5, 0), True),
     ("e2e-catchup", end_to_end(0.5, 1), True),
     ("consume-1", consume("produce-1"), True),
