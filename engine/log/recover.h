@@ -29,6 +29,12 @@ void recover_drop_below_start(struct log *l);
 // (names of retention.c and compact_swap.c): removed, or brought to their end.
 bool recover_is_leftover(const char *name);
 int recover_leftovers(struct log *l);
+// recover_swap.c. Whether a name is one that upstream's compaction gives while it works, <base>.<kind>.<end>; `end` is
+// "cleaned" or "swap".
+bool recover_parse_upstream(const char *name, const char *end, int64_t *base, uint32_t *kind);
+// Fiber. Brings the compaction that upstream had begun to its end, or undoes it; `names` are those in the log's directory, each
+// with its NUL. 0 or -errno.
+int recover_upstream_swaps(struct log *l, const struct sbuf *names);
 // The log ends at the end of its last segment, at `end`; those before it are finished.
 void recover_set_end(struct log *l, int64_t end);
 

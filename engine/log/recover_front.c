@@ -51,8 +51,11 @@ static bool ends_with(const char *name, const char *end)
 bool recover_is_leftover(const char *name)
 {
     int64_t base, next;
+    uint32_t kind;
     return ends_with(name, ".deleted") || compact_parse_name(name, "cleaned", &base, &next) ||
-           compact_parse_name(name, "swap", &base, &next);
+           compact_parse_name(name, "swap", &base, &next) ||
+           recover_parse_upstream(name, "cleaned", &base, &kind) ||
+           recover_parse_upstream(name, "swap", &base, &kind);
 }
 
 struct leftovers {
@@ -93,16 +96,23 @@ int recover_leftovers(struct log *l)
     struct leftovers x;
     char path[1800];
     int64_t base, next;
+    uint32_t kind;
+    bool upstream = false;
     sbuf_init(&x.names);
     int rc = io_listdir(reactor_io(fiber_reactor(fiber_current())), l->dir, note, &x);
     for (size_t at = 0; !rc && at < x.names.len; at += strlen(x.names.data + at) + 1) {
         snprintf(path, sizeof(path), "%s/%s", l->dir, x.names.data + at);
         if (compact_parse_name(x.names.data + at, "swap", &base, &next))
             rc = finish_swap(l, path, base, next);
+        else if (recover_parse_upstream(x.names.data + at, "swap", &base, &kind) ||
+                 recover_parse_upstream(x.names.data + at, "cleaned", &base, &kind))
+            upstream = true;
         else
             rc = fio_unlink(path, false);
         rc = rc == -ENOENT ? 0 : rc;
     }
+    if (!rc && upstream)
+        rc = recover_upstream_swaps(l, &x.names);
     sbuf_free(&x.names);
     return rc ? rc : fio_sync_dir(l->dir);
 }

@@ -2,6 +2,8 @@
 // upstream left uncleanly.
 #include "shard_test.h"
 
+#include "engine/log/recover.h"
+
 static void small_world(struct broker *b)
 {
     b->cfg.journal.file_bytes = 256 << 10;
@@ -241,8 +243,8 @@ static void unlink_clean(struct broker *b)
     assert_int_equal(fio_sync_dir(b->dir), 0);
 }
 
-// A process of its own takes the clean-shutdown file away, as if upstream had been killed.
-static void take_clean_file(struct broker *b)
+// A process of its own changes the directory.
+static void between_lives(struct broker *b, void (*fn)(struct broker *b))
 {
     b->p = sim_process_create(b->w, b->host);
     b->io = sim_io_create(b->p);
@@ -250,7 +252,7 @@ static void take_clean_file(struct broker *b)
     b->g = reactor_group_create(1, &b->io, 64, b->metrics);
     b->r = reactor_group_get(b->g, 0);
     sim_attach(b->p, b->g);
-    t_run(b, unlink_clean);
+    t_run(b, fn);
     t_crash(b, false);
 }
 
@@ -277,7 +279,7 @@ static void upstream_unclean(void **state)
         t_boot_ok(b);
         t_run(b, fill_torn);
         assert_int_equal(t_stop(b), 0);
-        take_clean_file(b);
+        between_lives(b, unlink_clean); // as if upstream had been killed
         torn_tail(b, cuts[i / 2], i % 2);
         t_boot_ok(b);
         assert_int_equal(b->kind, STORE_UPSTREAM);
@@ -291,13 +293,165 @@ static void upstream_unclean(void **state)
     }
 }
 
+// ---- what upstream's compaction leaves when it ends in the middle -----------------------------------------------------------
+static void fill_swapped(struct broker *b)
+{
+    struct log_config c = small_config();
+    c.segment_bytes = 16 << 10;
+    assert_int_equal(t_open(b, 0, "swapped", 1, &c), 0);
+    for (int i = 0; i < 60; i++) {
+        struct t_spec s = {.records = 2, .value = 700, .timestamp = 1 + i, .pid = 9, .sequence = 2 * i};
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    }
+}
+
+static int base_of(void *arg, const struct io_dirent *e)
+{
+    struct {
+        int64_t base[16];
+        uint32_t n;
+    } *x = arg;
+    if (strlen(e->name) == 24 && !strcmp(e->name + 20, ".log"))
+        x->base[x->n++] = strtoll(e->name, NULL, 10);
+    return 0;
+}
+
+// The k-th segment's file, by the ending of its name.
+static void swapped_path(struct broker *b, uint32_t k, const char *end, char *out, size_t cap)
+{
+    struct {
+        int64_t base[16];
+        uint32_t n;
+    } x = {.n = 0};
+    snprintf(out, cap, "%s/swapped-0", b->dir);
+    assert_int_equal(io_listdir(b->io, out, base_of, &x), 0);
+    assert_true(x.n > 3);
+    for (uint32_t i = 0; i < x.n; i++) // ascending
+        for (uint32_t j = i + 1; j < x.n; j++)
+            if (x.base[j] < x.base[i]) {
+                int64_t t = x.base[i];
+                x.base[i] = x.base[j];
+                x.base[j] = t;
+            }
+    snprintf(out, cap, "%s/swapped-0/%020lld.%s", b->dir, (long long)x.base[k], end);
+}
+
+// Segments `first` and what follows up to `n` of them, as one file of another name: so compaction merges them.
+static void merge(struct broker *b, uint32_t first, uint32_t n, const char *end)
+{
+    char path[600];
+    struct sbuf all;
+    sbuf_init(&all);
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t *p;
+        size_t len;
+        swapped_path(b, first + i, "log", path, sizeof(path));
+        assert_int_equal(fio_read_file(path, 1 << 20, &p, &len), 0);
+        assert_int_equal(sbuf_append(&all, (char *)p, len), 0);
+        free(p);
+    }
+    swapped_path(b, first, end, path, sizeof(path));
+    assert_int_equal(fio_put_file(path, all.data, all.len, true), 0);
+    sbuf_free(&all);
+}
+
+static void put(struct broker *b, uint32_t k, const char *end)
+{
+    char path[600];
+    swapped_path(b, k, end, path, sizeof(path));
+    assert_int_equal(fio_put_file(path, "not of this log", 15, true), 0);
+}
+
+static void move(struct broker *b, uint32_t k, const char *from, const char *to)
+{
+    char a[600], z[600];
+    swapped_path(b, k, to, z, sizeof(z));
+    swapped_path(b, k, from, a, sizeof(a));
+    assert_int_equal(fio_rename(a, z), 0);
+}
+
+static void not_yet(struct broker *b) // its new segment was being written
+{
+    put(b, 0, "log.cleaned");
+    put(b, 0, "index.cleaned");
+    put(b, 0, "timeindex.cleaned");
+}
+
+static void counts(struct broker *b) // it has its name, and the old ones are all there
+{
+    merge(b, 0, 2, "log.swap");
+    move(b, 0, "index", "index.swap");
+    move(b, 0, "timeindex", "timeindex.swap");
+}
+
+static void half_removed(struct broker *b)
+{
+    merge(b, 1, 2, "log.swap");
+    move(b, 2, "log", "log.deleted"); // the later one first: the names of both are needed
+    move(b, 1, "log", "log.deleted");
+}
+
+static void half_named(struct broker *b) // its index had its name already, the log had not
+{
+    merge(b, 0, 1, "log.swap");
+    move(b, 0, "log", "log.deleted");
+}
+
+static void split(struct broker *b) // one segment into two, the second of which is being written
+{
+    put(b, 1, "log.cleaned");
+    put(b, 2, "log.swap");
+    put(b, 2, "index.swap");
+}
+
+static void verify_exactly(struct broker *b)
+{
+    t_verify_all(b, false);
+}
+
+static int leftover(void *arg, const struct io_dirent *e)
+{
+    *(uint32_t *)arg += recover_is_leftover(e->name);
+    return 0;
+}
+
+static void none_left(struct broker *b)
+{
+    char path[600];
+    uint32_t n = 0;
+    snprintf(path, sizeof(path), "%s/swapped-0", b->dir);
+    assert_int_equal(io_listdir(b->io, path, leftover, &n), 0);
+    assert_int_equal(n, 0);
+}
+
+static void upstream_swaps(void **state)
+{
+    static void (*const states[])(struct broker * b) = {not_yet, counts, half_removed, half_named, split};
+    for (uint32_t i = 0; i < 2 * SL_ARRAY_LEN(states); i++) {
+        struct broker *b = malloc(sizeof(*b));
+        t_sim(b, 70 + i);
+        t_boot_ok(b);
+        t_run(b, fill_swapped);
+        assert_int_equal(t_stop(b), 0);
+        between_lives(b, unlink_clean);
+        between_lives(b, states[i / 2]);
+        t_boot_ok(b);
+        if (i % 2) // what the start did holds over a power cut, too
+            t_crash(b, true), t_boot_ok(b);
+        t_run(b, verify_exactly);
+        t_run(b, none_left);
+        assert_int_equal(t_stop(b), 0);
+        t_down(b);
+        free(b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(ends_of_all_kinds),
-        cmocka_unit_test(crashed_starts),
-        cmocka_unit_test(damaged_indexes),
-        cmocka_unit_test(upstream_unclean),
+        T_BOTH_ENTRIES(ends_of_all_kinds), cmocka_unit_test(crashed_starts),
+        cmocka_unit_test(damaged_indexes), cmocka_unit_test(upstream_unclean),
+        cmocka_unit_test(upstream_swaps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
