@@ -60,11 +60,11 @@ def there_and_back(first, second):
         broker.stop()
 
 
-def pair(ctx, name, kinds):
+def pair(ctx, name, kinds, config=None):
     """Two brokers of the given kinds over one data directory."""
     made = []
     for i, kind in enumerate(kinds):
-        b = brokers.KINDS[kind](ctx.build, ctx.deps, ctx.tmp / f"{name}-{i}")
+        b = brokers.KINDS[kind](ctx.build, ctx.deps, ctx.tmp / f"{name}-{i}", config)
         b.data = ctx.tmp / f"{name}-data"
         made.append(b)
         ctx.brokers.append(b)

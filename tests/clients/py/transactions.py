@@ -5,6 +5,7 @@ import zlib
 
 import client
 from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 open_producers = []
 
@@ -58,6 +59,13 @@ def leave_open(bootstrap, topic, partition, name):
     open_producers.append(p)
 
 
+def delete_records(bootstrap, topic, partition, offset):
+    """Moves the start of a log; returns where it is now."""
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    asked = admin.delete_records([TopicPartition(topic, partition, offset)])
+    return {"start": next(iter(asked.values())).result(20).low_watermark}
+
+
 def read(bootstrap, topic, partition, committed, start=0):
     """Offsets with CRCs of what a reader sees, the end that it was told, and the position that it reached."""
     c = Consumer(
@@ -88,4 +96,4 @@ def read(bootstrap, topic, partition, committed, start=0):
     return {"seen": seen, "low": low, "high": high, "position": position}
 
 
-client.serve({"write": write, "leave_open": leave_open, "read": read})
+client.serve({"write": write, "leave_open": leave_open, "delete_records": delete_records, "read": read})
