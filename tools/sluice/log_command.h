@@ -19,7 +19,9 @@ int log_command_check(int argc, char **argv);
 
 /* What a file holds, on standard output. 0, or -EBADMSG when it is damaged behind what was printed. */
 int log_dump_batches(const struct logfile *f, const struct log_dump_options *o);
-int log_dump_journal(const struct logfile *f);
+/* The records of one batch of n bytes, if the options ask for them. 0, or -EBADMSG when it or they cannot be read. */
+int log_dump_batch(const uint8_t *p, size_t n, const struct log_dump_options *o);
+int log_dump_journal(const struct logfile *f, const struct log_dump_options *o);
 int log_dump_shard_checkpoint(const struct logfile *f);
 /* A producer snapshot's entries; its length and CRC were checked. */
 void log_print_producers(const uint8_t *p, size_t n);

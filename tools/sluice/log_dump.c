@@ -75,7 +75,7 @@ static int dump_file(const struct logfile *f, const struct log_dump_options *o)
     case LOGFILE_PRODUCERS:
         return dump_producers(f);
     case LOGFILE_JOURNAL:
-        return log_dump_journal(f);
+        return log_dump_journal(f, o);
     case LOGFILE_SHARD:
         return log_dump_shard_checkpoint(f);
     case LOGFILE_TEXT:

@@ -133,6 +133,14 @@ static bool all_zero(const uint8_t *p, size_t n)
     return true;
 }
 
+int log_dump_batch(const uint8_t *p, size_t n, const struct log_dump_options *o)
+{
+    struct batch_info b;
+    if (batch_parse(p, n, &b))
+        return -EBADMSG;
+    return o->records ? print_records(p, &b, o->values) : 0;
+}
+
 int log_dump_batches(const struct logfile *f, const struct log_dump_options *o)
 {
     int failed = 0;

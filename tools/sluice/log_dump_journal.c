@@ -19,8 +19,9 @@ static void print_life(const struct sl_uuid *life)
 static int print_entry(void *arg, const struct jgroup *g, const struct jentry *e, const uint8_t *payload)
 {
     static const char *const names[] = {"?", "batch", "prefix", "fence", "confirmed", "epoch"};
+    const struct log_dump_options *o = arg;
     char id[SL_UUID_TEXT_LEN + 1];
-    (void)arg, (void)g, (void)payload;
+    (void)g;
     sl_uuid_to_text(&e->topic_id, id);
     printf("  %s %s-%d incarnation %u", e->type < SL_ARRAY_LEN(names) ? names[e->type] : "?", id,
            e->partition, e->incarnation);
@@ -36,20 +37,24 @@ static int print_entry(void *arg, const struct jgroup *g, const struct jentry *e
         printf(" producer %" PRId64 " epoch %d sequence %d", e->producer_id, e->producer_epoch,
                e->base_sequence);
     putchar('\n');
+    if (o->records && payload && e->type == JE_BATCH && (e->flags & JE_INLINE))
+        (void)log_dump_batch(payload, e->bytes, o); /* its CRC was checked before it came here */
     return 0;
 }
 
-/* A recycled file goes on with groups of an older generation: they are not part of what this one says. */
-int log_dump_journal(const struct logfile *f)
+/* A recycled file goes on with groups of an older generation: they are not part of what this one says. Behind a group that is
+ * damaged come others that are not: who gives a journal up wants to know what was in them. */
+int log_dump_journal(const struct logfile *f, const struct log_dump_options *o)
 {
     uint64_t generation = 0;
+    int failed = 0;
     for (size_t at = 0; at + JOURNAL_HEADER <= f->len;) {
         struct jgroup g;
         int rc = jgroup_decode(&g, f->data + at, f->len - at, NULL, at);
         if (rc || (generation && g.generation != generation)) {
             printf("# position %zu: %s\n", at,
                    rc ? "no group: the end of this file's chain" : "groups of an older use");
-            return 0;
+            return failed;
         }
         generation = g.generation;
         printf("group %" PRIu64 " position %" PRIu64 " length %u entries %u shard %u generation %" PRIu64
@@ -58,14 +63,13 @@ int log_dump_journal(const struct logfile *f)
                g.flags & JGROUP_CLOSING ? " closing" : "");
         print_life(&g.life);
         putchar('\n');
-        rc = jgroup_walk(&g, f->data + at, print_entry, NULL);
-        if (rc) {
+        if (jgroup_walk(&g, f->data + at, print_entry, (void *)o)) {
             printf("# the group at position %zu does not verify\n", at);
-            return -EBADMSG;
+            failed = -EBADMSG;
         }
         at += g.length;
     }
-    return 0;
+    return failed;
 }
 
 static int print_log(void *arg, const struct ckpt_head *h, const struct ckpt_log *l)

@@ -5,6 +5,7 @@ import re
 import subprocess
 
 from lib import batch, wire
+from lib import broker as brokers
 from lib.results import check, same
 
 TOPIC = "tools"
@@ -139,10 +140,55 @@ def still_good(ctx, broker):
     broker.stop()
 
 
+def damaged_journal(ctx, broker):
+    """The start refuses and says where; without the journal it serves what the segments hold, and goes on."""
+    broker.start()
+    fill(broker, 40)
+    broker.kill()
+    journals = broker.data / "sluice.journal.d"
+    hurt = None
+    for f in journals.glob("*.journal"):
+        content = bytearray(f.read_bytes())
+        ends = [m.start() for m in re.finditer(b"value-40-", content)]
+        if len(ends) > 20:  # a batch with many groups behind it
+            content[ends[len(ends) // 2] + 50] ^= 1
+            f.write_bytes(content)
+            hurt = f
+            break
+    check(hurt, "no journal holds the batches")
+    refused(broker, f"{hurt.name} is damaged at byte")
+    aside = ctx.tmp / "damaged-journal"
+    journals.rename(aside)
+    status, text = sluice(ctx, "check", broker.data)
+    check(status in (0, 1), text)
+    status, text = sluice(ctx, "dump", "--values", *sorted(aside.glob("*.journal")))
+    check(text.count('"value-40-') >= 20, f"the journal's batches:\n{text[-800:]}")
+    broker.start()
+    with wire.Connection(broker.host, broker.port) as c:
+        c.wait_for_leaders(TOPIC, PARTS)
+        for p in range(PARTS):
+            end = c.list_offset(TOPIC, p, wire.LATEST)[2]
+            check(240 <= end <= 360, f"partition {p} ends at {end}: what was checkpointed is there")
+    fill(broker, 5)
+    broker.stop()
+    check_sound(ctx, broker, 240 * PARTS)
+
+
+def refused(broker, why):
+    """The start fails, and the log says why."""
+    try:
+        broker.start()
+    except brokers.BrokerDied:
+        pass
+    else:
+        check(False, "a damaged directory was opened")
+    check(why in broker.log_tail(), broker.log_tail())
+
+
 def run(ctx):
     if ctx.upstream:
         return
     broker = ctx.broker(start=False)
-    for name in ("running", "killed", "stopped", "dumped", "damaged_index", "damaged_batch", "still_good"):
+    for name in ("running", "killed", "stopped", "dumped", "damaged_index", "damaged_batch", "still_good", "damaged_journal"):
         if not ctx.results.run(f"logtools/{name.replace('_', '-')}", lambda: globals()[name](ctx, broker), ctx.logs):
             break
