@@ -146,9 +146,16 @@ static int run(const struct config *cfg, uint32_t n, struct io **ios, struct met
     }
     struct reactor *first = reactor_group_get(broker_group(b), 0);
     reactor_run_until(first, broker_booted(b));
-    if (broker_error(b, &text)) {
+    int refused = broker_error(b, &text);
+    if (refused) {
         fprintf(stderr, "sluiced: %s\n", text);
-        return 1;
+        if (refused == -EUCLEAN)
+            fputs("sluiced: acknowledged records are at stake; docs/OPERATIONS.md, \"Going on after "
+                  "damage\", says what to do\n",
+                  stderr);
+        // Half of a broker is there, and fibers hold parts of it: the process's end is its end.
+        fflush(NULL);
+        _exit(1);
     }
     catch_signals(broker_group(b));
     int rc = reactor_group_run(broker_group(b), cfg_bool(cfg, CFG_SLUICE_PIN_CORES));
