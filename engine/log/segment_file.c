@@ -393,13 +393,17 @@ int segment_put_indexes(struct segment *s, bool sync)
     return write_entries(s, 0, s->index.count, 0, s->timeindex.count, sync ? INDEX_ENDS_SYNCED : INDEX_ENDS);
 }
 
+// A start after a crash looks at the batches of what the files do not have yet: a few hundred KiB of a log are soon read, and
+// thousands of logs' files are not opened for a few entries each.
+enum { INDEX_FEW = 64 };
+
 int segment_write_indexes(struct segment *s)
 {
     uint32_t b, tb;
     if (!s->index_loaded)
         return 0;
     durable_entries(s, &b, &tb);
-    if (b <= s->index_written && tb <= s->timeindex_written)
+    if (b < s->index_written + INDEX_FEW && tb < s->timeindex_written + INDEX_FEW)
         return 0;
     return write_entries(s, SL_MIN(b, s->index_written), b, SL_MIN(tb, s->timeindex_written), tb,
                          INDEX_GROWS);
