@@ -70,7 +70,7 @@ int16_t validate_header(const struct validate_rules *r, const uint8_t *p, size_t
     out->log_append_time = BATCH_NO_TIMESTAMP;
     out->max_timestamp_delta = -1;
     out->error = KERR_NONE;
-    out->header_changed = false;
+    out->header_changed = out->of_log = false;
     out->error_count = 0;
     out->records_bytes = 0;
     out->reason = NULL;
@@ -86,7 +86,8 @@ int16_t validate_header(const struct validate_rules *r, const uint8_t *p, size_t
     rc = check_trailing(p, n, out);
     if (rc != KERR_NONE)
         return rc;
-    if (client && out->info.base_offset != 0)
+    out->of_log = client && out->info.base_offset != 0;
+    if (out->of_log)
         return validate_fail(out, KERR_INVALID_RECORD, "the base offset of a produced batch must be 0");
     if (out->info.size > r->max_message_bytes)
         return validate_fail(out, KERR_MESSAGE_TOO_LARGE, "the batch is larger than max.message.bytes");

@@ -70,6 +70,7 @@ struct validate_result {
                                     looked at */
     uint16_t attributes;         /* to store */
     int16_t error;
+    bool of_log;            /* error is of validate_header, yet the log's to find: told with its start */
     bool header_changed;    /* attributes or max timestamp differ from those received: validate_apply */
     uint32_t error_count;   /* bad records */
     uint64_t records_bytes; /* of the records, decompressed */

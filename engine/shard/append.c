@@ -205,7 +205,11 @@ static void answer_invalid(struct shard *s, struct shard_append_part *ap, const 
                            const struct validate_result *res)
 {
     if (res->error_count) {
-        ap->bad_record = res->errors[0].batch_index;
+        ap->bad_n = SL_MIN(res->error_count, (uint32_t)SHARD_BAD_RECORDS);
+        for (uint32_t i = 0; i < ap->bad_n; i++) {
+            ap->bad_index[i] = res->errors[i].batch_index;
+            ap->bad_fault[i] = res->errors[i].fault;
+        }
         validate_record_error_text(r, &res->errors[0], ap->error_text, sizeof(ap->error_text));
         append_finish(s, ap, res->error, NULL);
     } else {
@@ -366,9 +370,11 @@ static void checked_drop(struct part *p)
 }
 
 // Framing and sizes. What does not fit the journal or the memory for appends at all would wait for ever.
-static bool append_header(struct shard *s, struct shard_append_part *ap, const struct validate_rules *r,
+static bool append_header(struct part *p, struct shard_append_part *ap, const struct validate_rules *r,
                           struct validate_result *res)
 {
+    struct shard *s = p->s;
+    struct log_ends e;
     if (!validate_header(r, ap->records, ap->bytes > 0 ? (size_t)ap->bytes : 0, res) &&
         res->info.size > s->max_batch) {
         res->error = KERR_MESSAGE_TOO_LARGE;
@@ -376,6 +382,9 @@ static bool append_header(struct shard *s, struct shard_append_part *ap, const s
     }
     if (!res->error)
         return true;
+    log_get_ends(p->log, &e);
+    if (res->of_log)
+        ap->log_start = e.log_start;
     answer_invalid(s, ap, r, res);
     return false;
 }
@@ -549,7 +558,7 @@ static bool append_try(struct part *p, struct shard_append_part *ap)
     rules_fill(s, c, ap->req, &r);
     if (p->checked)
         res = *p->checked;
-    else if (!append_header(s, ap, &r, &res))
+    else if (!append_header(p, ap, &r, &res))
         return true;
     else if (append_walk(p, ap, &r, &res))
         return false;
@@ -596,7 +605,7 @@ void append_fail_all(struct part *p, int16_t error)
 static void append_one(struct shard *s, struct shard_append_part *ap)
 {
     struct part *p = shard_find(s, &ap->topic_id, ap->partition);
-    ap->bad_record = -1;
+    ap->bad_n = 0;
     ap->refused = false;
     ap->converted = NULL;
     ap->error_text[0] = 0;

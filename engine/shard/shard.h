@@ -37,7 +37,7 @@ enum shard_op {
 };
 
 // ---- append ----------------------------------------------------------------------------------------------------------
-enum { SHARD_ERROR_TEXT = 160 };
+enum { SHARD_ERROR_TEXT = 160, SHARD_BAD_RECORDS = 32 };
 struct shard_append_part {
     // in
     struct sl_uuid topic_id;
@@ -52,8 +52,10 @@ struct shard_append_part {
     int64_t log_append_time; // -1 for CreateTime
     int64_t log_start;
     int32_t leader_epoch;              // current leader epoch (KIP-951), filled on NOT_LEADER/FENCED errors
-    int32_t bad_record;                // batch index of the first record at fault, -1: none
-    char error_text[SHARD_ERROR_TEXT]; // empty: none
+    char error_text[SHARD_ERROR_TEXT]; // empty: none; of the first record at fault, if there are any
+    uint32_t bad_n;                    // records at fault that are told; there may be more
+    int32_t bad_index[SHARD_BAD_RECORDS]; // of the first bad_n: their indexes in the batch
+    uint8_t bad_fault[SHARD_BAD_RECORDS]; // and enum validate_fault
     // the shard's while in progress
     struct shard_append *req;
     uint8_t *converted; // the batch in the topic's compression.type

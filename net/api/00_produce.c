@@ -7,10 +7,11 @@
 // - Transactional batches are refused until transactions are served: INVALID_TXN_STATE, or as upstream
 //   TRANSACTIONAL_ID_AUTHORIZATION_FAILED for all partitions when there is no transactional id.
 // - Null records are INVALID_RECORD; upstream never answers them.
-// - The error message is filled for more errors than upstream's.
+// - The error message is filled for more errors than upstream's. Of a batch, the first 32 records at fault are named.
 #include "net/api/common.h"
 
 #include "engine/log/batch.h"
+#include "engine/log/validate.h"
 #include "proto/gen/produce_request.h"
 #include "proto/gen/produce_response.h"
 
@@ -64,12 +65,15 @@ static void part_answer(struct req *r, const struct shard_append_part *p, out_pa
     if (!p->error_text[0])
         return;
     o->error_message = kp_str_of(p->error_text);
-    if (p->bad_record < 0)
+    if (!p->bad_n)
         return;
-    o->record_errors = req_alloc_array(r, 1, sizeof(*o->record_errors));
-    o->record_errors_n = 1;
-    o->record_errors[0].batch_index = p->bad_record;
-    o->record_errors[0].batch_index_error_message = o->error_message;
+    o->record_errors = req_alloc_array(r, p->bad_n, sizeof(*o->record_errors));
+    o->record_errors_n = (int32_t)p->bad_n;
+    for (uint32_t i = 0; i < p->bad_n; i++) {
+        o->record_errors[i].batch_index = p->bad_index[i];
+        o->record_errors[i].batch_index_error_message =
+            i ? kp_str_of(validate_fault_text(p->bad_fault[i])) : o->error_message;
+    }
     if (p->error == KERR_INVALID_TIMESTAMP)
         o->error_message = KP_STR_LIT("One or more records have been rejected due to invalid timestamp");
 }

@@ -16,6 +16,7 @@
 #include "engine/base/rand.h"
 #include "engine/io/sim/sim.h"
 #include "net/net_private.h"
+#include "engine/log/validate.h"
 #include "proto/gen/api_versions_request.h"
 #include "proto/gen/api_versions_response.h"
 #include "proto/gen/fetch_request.h"
@@ -184,8 +185,12 @@ static inline void shard_take_append(struct fake_shard *s, struct shard_append *
     for (uint32_t k = 0; k < a->n; k++) {
         struct shard_append_part *p = &a->parts[k];
         p->error = g->append_error;
-        p->bad_record = -1;
-        p->error_text[0] = 0;
+        p->bad_n = p->error == KERR_INVALID_TIMESTAMP ? 3 : 0;
+        for (uint32_t i = 0; i < p->bad_n; i++) {
+            p->bad_index[i] = 2 * (int32_t)i;
+            p->bad_fault[i] = i % 2 ? VALIDATE_FAULT_NO_KEY : VALIDATE_FAULT_TIMESTAMP_RANGE;
+        }
+        snprintf(p->error_text, sizeof(p->error_text), "%s", p->bad_n ? "the first one" : "");
         p->base_offset = p->log_start = p->log_append_time = -1;
         p->leader_epoch = -1;
         if (p->bytes < BATCH_HEAD || be32_load(p->records + 8) != (uint32_t)p->bytes)

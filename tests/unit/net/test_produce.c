@@ -149,7 +149,7 @@ static void errors_of_the_shard(void **state)
     struct client *c = client_up(&g);
     for (int16_t v = 3; v <= 13; v++) {
         g.append_error = KERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
-        one(c, v, -1, NULL, ours("logs", 0, (uint32_t)v), &o, &a);
+        one(c, v, -1, NULL, ours("logs", 0, 2 * (uint32_t)v), &o, &a);
         assert_int_equal(o.error_code, KERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
         assert_int_equal(o.base_offset, -1);
         assert_int_equal(o.log_start_offset, v >= 5 ? 0 : -1);
@@ -157,6 +157,18 @@ static void errors_of_the_shard(void **state)
         one(c, v, -1, NULL, ours("logs", 1, (uint32_t)v), &o, &a);
         assert_int_equal(o.error_code, KERR_CORRUPT_MESSAGE);
         assert_int_equal(o.log_start_offset, -1);
+        g.append_error = KERR_INVALID_TIMESTAMP; // of three records, and each is told
+        one(c, v, -1, NULL, ours("logs", 0, 2 * (uint32_t)v + 1), &o, &a);
+        assert_int_equal(o.error_code, KERR_INVALID_TIMESTAMP);
+        assert_int_equal(o.record_errors_n, v >= 8 ? 3 : 0);
+        for (int32_t i = 0; i < o.record_errors_n; i++)
+            assert_int_equal(o.record_errors[i].batch_index, 2 * i);
+        if (v >= 8) {
+            assert_true(kp_str_eq(o.record_errors[0].batch_index_error_message, KP_STR_LIT("the first one")));
+            assert_true(kp_str_eq(o.record_errors[1].batch_index_error_message,
+                                  kp_str_of(validate_fault_text(VALIDATE_FAULT_NO_KEY))));
+            assert_non_null(o.error_message.p);
+        }
         g.append_error = KERR_NOT_LEADER_OR_FOLLOWER; // deposed meanwhile: the image says by whom
         one(c, v, -1, NULL, ours("logs", 2, (uint32_t)v), &o, &a);
         assert_int_equal(o.error_code, KERR_NOT_LEADER_OR_FOLLOWER);

@@ -75,18 +75,60 @@ static void large(struct broker *b)
 T_BOTH(large, 12)
 
 // ---- hostile input ------------------------------------------------------------------------------------------------------
-static int16_t produce_bytes(struct broker *b, const uint8_t *p, int32_t n)
+static struct shard_append_part append_bytes(struct broker *b, int topic, const uint8_t *p, int32_t n)
 {
     struct t_call call;
     uint8_t *copy = malloc((size_t)(n > 0 ? n : 0) + 1);
     if (n > 0)
         memcpy(copy, p, (size_t)n);
-    struct shard_append_part part = {.topic_id = b->topics[0].id, .records = copy, .bytes = n};
+    struct shard_append_part part = {.topic_id = b->topics[topic].id, .records = copy, .bytes = n};
     struct shard_append a = {.parts = &part, .n = 1, .acks = -1, .api_version = 9, .owner = &call};
     t_ask(b, SHARD_APPEND, &a, &call);
     free(copy);
-    return part.error;
+    return part;
 }
+
+static int16_t produce_bytes(struct broker *b, const uint8_t *p, int32_t n)
+{
+    return append_bytes(b, 0, p, n).error;
+}
+
+// What a refused append tells beside its error: the log's start where the log judged, and the records at fault.
+static void told_of_refused(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    uint32_t n;
+    assert_int_equal(t_open(b, 0, "told", 1, &c), 0);
+    c.compacted = true;
+    assert_int_equal(t_open(b, 1, "keys", 1, &c), 0);
+    struct t_spec s = {.records = 40, .value = 10, .timestamp = 5};
+    uint8_t *batch = t_batch(b, &s, &n);
+    struct shard_append_part p = append_bytes(b, 1, batch, (int32_t)n); // none has a key
+    assert_int_equal(p.error, KERR_INVALID_RECORD);
+    assert_int_equal(p.bad_n, SHARD_BAD_RECORDS);
+    for (int32_t i = 0; i < SHARD_BAD_RECORDS; i++) {
+        assert_int_equal(p.bad_index[i], i);
+        assert_int_equal(p.bad_fault[i], VALIDATE_FAULT_NO_KEY);
+    }
+    assert_int_equal(p.log_start, 0);
+    be64_store(batch, 77); // base offset
+    p = append_bytes(b, 0, batch, (int32_t)n);
+    assert_int_equal(p.error, KERR_INVALID_RECORD);
+    assert_int_equal(p.bad_n, 0);
+    assert_int_equal(p.log_start, 0);
+    p = append_bytes(b, 0, batch, 5); // no batch at all: refused before the log is asked
+    assert_int_equal(p.error, KERR_INVALID_RECORD);
+    assert_int_equal(p.log_start, -1);
+    free(batch);
+}
+
+static void told(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, told_of_refused);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(told, 16)
 
 static void hostile_input(struct broker *b)
 {
@@ -246,7 +288,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T_BOTH_ENTRIES(round_trip), T_BOTH_ENTRIES(large),   T_BOTH_ENTRIES(hostile),
-        T_BOTH_ENTRIES(sequences),  T_BOTH_ENTRIES(caching),
+        T_BOTH_ENTRIES(sequences),  T_BOTH_ENTRIES(caching), T_BOTH_ENTRIES(told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
