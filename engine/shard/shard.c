@@ -62,7 +62,7 @@ void shard_reply(struct shard *s, uint32_t who, uint16_t op, void *req)
 int16_t shard_check_epoch(const struct part *p, int32_t current)
 {
     struct log_ends e;
-    if (current < 0)
+    if (current == -1)
         return KERR_NONE;
     log_get_ends(p->log, &e);
     if (current < e.leader_epoch)

@@ -12,8 +12,7 @@
 // Deviations from upstream 4.3:
 // - Fetches of followers (a replica id) are answered with NOT_LEADER_OR_FOLLOWER: there is no replication yet.
 // - One answer carries at most what the shards' fetch windows hold, so min_bytes counts up to MIN_BYTES_MAX only.
-// - Partitions with errors stand in request order, where upstream puts those that it does not know at the end.
-// - CurrentLeader (KIP-951) is filled from version 12, where upstream fills it from 16.
+// - A negative limit of bytes counts as 0, where upstream answers UNKNOWN_SERVER_ERROR.
 #include "net/api/fetch.h"
 
 #include <stdlib.h>
@@ -280,7 +279,7 @@ static void limits_set(struct fetch_state *st, const struct kp_fetch_request *m)
     own = SL_MIN(own, (int64_t)quota_window_bytes(st->r, META_QUOTA_CONSUME)); // more could never be sent
     st->max_bytes = (uint32_t)SL_MAX(SL_MIN((int64_t)m->max_bytes, own), 0);
     st->min_bytes = SL_MIN((uint32_t)SL_MAX(m->min_bytes, 0), SL_MIN(st->max_bytes, (uint32_t)MIN_BYTES_MAX));
-    st->read_committed = m->isolation_level == 1;
+    st->read_committed = m->isolation_level == API_READ_COMMITTED;
     int32_t replica = st->r->version >= 15 ? m->replica_state.replica_id : m->replica_id;
     st->follower = replica >= 0;
 }
@@ -293,6 +292,10 @@ static void start(struct req *r)
     st->r = r;
     if (!REQ_DECODE(r, &m, fetch_request))
         return;
+    if (m.isolation_level != API_READ_UNCOMMITTED && m.isolation_level != API_READ_COMMITTED) {
+        fetch_refuse(st, &m, KERR_UNKNOWN_SERVER_ERROR);
+        return;
+    }
     limits_set(st, &m);
     int16_t error = fetch_plan(st, &m);
     if (error) {

@@ -12,18 +12,21 @@ typedef struct kp_list_offsets_request_list_offsets_topic in_topic;
 typedef struct kp_list_offsets_request_list_offsets_partition in_part;
 typedef struct kp_list_offsets_response_list_offsets_partition_response out_part;
 
+struct part { // a distinct partition of the request, in the order of the answer
+    const in_part *in;
+    out_part *out;
+    uint32_t topic; // of the answer
+};
 struct state {
     struct kp_list_offsets_request m;
     struct kp_list_offsets_response out;
+    struct part *parts;
+    uint32_t parts_n;
     struct shard_offsets *asks; // per shard
     out_part ***outs;           // per shard, per part: where its answer goes
-    const in_part ***ins;       // per topic, per part of the answer: its question
     uint32_t *counts;           // per shard: parts to ask for
     struct call *calls;
     uint32_t pending;
-    struct api_set seen;
-    struct api_part_key *keys;
-    uint32_t parts_n;
 };
 
 // From which version on each special timestamp may be asked for; -1: never.
@@ -76,16 +79,6 @@ static void add_part(struct req *r, struct state *st, const struct meta_topic *t
                                                   .current_leader_epoch = in->current_leader_epoch};
 }
 
-// The place of an equal partition before this one, or NULL.
-static out_part *named_before(struct state *st, const struct meta_topic *t, int32_t partition, uint32_t k,
-                              out_part *o, out_part **all)
-{
-    all[k] = o;
-    st->keys[k] = (struct api_part_key){.id = t->id, .partition = partition};
-    uint32_t first = api_set_put(&st->seen, &st->keys[k], sizeof(st->keys[k]), k);
-    return first == k ? NULL : all[first];
-}
-
 static int16_t check_part(const struct req *r, const struct meta_topic *t, const in_part *in)
 {
     if (r->version < timestamp_since(in->timestamp))
@@ -93,64 +86,90 @@ static int16_t check_part(const struct req *r, const struct meta_topic *t, const
     return api_check_leader(r, t, in->partition_index);
 }
 
-// A partition that is named twice is refused, and answered once.
-static void check_topic(struct req *r, struct state *st, int32_t ti, uint32_t *k, out_part **all)
+// The topics of the answer: each once, those without partitions not at all. `of`: of each topic of the request.
+static void topics_make(struct req *r, struct state *st, struct api_places *places, uint32_t *of)
 {
-    const in_topic *in = &st->m.topics[ti];
-    const struct meta_topic *t = api_topic(r, in->name);
-    struct kp_list_offsets_response_list_offsets_topic_response *out = &st->out.topics[ti];
-    out->name = in->name;
-    out->partitions = req_alloc_array(r, (size_t)in->partitions_n, sizeof(*out->partitions));
-    st->ins[ti] = req_alloc_array(r, (size_t)in->partitions_n, sizeof(**st->ins));
-    for (int32_t i = 0; i < in->partitions_n; i++, (*k)++) {
-        out_part *o = &out->partitions[out->partitions_n];
-        const in_part *p = &in->partitions[i];
-        out_part *before = t ? named_before(st, t, p->partition_index, *k, o, all) : NULL;
-        if (before) {
-            before->error_code = KERR_INVALID_REQUEST;
+    uint32_t n = (uint32_t)SL_MAX(st->m.topics_n, 0), *room = req_alloc_array(r, n, sizeof(*room));
+    st->out.topics = req_alloc_array(r, n, sizeof(*st->out.topics));
+    for (uint32_t i = 0; i < n; i++) {
+        const in_topic *t = &st->m.topics[i];
+        if (t->partitions_n <= 0)
             continue;
-        }
-        st->ins[ti][out->partitions_n++] = p;
-        kp_list_offsets_response_list_offsets_partition_response_init(o);
-        o->partition_index = p->partition_index;
-        o->error_code = check_part(r, t, p);
+        of[i] = api_places_topic(places, t->name);
+        room[of[i]] += (uint32_t)t->partitions_n;
+        st->out.topics[of[i]].name = t->name;
     }
+    st->out.topics_n = (int32_t)places->topics_n;
+    for (uint32_t k = 0; k < places->topics_n; k++)
+        st->out.topics[k].partitions = req_alloc_array(r, room[k], sizeof(out_part));
 }
 
-static void count_topic(struct req *r, struct state *st, int32_t ti)
+static void part_add(struct state *st, uint32_t topic, const in_part *in)
 {
-    const struct meta_topic *t = api_topic(r, st->m.topics[ti].name);
-    for (int32_t i = 0; i < st->out.topics[ti].partitions_n; i++)
-        if (!st->out.topics[ti].partitions[i].error_code)
-            st->counts[net_shard_of(r->net, &t->id, st->out.topics[ti].partitions[i].partition_index)]++;
+    struct kp_list_offsets_response_list_offsets_topic_response *t = &st->out.topics[topic];
+    struct part *p = &st->parts[st->parts_n++];
+    *p = (struct part){.in = in, .out = &t->partitions[t->partitions_n++], .topic = topic};
+    kp_list_offsets_response_list_offsets_partition_response_init(p->out);
+    p->out->partition_index = in->partition_index;
+}
+
+// A partition that is named twice is refused, and answered once.
+static void parts_make(struct req *r, struct state *st)
+{
+    struct api_places places;
+    uint32_t n = (uint32_t)SL_MAX(st->m.topics_n, 0), named = 0, *of = req_alloc_array(r, n, sizeof(*of));
+    for (uint32_t t = 0; t < n; t++)
+        named += (uint32_t)SL_MAX(st->m.topics[t].partitions_n, 0);
+    api_places_init(r, &places, n, named);
+    kp_list_offsets_response_init(&st->out);
+    topics_make(r, st, &places, of);
+    st->parts = req_alloc_array(r, named, sizeof(*st->parts));
+    for (uint32_t t = 0; t < n; t++) {
+        for (int32_t i = 0; i < st->m.topics[t].partitions_n; i++) {
+            const in_part *in = &st->m.topics[t].partitions[i];
+            bool fresh;
+            uint32_t k = api_places_part(&places, of[t], in->partition_index, &fresh);
+            if (fresh)
+                part_add(st, of[t], in);
+            else
+                st->parts[k].out->error_code = KERR_INVALID_REQUEST;
+        }
+    }
 }
 
 static void plan(struct req *r, struct state *st)
 {
-    uint32_t k = 0;
-    for (int32_t t = 0; t < st->m.topics_n; t++)
-        st->parts_n += (uint32_t)SL_MAX(st->m.topics[t].partitions_n, 0);
-    out_part **all = req_alloc_array(r, st->parts_n, sizeof(out_part *));
-    st->keys = req_alloc_array(r, st->parts_n, sizeof(*st->keys));
-    api_set_init(r, &st->seen, st->parts_n);
+    const struct meta_topic *t = NULL;
     st->counts = req_alloc_array(r, net_shards(r->net), sizeof(*st->counts));
     st->asks = req_alloc_array(r, net_shards(r->net), sizeof(*st->asks));
     st->outs = req_alloc_array(r, net_shards(r->net), sizeof(*st->outs));
     st->calls = req_alloc_array(r, net_shards(r->net), sizeof(*st->calls));
-    kp_list_offsets_response_init(&st->out);
-    st->out.topics_n = SL_MAX(st->m.topics_n, 0);
-    st->out.topics = req_alloc_array(r, (size_t)st->out.topics_n, sizeof(*st->out.topics));
-    st->ins = req_alloc_array(r, (size_t)st->out.topics_n, sizeof(*st->ins));
-    for (int32_t t = 0; t < st->out.topics_n; t++)
-        check_topic(r, st, t, &k, all);
-    for (int32_t t = 0; t < st->out.topics_n; t++)
-        count_topic(r, st, t);
-    for (int32_t t = 0; t < st->out.topics_n; t++) {
-        const struct meta_topic *mt = api_topic(r, st->m.topics[t].name);
-        for (int32_t i = 0; i < st->out.topics[t].partitions_n; i++)
-            if (!st->out.topics[t].partitions[i].error_code)
-                add_part(r, st, mt, st->ins[t][i], &st->out.topics[t].partitions[i]);
+    parts_make(r, st);
+    for (uint32_t k = 0; k < st->parts_n; k++) {
+        struct part *p = &st->parts[k];
+        if (!k || p->topic != p[-1].topic)
+            t = api_topic(r, st->out.topics[p->topic].name);
+        if (!p->out->error_code)
+            p->out->error_code = check_part(r, t, p->in);
+        if (!p->out->error_code)
+            st->counts[net_shard_of(r->net, &t->id, p->in->partition_index)]++;
     }
+    for (uint32_t k = 0; k < st->parts_n; k++) {
+        struct part *p = &st->parts[k];
+        if (!k || p->topic != p[-1].topic)
+            t = api_topic(r, st->out.topics[p->topic].name);
+        if (!p->out->error_code)
+            add_part(r, st, t, p->in, p->out);
+    }
+}
+
+// A level that does not exist: all that is named has the error.
+static void refuse(struct req *r, struct state *st, int16_t error)
+{
+    parts_make(r, st);
+    for (uint32_t k = 0; k < st->parts_n; k++)
+        st->parts[k].out->error_code = error;
+    REQ_RESPOND(r, &st->out, list_offsets_response);
 }
 
 static void start(struct req *r)
@@ -159,12 +178,17 @@ static void start(struct req *r)
     r->state = st;
     if (!REQ_DECODE(r, &st->m, list_offsets_request))
         return;
+    if (r->version >= 2 && st->m.isolation_level != API_READ_UNCOMMITTED &&
+        st->m.isolation_level != API_READ_COMMITTED) {
+        refuse(r, st, KERR_UNKNOWN_SERVER_ERROR);
+        return;
+    }
     plan(r, st);
     st->pending = 1;
     for (uint32_t s = 0; s < net_shards(r->net); s++) {
         if (!st->asks[s].n)
             continue;
-        st->asks[s].read_committed = st->m.isolation_level == 1;
+        st->asks[s].read_committed = st->m.isolation_level == API_READ_COMMITTED;
         st->pending++;
         call_send(&st->calls[s], r, net_shard_reactor(r->net, s), SHARD_LIST_OFFSETS, &st->asks[s], answered);
     }

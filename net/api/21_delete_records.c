@@ -8,12 +8,20 @@
 #include "proto/gen/delete_records_response.h"
 
 typedef struct kp_delete_records_request_delete_records_topic in_topic;
+typedef struct kp_delete_records_request_delete_records_partition in_part;
 typedef struct kp_delete_records_response_delete_records_topic_result out_topic;
 typedef struct kp_delete_records_response_delete_records_partition_result out_part;
 
+struct part { // a distinct partition of the request, in the order of the answer
+    const in_part *in;
+    out_part *out;
+    uint32_t topic; // of the answer
+};
 struct state {
     struct kp_delete_records_request m;
     struct kp_delete_records_response out;
+    struct part *parts;
+    uint32_t parts_n;
     struct shard_trim *asks; // per shard
     out_part ***outs;        // per shard, per part: where its answer goes
     uint32_t *counts;
@@ -40,61 +48,97 @@ static void answered(struct call *c)
         finish(c->req);
 }
 
-static void check_topic(struct req *r, struct state *st, int32_t ti)
+// The topics of the answer: each once, those without partitions not at all. `of`: of each topic of the request.
+static void topics_make(struct req *r, struct state *st, struct api_places *places, uint32_t *of)
 {
-    const in_topic *in = &st->m.topics[ti];
-    const struct meta_topic *t = api_topic(r, in->name);
-    out_topic *out = &st->out.topics[ti];
-    kp_delete_records_response_delete_records_topic_result_init(out);
-    out->name = in->name;
-    out->partitions_n = in->partitions_n;
-    out->partitions = req_alloc_array(r, (size_t)SL_MAX(in->partitions_n, 0), sizeof(*out->partitions));
-    for (int32_t i = 0; i < in->partitions_n; i++) {
-        out_part *o = &out->partitions[i];
-        kp_delete_records_response_delete_records_partition_result_init(o);
-        o->partition_index = in->partitions[i].partition_index;
-        o->low_watermark = -1;
-        o->error_code = api_check_leader(r, t, o->partition_index);
-        if (!o->error_code && api_is_internal(in->name))
-            o->error_code = KERR_INVALID_TOPIC_EXCEPTION;
-        if (!o->error_code)
-            st->counts[net_shard_of(r->net, &t->id, o->partition_index)]++;
+    uint32_t n = (uint32_t)SL_MAX(st->m.topics_n, 0), *room = req_alloc_array(r, n, sizeof(*room));
+    st->out.topics = req_alloc_array(r, n, sizeof(*st->out.topics));
+    for (uint32_t i = 0; i < n; i++) {
+        const in_topic *t = &st->m.topics[i];
+        if (t->partitions_n <= 0)
+            continue;
+        of[i] = api_places_topic(places, t->name);
+        room[of[i]] += (uint32_t)t->partitions_n;
+        st->out.topics[of[i]].name = t->name;
+    }
+    st->out.topics_n = (int32_t)places->topics_n;
+    for (uint32_t k = 0; k < places->topics_n; k++)
+        st->out.topics[k].partitions = req_alloc_array(r, room[k], sizeof(out_part));
+}
+
+static void part_add(struct state *st, uint32_t topic, const in_part *in)
+{
+    out_topic *t = &st->out.topics[topic];
+    struct part *p = &st->parts[st->parts_n++];
+    *p = (struct part){.in = in, .out = &t->partitions[t->partitions_n++], .topic = topic};
+    kp_delete_records_response_delete_records_partition_result_init(p->out);
+    p->out->partition_index = in->partition_index;
+    p->out->low_watermark = -1;
+}
+
+// Of a partition that is named twice the last offset counts, and it is answered once.
+static void parts_make(struct req *r, struct state *st)
+{
+    struct api_places places;
+    uint32_t n = (uint32_t)SL_MAX(st->m.topics_n, 0), named = 0, *of = req_alloc_array(r, n, sizeof(*of));
+    for (uint32_t t = 0; t < n; t++)
+        named += (uint32_t)SL_MAX(st->m.topics[t].partitions_n, 0);
+    api_places_init(r, &places, n, named);
+    kp_delete_records_response_init(&st->out);
+    topics_make(r, st, &places, of);
+    st->parts = req_alloc_array(r, named, sizeof(*st->parts));
+    for (uint32_t t = 0; t < n; t++) {
+        for (int32_t i = 0; i < st->m.topics[t].partitions_n; i++) {
+            const in_part *in = &st->m.topics[t].partitions[i];
+            bool fresh;
+            uint32_t k = api_places_part(&places, of[t], in->partition_index, &fresh);
+            if (fresh)
+                part_add(st, of[t], in);
+            else
+                st->parts[k].in = in;
+        }
     }
 }
 
-static void ask_topic(struct req *r, struct state *st, int32_t ti)
+static int16_t check_part(const struct req *r, const struct meta_topic *t, struct kp_str name,
+                          int32_t partition)
 {
-    const in_topic *in = &st->m.topics[ti];
-    const struct meta_topic *t = api_topic(r, in->name);
-    for (int32_t i = 0; i < in->partitions_n; i++) {
-        out_part *o = &st->out.topics[ti].partitions[i];
-        if (o->error_code)
-            continue;
-        uint32_t s = net_shard_of(r->net, &t->id, o->partition_index);
-        struct shard_trim *a = &st->asks[s];
-        if (!a->parts) {
-            a->parts = req_alloc_array(r, st->counts[s], sizeof(*a->parts));
-            st->outs[s] = req_alloc_array(r, st->counts[s], sizeof(**st->outs));
-        }
-        st->outs[s][a->n] = o;
-        a->parts[a->n++] = (struct shard_trim_part){
-            .topic_id = t->id, .partition = o->partition_index, .offset = in->partitions[i].offset};
+    int16_t error = api_check_leader(r, t, partition);
+    return !error && api_is_internal(name) ? KERR_INVALID_TOPIC_EXCEPTION : error;
+}
+
+static void ask_part(struct req *r, struct state *st, const struct meta_topic *t, const struct part *p)
+{
+    uint32_t s = net_shard_of(r->net, &t->id, p->in->partition_index);
+    struct shard_trim *a = &st->asks[s];
+    if (!a->parts) {
+        a->parts = req_alloc_array(r, st->counts[s], sizeof(*a->parts));
+        st->outs[s] = req_alloc_array(r, st->counts[s], sizeof(**st->outs));
     }
+    st->outs[s][a->n] = p->out;
+    a->parts[a->n++] = (struct shard_trim_part){
+        .topic_id = t->id, .partition = p->in->partition_index, .offset = p->in->offset};
 }
 
 static void plan(struct req *r, struct state *st)
 {
+    const struct meta_topic *t = NULL;
     st->asks = req_alloc_array(r, net_shards(r->net), sizeof(*st->asks));
     st->outs = req_alloc_array(r, net_shards(r->net), sizeof(*st->outs));
     st->counts = req_alloc_array(r, net_shards(r->net), sizeof(*st->counts));
     st->calls = req_alloc_array(r, net_shards(r->net), sizeof(*st->calls));
-    kp_delete_records_response_init(&st->out);
-    st->out.topics_n = SL_MAX(st->m.topics_n, 0);
-    st->out.topics = req_alloc_array(r, (size_t)st->out.topics_n, sizeof(*st->out.topics));
-    for (int32_t t = 0; t < st->out.topics_n; t++)
-        check_topic(r, st, t);
-    for (int32_t t = 0; t < st->out.topics_n; t++)
-        ask_topic(r, st, t);
+    parts_make(r, st);
+    for (uint32_t k = 0; k < st->parts_n; k++) {
+        struct part *p = &st->parts[k];
+        struct kp_str name = st->out.topics[p->topic].name;
+        t = api_topic(r, name);
+        p->out->error_code = check_part(r, t, name, p->in->partition_index);
+        if (!p->out->error_code)
+            st->counts[net_shard_of(r->net, &t->id, p->in->partition_index)]++;
+    }
+    for (uint32_t k = 0; k < st->parts_n; k++)
+        if (!st->parts[k].out->error_code)
+            ask_part(r, st, api_topic(r, st->out.topics[st->parts[k].topic].name), &st->parts[k]);
 }
 
 static void start(struct req *r)

@@ -151,6 +151,30 @@ uint32_t api_set_put(struct api_set *s, const void *key, size_t n, uint32_t valu
     return e->value;
 }
 
+void api_places_init(struct req *r, struct api_places *p, uint32_t topics, uint32_t parts)
+{
+    *p = (struct api_places){.named = req_alloc_array(r, parts, sizeof(*p->named))};
+    api_set_init(r, &p->topics, topics);
+    api_set_init(r, &p->parts, parts);
+}
+
+uint32_t api_places_topic(struct api_places *p, struct kp_str name)
+{
+    uint32_t k = api_set_put(&p->topics, name.p, (size_t)SL_MAX(name.n, 0), p->topics_n);
+    p->topics_n += k == p->topics_n;
+    return k;
+}
+
+uint32_t api_places_part(struct api_places *p, uint32_t topic, int32_t partition, bool *fresh)
+{
+    struct api_place *key = &p->named[p->named_n++];
+    *key = (struct api_place){topic, partition};
+    uint32_t k = api_set_put(&p->parts, key, sizeof(*key), p->parts_n);
+    *fresh = k == p->parts_n;
+    p->parts_n += *fresh;
+    return k;
+}
+
 uint32_t api_set_get(const struct api_set *s, const void *key, size_t n)
 {
     const struct api_set_slot *e = set_slot(s, key ? key : "", n);

@@ -14,6 +14,9 @@ enum {
     API_PAIRS_MAX = 1 << 20, // answers that a request of lists of lists may reserve
 };
 
+// Isolation levels; any other is answered with UNKNOWN_SERVER_ERROR, as by upstream.
+enum { API_READ_UNCOMMITTED = 0, API_READ_COMMITTED = 1 };
+
 // ---- strings ---------------------------------------------------------------------------------------------------------
 // A copy in the request's arena, for what comes from the image and must outlive the turn; terminated. NULL stays null.
 struct kp_str api_copy(struct req *r, const char *s);
@@ -66,5 +69,24 @@ struct api_part_key {
     int32_t partition;
 };
 SL_STATIC_ASSERT(sizeof(struct api_part_key) == 20, "hashed as bytes, so it must have no padding");
+
+// ---- topics and partitions, each once ----------------------------------------------------------------------------------
+// What a request of topics by name comes to once equal topics are one and equal partitions of them too, as upstream's map
+// has it. Topics and partitions are numbered in the order of their first naming.
+struct api_place {
+    uint32_t topic;
+    int32_t partition;
+};
+struct api_places {
+    struct api_set topics, parts;
+    struct api_place *named; // all, also those named before
+    uint32_t named_n, topics_n, parts_n;
+};
+// For at most so many topics and partitions.
+void api_places_init(struct req *r, struct api_places *p, uint32_t topics, uint32_t parts);
+// The number of the topic of that name.
+uint32_t api_places_topic(struct api_places *p, struct kp_str name);
+// The number of the partition; `fresh`: it was not named before.
+uint32_t api_places_part(struct api_places *p, uint32_t topic, int32_t partition, bool *fresh);
 
 #endif

@@ -46,5 +46,7 @@ int16_t fetch_plan(struct fetch_state *st, const struct kp_fetch_request *m);
 // Answers the request with what the last round brought; the session, if any, is let go.
 void fetch_answer(struct fetch_state *st);
 void fetch_answer_error(struct fetch_state *st, int16_t error);
+// Answers the request and, up to version 12, each of its partitions with the error.
+void fetch_refuse(struct fetch_state *st, const struct kp_fetch_request *m, int16_t error);
 
 #endif

@@ -8,7 +8,7 @@ typedef struct kp_fetch_request_fetch_partition in_part;
 typedef struct kp_fetch_response_fetchable_topic_response out_topic;
 typedef struct kp_fetch_response_partition_data out_part;
 
-enum { LEADERS_SINCE = 12, IDS_SINCE = 13, ENDPOINTS_SINCE = 16 };
+enum { IDS_SINCE = 13, LEADERS_SINCE = 16 };
 
 static bool by_id(const struct fetch_state *st)
 {
@@ -31,7 +31,8 @@ static void want_fill(struct fetch_want *w, const in_topic *t, const in_part *p)
                              .partition = p->partition,
                              .max_bytes = p->partition_max_bytes,
                              .offset = p->fetch_offset,
-                             .current_leader_epoch = p->current_leader_epoch,
+                             .current_leader_epoch =
+                                 SL_MAX(p->current_leader_epoch, -1), // as upstream, of Fetch only
                              .last_fetched_epoch = p->last_fetched_epoch};
 }
 
@@ -201,6 +202,32 @@ void fetch_answer_error(struct fetch_state *st, int16_t error)
     REQ_RESPOND(st->r, &out, fetch_response);
 }
 
+void fetch_refuse(struct fetch_state *st, const struct kp_fetch_request *m, int16_t error)
+{
+    struct req *r = st->r;
+    struct kp_fetch_response out;
+    kp_fetch_response_init(&out);
+    out.error_code = error;
+    out.responses_n = by_id(st) ? 0 : m->topics_n;
+    out.responses = req_alloc_array(r, (size_t)SL_MAX(out.responses_n, 0), sizeof(*out.responses));
+    for (int32_t t = 0; t < out.responses_n; t++) {
+        const in_topic *in = &m->topics[t];
+        out_topic *o = &out.responses[t];
+        kp_fetch_response_fetchable_topic_response_init(o);
+        o->topic = in->topic;
+        o->partitions_n = in->partitions_n;
+        o->partitions = req_alloc_array(r, (size_t)SL_MAX(in->partitions_n, 0), sizeof(*o->partitions));
+        for (int32_t i = 0; i < in->partitions_n; i++) {
+            kp_fetch_response_partition_data_init(&o->partitions[i]);
+            o->partitions[i].partition_index = in->partitions[i].partition;
+            o->partitions[i].error_code = error;
+            o->partitions[i].high_watermark = -1;
+            o->partitions[i].records = (struct kp_records){.p = (const uint8_t *)"", .n = 0};
+        }
+    }
+    REQ_RESPOND(r, &out, fetch_response);
+}
+
 // Shards count their bytes apart and each lets its first batch pass whole. Over all, only the first partition with records
 // may exceed limits (KIP-74): what another has too much waits for the next request.
 static void parts_trim(struct fetch_state *st)
@@ -235,7 +262,7 @@ static void part_news(const struct fetch_part *p, struct fetch_news *n)
 static void part_leader(const struct fetch_state *st, const struct fetch_part *p, const struct fetch_news *n,
                         out_part *o)
 {
-    if (st->r->version < LEADERS_SINCE || st->follower)
+    if (st->r->version < LEADERS_SINCE)
         return;
     if (n->error != KERR_NOT_LEADER_OR_FOLLOWER && n->error != KERR_FENCED_LEADER_EPOCH)
         return;
@@ -269,7 +296,8 @@ static void part_fill(struct fetch_state *st, const struct fetch_part *p, const 
     o->log_start_offset = n->log_start;
     o->last_stable_offset = p->in && !n->error ? p->in->last_stable : -1;
     o->aborted_transactions = n->bytes ? aborted(st->r, p->in) : NULL;
-    o->aborted_transactions_n = st->read_committed || !p->in ? 0 : -1; // null: not asked for
+    o->aborted_transactions_n =
+        st->read_committed || (!p->in && !st->follower) ? 0 : -1; // null: not asked for
     if (o->aborted_transactions)
         o->aborted_transactions_n = (int32_t)p->in->aborted_n;
     o->records = (struct kp_records){.p = (const uint8_t *)"", .n = 0};
@@ -290,7 +318,7 @@ static bool same_topic(const struct fetch_state *st, const struct fetch_part *a,
     return by_id(st) ? sl_uuid_eq(&a->want.id, &b->want.id) : kp_str_eq(a->want.name, b->want.name);
 }
 
-// Parts that are told, runs of one topic together.
+// Parts that are told, runs of one topic together; those that no shard was asked for come last, as upstream has it.
 static void fill_topics(struct fetch_state *st, const struct fetch_news *news, const bool *told,
                         struct kp_fetch_response *out)
 {
@@ -301,9 +329,10 @@ static void fill_topics(struct fetch_state *st, const struct fetch_news *news, c
         n += told[i];
     out_part *parts = req_alloc_array(r, n, sizeof(*parts));
     out->responses = req_alloc_array(r, n, sizeof(*out->responses));
-    for (uint32_t i = 0; i < st->parts_n; i++) {
+    for (uint32_t k = 0; k < 2 * st->parts_n; k++) {
+        uint32_t i = k % st->parts_n;
         const struct fetch_part *p = &st->parts[i];
-        if (!told[i])
+        if (!told[i] || (p->in != NULL) != (k < st->parts_n))
             continue;
         if (!prev || !same_topic(st, prev, p)) {
             out_topic *t = &out->responses[out->responses_n++];
@@ -393,7 +422,7 @@ void fetch_answer(struct fetch_state *st)
         memset(told, true, st->parts_n);
         out.session_id = answer_session(st, news, told);
         fill_topics(st, news, told, &out);
-        if (r->version >= ENDPOINTS_SINCE)
+        if (r->version >= LEADERS_SINCE && !st->follower) // followers know where brokers are
             fill_endpoints(st, &out);
     }
     REQ_RESPOND(r, &out, fetch_response); // encoded: the session's strings are not needed any more

@@ -240,7 +240,47 @@ static void test_list_offsets(void **state)
     assert_int_equal(m.topics[0].partitions[2].error_code, KERR_UNKNOWN_TOPIC_OR_PARTITION);
     assert_int_equal(list_offsets(t, 7, "b", twice, 1).topics[0].partitions[0].error_code,
                      KERR_UNKNOWN_TOPIC_OR_PARTITION);
+    m = list_offsets(t, 7, "b", twice, 4); // also of a topic that is not there
+    assert_int_equal(m.topics[0].partitions_n, 3);
+    assert_int_equal(m.topics[0].partitions[0].error_code, KERR_INVALID_REQUEST);
+    assert_int_equal(m.topics[0].partitions[1].error_code, KERR_UNKNOWN_TOPIC_OR_PARTITION);
+    assert_int_equal(list_offsets(t, 7, "a", NULL, 0).topics_n, 0); // without partitions: left out
     rig_quiet(t, 1024);
+    rig_free(t);
+}
+
+// Topics named twice are one, and a level that does not exist refuses them all.
+static void test_list_offsets_of_several(void **state)
+{
+    struct rig *t = rig_new();
+    rig_append(t, rig_topic(t, "a", 8), 1, 11);
+    lo_part one[] = {{.partition_index = 1, .timestamp = -1, .current_leader_epoch = -1}};
+    lo_part two[] = {{.partition_index = 2, .timestamp = -1, .current_leader_epoch = -1},
+                     {.partition_index = 1, .timestamp = -2, .current_leader_epoch = -1}};
+    struct kp_list_offsets_request_list_offsets_topic topics[] = {
+        {.name = KP_STR_LIT("a"), .partitions = one, .partitions_n = 1},
+        {.name = KP_STR_LIT("b"), .partitions = one, .partitions_n = 1},
+        {.name = KP_STR_LIT("a"), .partitions = two, .partitions_n = 2}};
+    for (int8_t level = -1; level <= 2; level++) {
+        struct kp_list_offsets_request m;
+        struct kp_list_offsets_response out;
+        bool bad = level != 0 && level != 1;
+        kp_list_offsets_request_init(&m);
+        m.topics = topics;
+        m.topics_n = 3;
+        m.isolation_level = level;
+        RIG_SEND(t, &t->conns[0], &api_list_offsets, 7, &m, list_offsets_request);
+        assert_true(RIG_PEEK(t, &t->conns[0], 7, &out, list_offsets_response));
+        assert_int_equal(out.topics_n, 2);
+        assert_int_equal(out.topics[0].partitions_n, 2);
+        assert_int_equal(out.topics[0].partitions[0].error_code,
+                         bad ? KERR_UNKNOWN_SERVER_ERROR : KERR_INVALID_REQUEST);
+        assert_int_equal(out.topics[0].partitions[1].partition_index, 2);
+        assert_int_equal(out.topics[0].partitions[1].error_code, bad ? KERR_UNKNOWN_SERVER_ERROR : KERR_NONE);
+        assert_int_equal(out.topics[1].partitions[0].error_code,
+                         bad ? KERR_UNKNOWN_SERVER_ERROR : KERR_UNKNOWN_TOPIC_OR_PARTITION);
+        rig_drop(t, &t->conns[0]);
+    }
     rig_free(t);
 }
 
@@ -668,12 +708,13 @@ int main(void)
         cmocka_unit_test(test_metadata_all),       cmocka_unit_test(test_metadata_by_name),
         cmocka_unit_test(test_metadata_creates),   cmocka_unit_test(test_metadata_by_id),
         cmocka_unit_test(test_producer_ids),       cmocka_unit_test(test_producer_ids_fail),
-        cmocka_unit_test(test_list_offsets),       cmocka_unit_test(test_epoch_ends),
-        cmocka_unit_test(test_find_coordinator),   cmocka_unit_test(test_coordinator_kinds),
-        cmocka_unit_test(test_create_topics),      cmocka_unit_test(test_delete_topics),
-        cmocka_unit_test(test_create_partitions),  cmocka_unit_test(test_describe_topic),
-        cmocka_unit_test(test_describe_broker),    cmocka_unit_test(test_describe_cluster),
-        cmocka_unit_test(test_partitions_by_page), cmocka_unit_test(test_partitions_by_name),
+        cmocka_unit_test(test_list_offsets),       cmocka_unit_test(test_list_offsets_of_several),
+        cmocka_unit_test(test_epoch_ends),         cmocka_unit_test(test_find_coordinator),
+        cmocka_unit_test(test_coordinator_kinds),  cmocka_unit_test(test_create_topics),
+        cmocka_unit_test(test_delete_topics),      cmocka_unit_test(test_create_partitions),
+        cmocka_unit_test(test_describe_topic),     cmocka_unit_test(test_describe_broker),
+        cmocka_unit_test(test_describe_cluster),   cmocka_unit_test(test_partitions_by_page),
+        cmocka_unit_test(test_partitions_by_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

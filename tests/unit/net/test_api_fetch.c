@@ -340,6 +340,51 @@ static void test_unknown_topics(void **state)
     rig_free(t);
 }
 
+// What no shard is asked for comes last, and its topic is named again if another came between.
+static void test_unknown_last(void **state)
+{
+    struct rig *t = rig_new();
+    struct meta_topic *mt = rig_topic(t, "a", 2);
+    struct ask a;
+    ask_init(&a, mt);
+    ask_part(&a, 9, 0);
+    ask_part(&a, 0, 0);
+    ask_part(&a, 8, 0);
+    ask_part(&a, 1, 5);
+    ask_send(t, &t->conns[0], &a, 13);
+    struct kp_fetch_response m = peek(t, &t->conns[0], 13);
+    assert_int_equal(m.responses_n, 1);
+    static const int32_t want[] = {0, 1, 9, 8};
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(m.responses[0].partitions[i].partition_index, want[i]);
+    assert_int_equal(m.responses[0].partitions[1].error_code, KERR_OFFSET_OUT_OF_RANGE);
+    rig_free(t);
+}
+
+// An isolation level that does not exist is refused, and nothing is read.
+static void test_bad_isolation(void **state)
+{
+    struct rig *t = rig_new();
+    struct meta_topic *mt = rig_topic(t, "a", 2);
+    struct ask a;
+    ask_init(&a, mt);
+    ask_part(&a, 0, 0);
+    ask_part(&a, 1, 0);
+    for (int16_t v = 4; v <= 18; v++) {
+        a.m.isolation_level = v % 2 ? 2 : -1;
+        ask_send(t, &t->conns[v], &a, v);
+        struct kp_fetch_response m = peek(t, &t->conns[v], v);
+        assert_int_equal(m.error_code, v >= 7 ? KERR_UNKNOWN_SERVER_ERROR : KERR_NONE);
+        assert_int_equal(m.responses_n, v >= 13 ? 0 : 1);
+        for (int i = 0; v < 13 && i < 2; i++) {
+            assert_int_equal(m.responses[0].partitions[i].partition_index, i);
+            assert_int_equal(m.responses[0].partitions[i].error_code, KERR_UNKNOWN_SERVER_ERROR);
+        }
+    }
+    assert_int_equal(t->shards[0].fetches + t->shards[1].fetches, 0);
+    rig_free(t);
+}
+
 static void test_leader_elsewhere(void **state)
 {
     struct rig *t = rig_new();
@@ -352,7 +397,7 @@ static void test_leader_elsewhere(void **state)
         ask_send(t, &t->conns[v], &a, v);
         m = peek(t, &t->conns[v], v);
         assert_int_equal(m.responses[0].partitions[0].error_code, KERR_FENCED_LEADER_EPOCH);
-        assert_int_equal(m.responses[0].partitions[0].current_leader.leader_epoch, v >= 12 ? 3 : -1);
+        assert_int_equal(m.responses[0].partitions[0].current_leader.leader_epoch, v >= 16 ? 3 : -1);
         assert_int_equal(m.node_endpoints_n, v >= 16 ? 1 : 0);
     }
     assert_int_equal(m.node_endpoints[0].node_id, RIG_NODE);
@@ -562,6 +607,8 @@ int main(void)
         cmocka_unit_test(test_min_bytes_over_shards),
         cmocka_unit_test(test_error_answers_at_once),
         cmocka_unit_test(test_unknown_topics),
+        cmocka_unit_test(test_unknown_last),
+        cmocka_unit_test(test_bad_isolation),
         cmocka_unit_test(test_leader_elsewhere),
         cmocka_unit_test(test_named_twice),
         cmocka_unit_test(test_credits),

@@ -148,6 +148,9 @@ static void epoch_checks(struct broker *b)
     struct shard_fetch f = {.parts = &fp, .n = 1, .max_bytes = 1000, .owner = &call};
     t_ask(b, SHARD_FETCH, &f, &call);
     assert_int_equal(fp.error, KERR_FENCED_LEADER_EPOCH);
+    fp.current_leader_epoch = -2; // only -1 asks for no check
+    t_ask(b, SHARD_FETCH, &f, &call);
+    assert_int_equal(fp.error, KERR_FENCED_LEADER_EPOCH);
     fp.current_leader_epoch = 3;
     t_ask(b, SHARD_FETCH, &f, &call);
     assert_int_equal(fp.error, KERR_UNKNOWN_LEADER_EPOCH);
