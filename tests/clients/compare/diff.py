@@ -24,6 +24,8 @@ KINDS = {
     "LogDir": "<dir>",
     "TotalBytes": "<bytes>",
     "UsableBytes": "<bytes>",
+    "SessionId": "<session>",
+    "LogAppendTimeMs": "<time>",
 }
 SETS = ("SubscribedTopicNames",)  # the order of whose elements says nothing
 NONE_ID = "AAAAAAAAAAAAAAAAAAAAAA"
@@ -47,15 +49,20 @@ NAMES = (
     ("Feature",),
     ("Key",),
     ("TransactionalId",),
+    ("TopicId",),
 )
 
 
-def normal(value, replace, field=None):
-    """A copy with own values replaced: by their field's name, and by `replace`, text to text."""
+def normal(value, replace, named=None, field=None):
+    """A copy with own values replaced: whole ones that have a name by it, others by their field's name, and by `replace`,
+    text to text."""
     if isinstance(value, dict):
-        return {k: normal(v, replace, k) for k, v in value.items()}
+        return {k: normal(v, replace, named, k) for k, v in value.items()}
     if isinstance(value, list):
-        return [normal(v, replace, field) for v in (sorted(value) if field in SETS else value)]
+        return [normal(v, replace, named, field) for v in (sorted(value) if field in SETS else value)]
+    for key in (value, (field, value)) if named else ():
+        if key in named:
+            return named[key]
     kind = KINDS.get(field) or (field != "leader" and KINDS.get(field and field[:1].upper() + field[1:]))
     if kind and value not in (None, -1, 0, "", NONE_ID):
         return kind

@@ -7,6 +7,7 @@ ours. Messages are dicts by upstream's field names; what a caller leaves out tak
 """
 
 import base64
+import contextlib
 import json
 import pathlib
 import re
@@ -274,6 +275,11 @@ class Caller:
         return api.response.decode(version, self.raw(api, version, api.request.encode(version, value)))
 
     def raw(self, api, version, body):
+        self.send(api, version, body)
+        return self.take(api, version)
+
+    def send(self, api, version, body):
+        """The request alone: its answer, if it gets one, is taken by `take`."""
         if self.conn is None:
             self.conn = wire.Connection(self.host, self.port, timeout=60.0, client_id=self.client_id)
         c = self.conn
@@ -281,12 +287,23 @@ class Caller:
         flexible = within(version, api.request.flexible)
         head = struct.pack(">hhi", api.key, version, c.correlation) + wire.string(c.client_id)
         head += b"\0" if flexible else b""
-        try:
+        with self.closing(api, version):
             c.sock.sendall(struct.pack(">i", len(head) + len(body)) + head + body)
-            r = c.receive(c.correlation)
-        except (ConnectionError, BrokenPipeError):
-            self.close()
-            raise Closed(f"{api.name} {version}") from None
+
+    def take(self, api, version):
+        """The answer to what was sent last, from its first field on."""
+        if self.conn is None:
+            raise Closed(f"{api.name} {version}")
+        with self.closing(api, version):
+            r = self.conn.receive(self.conn.correlation)
         if within(version, api.response.flexible) and api.key != 18:
             r.take(1)
         return r.data[r.at :]
+
+    @contextlib.contextmanager
+    def closing(self, api, version):
+        try:
+            yield
+        except (ConnectionError, BrokenPipeError):
+            self.close()
+            raise Closed(f"{api.name} {version}") from None
