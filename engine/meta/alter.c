@@ -55,6 +55,14 @@ static int16_t check_entries(struct meta_alter_resource *r)
     return KERR_NONE;
 }
 
+static int16_t check_length(struct meta_alter_resource *r)
+{
+    if (strlen(r->name) > RESOURCE_NAME_MAX)
+        return refuse(r, KERR_INVALID_REQUEST, "The name has %zu bytes; at most %d are allowed.",
+                      strlen(r->name), RESOURCE_NAME_MAX);
+    return KERR_NONE;
+}
+
 static int16_t check_broker_name(const struct meta *m, struct meta_alter_resource *r)
 {
     char *end;
@@ -67,7 +75,7 @@ static int16_t check_broker_name(const struct meta *m, struct meta_alter_resourc
     if (id != m->id.node_id)
         return refuse(r, KERR_INVALID_REQUEST, "Unexpected broker id, expected %d, but received %s",
                       m->id.node_id, r->name);
-    return KERR_NONE;
+    return check_length(r);
 }
 
 static int16_t check_kind(const struct meta *m, struct meta_alter_resource *r)
@@ -183,6 +191,8 @@ static int16_t apply_entry(struct change *c, const struct meta_alter_entry *e)
     bool is_list = false;
     const char *value = e->value;
     if (e->op < META_SET || e->op > META_SUBTRACT) {
+        if (c->r->type == META_RES_BROKER)
+            return refuse(c->r, KERR_INVALID_REQUEST, "Unknown operations type %d", e->op);
         c->r->message[0] = 0;
         return c->r->error = KERR_UNKNOWN_SERVER_ERROR; // as upstream has it
     }
@@ -277,9 +287,8 @@ static int16_t check_other(struct change *c)
         return refuse(r, KERR_INVALID_REQUEST,
                       group ? "Default group resources are not allowed."
                             : "Subscription name can't be empty");
-    if (strlen(r->name) > RESOURCE_NAME_MAX)
-        return refuse(r, KERR_INVALID_REQUEST, "The name has %zu bytes; at most %d are allowed.",
-                      strlen(r->name), RESOURCE_NAME_MAX);
+    if (check_length(r))
+        return r->error;
     int rc = config_resource_check(group ? CFG_RESOURCE_GROUP : CFG_RESOURCE_METRICS, c->m->settings->config,
                                    c->now, c->now_n, text, sizeof(text));
     return rc ? refuse(r, rc == -EBADRQC ? KERR_INVALID_REQUEST : KERR_INVALID_CONFIG, "%s", text)

@@ -85,7 +85,7 @@ static int resource_set(struct resource_state *r, struct kp_str key, struct kp_s
 
 int settings_set(struct meta *m, int8_t type, struct kp_str name, struct kp_str key, struct kp_str value)
 {
-    if (name.n < 0 || name.n > RESOURCE_NAME_MAX || key.n <= 0)
+    if (name.n < 0 || name.n > RESOURCE_NAME_MAX || key.n < 0)
         return -EPROTONOSUPPORT;
     struct resource_state *r = settings_find(m, type, name.p, (size_t)name.n);
     if (!r && value.n < 0)

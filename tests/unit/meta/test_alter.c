@@ -133,6 +133,8 @@ static void script_refused(struct rig *r, void *arg)
     refused(r, META_RES_TOPIC, "no", "flush.ms", "7", META_APPEND, KERR_INVALID_CONFIG,
             "Can't APPEND to key flush.ms because its type is not LIST.");
     refused(r, META_RES_TOPIC, "no", "flush.ms", "7", 9, KERR_UNKNOWN_SERVER_ERROR, "");
+    refused(r, META_RES_BROKER, "1", "log.retention.ms", "7", 9, KERR_INVALID_REQUEST,
+            "Unknown operations type 9");
     refused(r, META_RES_BROKER, "one", "log.retention.ms", "7", META_SET, KERR_INVALID_REQUEST,
             "Node id must be an integer, but it is: one");
     refused(r, META_RES_BROKER, "2", "log.retention.ms", "7", META_SET, KERR_INVALID_REQUEST,
@@ -158,6 +160,38 @@ static void script_refused(struct rig *r, void *arg)
     assert_int_equal(meta_find_topic(image(r, 0), "t", 1)->configs_n, 1);
 }
 
+// Keys and names that nobody sets in earnest: none may become a record that cannot be applied.
+static void script_odd(struct rig *r, void *arg)
+{
+    static char name[4000];
+    assert_int_equal(set(r, META_RES_BROKER, "1", "", "x"), KERR_NONE); // as upstream has it
+    assert_string_equal(meta_resource_config(meta_find_resource(image(r, 0), META_RES_BROKER, "1"), ""), "x");
+    memset(name, '0', sizeof(name) - 2);
+    name[sizeof(name) - 2] = '1'; // a number, and it is ours
+    refused(r, META_RES_BROKER, name, "log.retention.ms", "3600000", META_SET, KERR_INVALID_REQUEST,
+            "The name has 3999 bytes; at most 2048 are allowed.");
+}
+
+static void script_odd_after(struct rig *r, void *arg)
+{
+    assert_string_equal(meta_resource_config(meta_find_resource(image(r, 2), META_RES_BROKER, "1"), ""), "x");
+    assert_int_equal(alter(r, META_RES_BROKER, "1", "", NULL, META_DELETE, true), KERR_NONE);
+    assert_null(meta_find_resource(image(r, 0), META_RES_BROKER, "1"));
+}
+
+static void test_odd(void **state)
+{
+    struct rig r;
+    rig_new(&r, 13);
+    assert_int_equal(rig_start(&r), 0);
+    rig_do(&r, script_odd, NULL);
+    rig_kill(&r, true);
+    assert_int_equal(rig_start(&r), 0);
+    rig_do(&r, script_odd_after, NULL);
+    rig_stop(&r);
+    rig_end(&r);
+}
+
 static void test_refused(void **state)
 {
     struct rig r;
@@ -173,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_effect),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_odd),
     };
     sl_log_set_sink(rig_quiet, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
