@@ -41,20 +41,31 @@ static void assignments_copy(struct req *r, const in_topic *in, struct meta_crea
     c->assignments_n = (uint32_t)n;
 }
 
+// Of a key that is named twice the last value counts.
+static void configs_copy(struct req *r, const in_topic *in, struct meta_create_topic *c)
+{
+    struct api_set seen;
+    uint32_t n = (uint32_t)SL_MAX(in->configs_n, 0), k = 0;
+    struct meta_config_entry *cfg = req_alloc_array(r, n, sizeof(*cfg));
+    api_set_init(r, &seen, n);
+    for (uint32_t i = 0; i < n; i++) {
+        const char *key = api_cstr(r, in->configs[i].name);
+        uint32_t at = api_set_put(&seen, key, strlen(key), k);
+        cfg[at] = (struct meta_config_entry){key, api_cstr(r, in->configs[i].value)};
+        k += at == k;
+    }
+    c->configs = cfg;
+    c->configs_n = k;
+}
+
 static void topic_ask(struct req *r, struct state *st, const in_topic *in)
 {
     struct meta_create_topic *c = &st->create.topics[st->create.n];
-    size_t n = (size_t)SL_MAX(in->configs_n, 0);
-    struct meta_config_entry *cfg = req_alloc_array(r, n, sizeof(*cfg));
-    for (size_t i = 0; i < n; i++)
-        cfg[i] =
-            (struct meta_config_entry){api_cstr(r, in->configs[i].name), api_cstr(r, in->configs[i].value)};
     c->name = api_cstr(r, in->name);
     c->name_len = in->name.n;
     c->partitions = in->num_partitions;
     c->replication_factor = in->replication_factor;
-    c->configs = cfg;
-    c->configs_n = (uint32_t)n;
+    configs_copy(r, in, c);
     assignments_copy(r, in, c);
     st->asked[st->create.n++] = in;
 }

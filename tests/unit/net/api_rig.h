@@ -87,6 +87,7 @@ struct rig {
     uint8_t *bytes;
     int64_t next_pid;
     uint32_t creates, pid_blocks; // requests that the controller saw
+    uint32_t create_configs;      // of the topics that it was last asked to make
     int16_t controller_error;
 };
 
@@ -444,6 +445,10 @@ static void rig_meta_msg(struct service *svc, uint32_t from, const struct spsc_m
     void *ptr = (void *)(uintptr_t)m->u[0];
     uint32_t at = net_controller_reactor(&t->n);
     if (m->op == META_CREATE_TOPICS) {
+        const struct meta_create *q = ptr;
+        t->create_configs = 0;
+        for (uint32_t i = 0; i < q->n; i++)
+            t->create_configs += q->topics[i].configs_n;
         rig_create(t, ptr);
     } else if (m->op == META_ALLOC_PIDS) {
         struct meta_pids *q = ptr;

@@ -409,6 +409,7 @@ static void test_create_topics(void **state)
         RIG_SEND(t, &t->conns[0], &api_create_topics, v, &m, create_topics_request);
         assert_true(RIG_PEEK(t, &t->conns[0], v, &out, create_topics_response));
         assert_int_equal(out.topics_n, 3);
+        assert_int_equal(t->create_configs, 1); // the last of the key that is named twice
         for (int32_t i = 0; i < 3; i++) {
             bool made = kp_str_eq(out.topics[i].name, KP_STR_LIT("made-a"));
             assert_int_equal(out.topics[i].error_code, made ? KERR_NONE : KERR_INVALID_REQUEST);
