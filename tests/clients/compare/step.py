@@ -76,6 +76,8 @@ class Step:
             got = api.response.decode(version, caller.take(api, version))
         except Closed:
             return {"closed": True}
+        except TimeoutError:
+            raise TimeoutError(f"{side.broker.kind} does not answer {self.api} {self.label} {version}") from None
         self.remember(side, version, got)
         return got
 
