@@ -239,16 +239,22 @@ static const struct meta_quota *quota_of(struct req *r, enum meta_quota_key what
     return quota_any(r->net) ? meta_find_quota(net_image(r->net), USER, client_of(r), what) : NULL;
 }
 
-// What the client used of it. The quota of a default entity is a budget for each name that it stands for.
+// Who shares it, with its NUL. The quota of a default entity is a budget for each name that it stands for.
+static void key_make(struct req *r, const struct meta_quota *quota, struct sbuf *key)
+{
+    sbuf_init(key);
+    int rc = quota->has[META_QUOTA_USER] ? sbuf_printf(key, "u%s", USER) : 0;
+    if (!rc && quota->has[META_QUOTA_CLIENT])
+        rc = sbuf_printf(key, "c%s", client_of(r));
+    if (rc || sbuf_append(key, "", 1))
+        sl_panic("out of memory for a quota");
+}
+
+// What the client used of it.
 static struct budget *budget_of(struct req *r, const struct meta_quota *quota)
 {
     struct sbuf key;
-    sbuf_init(&key);
-    int rc = quota->has[META_QUOTA_USER] ? sbuf_printf(&key, "u%s", USER) : 0;
-    if (!rc && quota->has[META_QUOTA_CLIENT])
-        rc = sbuf_printf(&key, "c%s", client_of(r));
-    if (rc || sbuf_append(&key, "", 1))
-        sl_panic("out of memory for a quota");
+    key_make(r, quota, &key);
     struct budget *b = budget_get(quotas(r->net), key.data, (uint32_t)key.len);
     sbuf_free(&key);
     return b;
@@ -305,4 +311,28 @@ uint32_t quota_window_bytes(struct req *r, enum meta_quota_key what)
     double most = quota->values[what] * (double)cfg_int(cfg, CFG_QUOTA_WINDOW_NUM) *
                   (double)cfg_int(cfg, CFG_QUOTA_WINDOW_SIZE_SECONDS);
     return (uint32_t)SL_MIN(most, (double)UINT32_MAX);
+}
+
+// ---- changes of partitions -------------------------------------------------------------------------------------------------
+void quota_mutations(struct req *r, int16_t since, struct meta_mutations *q)
+{
+    const struct config *cfg = r->net->cfg.cfg;
+    const struct meta_quota *quota = quota_of(r, META_QUOTA_MUTATIONS);
+    struct sbuf key;
+    *q = (struct meta_mutations){.strict = r->version >= since};
+    if (!quota)
+        return;
+    key_make(r, quota, &key);
+    char *own = req_alloc(r, key.len);
+    memcpy(own, key.data, key.len);
+    sbuf_free(&key);
+    q->key = own;
+    q->rate = quota->values[META_QUOTA_MUTATIONS];
+    q->burst = q->rate * (double)cfg_int(cfg, CFG_CONTROLLER_QUOTA_WINDOW_NUM) *
+               (double)cfg_int(cfg, CFG_CONTROLLER_QUOTA_WINDOW_SIZE_SECONDS);
+}
+
+void quota_mutated(struct req *r, const struct meta_mutations *q)
+{
+    r->throttle_ms = SL_MAX(r->throttle_ms, q->throttle_ms);
 }

@@ -162,9 +162,9 @@
     X(CONTROLLER_SOCKET_TIMEOUT_MS, "controller.socket.timeout.ms", INT, "30000", ANY, MEDIUM, \
       READ_ONLY, ACCEPTED, 0, "Timeout of requests to the controller.") \
     X(CONTROLLER_QUOTA_WINDOW_NUM, "controller.quota.window.num", INT, "11", AT_LEAST(1), LOW, \
-      READ_ONLY, ACCEPTED, 0, "Samples kept for the quota on topic changes.") \
+      READ_ONLY, USED, 0, "Samples kept for the quota on topic changes.") \
     X(CONTROLLER_QUOTA_WINDOW_SIZE_SECONDS, "controller.quota.window.size.seconds", INT, "1", \
-      AT_LEAST(1), LOW, READ_ONLY, ACCEPTED, 0, "Length of one such sample.") \
+      AT_LEAST(1), LOW, READ_ONLY, USED, 0, "Length of one such sample.") \
     X(CONTROLLER_PERFORMANCE_ALWAYS_LOG_THRESHOLD_MS, \
       "controller.performance.always.log.threshold.ms", LONG, "2000", AT_LEAST(0), MEDIUM, \
       READ_ONLY, ACCEPTED, INTERNAL, "Controller events slower than this are logged upstream.") \

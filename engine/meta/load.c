@@ -275,6 +275,7 @@ void meta_destroy(struct meta *m)
     image_free(m->image);
     image_free(m->next_image);
     state_destroy(m);
+    mutations_free(m);
     image_free_topics(m);
     free(m->agents);
     free(m->unopened);

@@ -172,6 +172,16 @@ struct meta_alter {
     void *owner;
     uint32_t from;
 };
+// Whom a change of partitions counts for (KIP-599): the controller keeps a bucket of tokens for each key.
+struct meta_mutations {
+    const char *key; // with rate
+    double rate;     // partitions a second; 0: no quota
+    double burst;    // the most that can be saved up, in partitions
+    bool
+        strict; // who owes tokens is refused with THROTTLING_QUOTA_EXCEEDED; else he is counted and throttled only
+    // out
+    uint32_t throttle_ms;
+};
 struct meta_create_topic {
     const char *name; // with name_len; validated by the controller with upstream's rules and messages
     int32_t name_len;
@@ -195,6 +205,7 @@ struct meta_create {
     uint32_t n;
     bool validate_only;
     bool auto_create; // by a Metadata or Produce path: internal names allowed
+    struct meta_mutations quota;
     void *owner;
     uint32_t from;
 };
@@ -210,6 +221,7 @@ struct meta_delete_topic {
 struct meta_delete {
     struct meta_delete_topic *topics;
     uint32_t n;
+    struct meta_mutations quota;
     void *owner;
     uint32_t from;
 };
@@ -228,6 +240,7 @@ struct meta_grow {
     struct meta_grow_topic *topics;
     uint32_t n;
     bool validate_only;
+    struct meta_mutations quota;
     void *owner;
     uint32_t from;
 };

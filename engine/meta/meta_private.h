@@ -185,6 +185,7 @@ struct meta {
     uint32_t features_n;
     struct resource_state *resources;
     struct quota_state *quotas;
+    struct mutation_bucket *mutations; // of mutations.c
     struct kept_record *kept;
     struct settings *settings; // frozen; NULL: never
     bool settings_changed;
@@ -350,6 +351,11 @@ int replay_log(struct meta *m, int64_t from, int64_t end, char *err, size_t cap)
 int replay_snapshot(struct meta *m, const char *path, struct recs *into, char *err, size_t cap);
 
 // ---- operations: fibers, one at a time --------------------------------------------------------------------
+// ---- mutations.c --------------------------------------------------------------------------------------------
+// Counts a change of so many partitions: KERR_NONE, or THROTTLING_QUOTA_EXCEEDED and nothing is counted.
+int16_t mutations_count(struct meta *m, struct meta_mutations *q, uint32_t partitions);
+void mutations_free(struct meta *m);
+
 void op_create_topics(struct meta *m, struct meta_create *c);
 void op_delete_topics(struct meta *m, struct meta_delete *d);
 void op_create_partitions(struct meta *m, struct meta_grow *g);

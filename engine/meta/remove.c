@@ -90,7 +90,12 @@ void op_delete_topics(struct meta *m, struct meta_delete *d)
         if (d->topics[i].error)
             continue;
         struct kp_remove_topic_record r = {.topic_id = d->topics[i].out_id};
-        parts[i] = state_find_id(m, &r.topic_id)->frozen->partitions_n;
+        uint32_t n = state_find_id(m, &r.topic_id)->frozen->partitions_n;
+        if (mutations_count(m, &d->quota, n)) {
+            refuse(&d->topics[i], KERR_THROTTLING_QUOTA_EXCEEDED, "");
+            continue;
+        }
+        parts[i] = n;
         recs_add(&rs, REC_REMOVE_TOPIC, 0, &r);
     }
     int rc = meta_append(m, &rs, true);
@@ -137,7 +142,7 @@ static int16_t check_count(struct meta_grow_topic *t, int32_t have)
     return t->error;
 }
 
-static void grow_one(struct meta *m, struct meta_grow_topic *t, bool validate_only, struct recs *rs)
+static void grow_one(struct meta *m, struct meta_grow *g, struct meta_grow_topic *t, struct recs *rs)
 {
     struct topic_state *s = state_find_name(m, t->name, (size_t)SL_MAX(t->name_len, 0));
     if (!s) {
@@ -153,7 +158,9 @@ static void grow_one(struct meta *m, struct meta_grow_topic *t, bool validate_on
                                     t->message, sizeof(t->message));
     if (!t->error && !t->has_assignments)
         t->error = replication_check(m, (int16_t)factor, t->message, sizeof(t->message));
-    for (int32_t p = have; p < t->count && !t->error && !validate_only; p++) {
+    if (!t->error && mutations_count(m, &g->quota, (uint32_t)(t->count - have)))
+        refuse_grow(t, KERR_THROTTLING_QUOTA_EXCEEDED, "");
+    for (int32_t p = have; p < t->count && !t->error && !g->validate_only; p++) {
         bool given = t->has_assignments;
         recs_add_partition(m, rs, &s->id, p, given ? t->assignments[p - have] : &m->id.node_id,
                            given ? t->assignment_n[p - have] : 1);
@@ -208,7 +215,7 @@ void op_create_partitions(struct meta *m, struct meta_grow *g)
         struct topic_state *s = state_find_name(m, t->name, (size_t)SL_MAX(t->name_len, 0));
         had[i] = s ? s->frozen->partitions_n : 0;
         if (!t->error)
-            grow_one(m, t, g->validate_only, &rs);
+            grow_one(m, g, t, &rs);
     }
     if (rs.n || rs.rc) {
         int rc = meta_append(m, &rs, true);

@@ -208,8 +208,7 @@ static void fill_internal(const struct meta *m, struct meta_create_topic *t, str
 }
 
 // ---- the request ------------------------------------------------------------------------------------------
-static void create_one(struct meta *m, const struct meta_create *c, struct meta_create_topic *t,
-                       struct recs *rs)
+static void create_one(struct meta *m, struct meta_create *c, struct meta_create_topic *t, struct recs *rs)
 {
     struct internal_defaults d;
     if (t->name && t->name_len == sizeof(META_TOPIC_NAME) - 1 &&
@@ -223,6 +222,11 @@ static void create_one(struct meta *m, const struct meta_create *c, struct meta_
         fill_internal(m, t, &d);
     if (check_configs(m, t) || (t->assignments ? check_assignments(m, t) : check_numbers(m, t)))
         return;
+    if (mutations_count(m, &c->quota,
+                        (uint32_t)t->out_partitions)) { // also of what is only validated, as upstream
+        refuse(t, KERR_THROTTLING_QUOTA_EXCEEDED, "");
+        return;
+    }
     meta_random_id(m, &t->id);
     if (!c->validate_only)
         add_records(m, t, rs);

@@ -1,5 +1,7 @@
 // CreateTopics (key 19), versions 2-7. The controller validates and creates; the answer comes when the records are durable
 // and every reactor has the new image. From version 5 the answer shows partitions, replication factor and configs.
+// Partitions count for the client's quota on changes (KIP-599): who owes is refused from version 6 on, before it he is
+// throttled only.
 //
 // Deviations from upstream 4.3: the timeout is not applied (a creation takes milliseconds); duplicates and the metadata
 // topic's name are answered in request order.
@@ -13,6 +15,8 @@
 
 typedef struct kp_create_topics_request_creatable_topic in_topic;
 typedef struct kp_create_topics_response_creatable_topic_result out_topic;
+
+enum { QUOTA_STRICT_SINCE = 6 };
 
 struct state {
     struct kp_create_topics_request m;
@@ -129,7 +133,7 @@ static void created(struct call *call)
         o->name = st->asked[i]->name;
         o->error_code = c->error;
         o->error_message =
-            c->error ? kp_str_of(c->message[0] ? c->message : kerr_text(c->error)) : KP_STR_NULL;
+            c->error ? kp_str_of(c->message[0] ? c->message : api_error_text(c->error)) : KP_STR_NULL;
         if (c->error)
             continue;
         o->topic_id = c->id;
@@ -138,6 +142,7 @@ static void created(struct call *call)
         if (r->version >= 5)
             configs_fill(r, c, o);
     }
+    quota_mutated(r, &st->create.quota);
     REQ_RESPOND(r, &st->out, create_topics_response);
 }
 
@@ -174,6 +179,7 @@ static void start(struct req *r)
     if (!REQ_DECODE(r, &st->m, create_topics_request))
         return;
     plan(r, st);
+    quota_mutations(r, QUOTA_STRICT_SINCE, &st->create.quota);
     if (st->create.n)
         call_send(&st->call, r, net_controller_reactor(r->net), META_CREATE_TOPICS, &st->create, created);
     else

@@ -1,5 +1,7 @@
 // DeleteTopics (key 20), versions 1-6: by name, and from version 6 by id as well. The answer comes when the deletion is
 // durable and every reactor has the new image.
+// Partitions count for the client's quota on changes (KIP-599): who owes is refused from version 5 on, before it he is
+// throttled only.
 //
 // Deviations from upstream 4.3: the timeout is not applied; answers stand in request order, where upstream shuffles them
 // to hide what an unauthorized client may not see.
@@ -11,6 +13,8 @@
 #include <string.h>
 
 typedef struct kp_delete_topics_response_deletable_topic_result out_topic;
+
+enum { QUOTA_STRICT_SINCE = 5 };
 
 struct asked { // one topic of the request, in the form of version 6
     struct kp_str name;
@@ -45,12 +49,14 @@ static void deleted(struct call *c)
     struct state *st = r->state;
     for (uint32_t i = 0; i < st->del.n; i++) {
         const struct meta_delete_topic *t = &st->del.topics[i];
-        const char *why = !t->error ? NULL : t->message[0] ? t->message : kerr_text(t->error);
+        const char *why = !t->error ? NULL : t->message[0] ? t->message : api_error_text(t->error);
         struct kp_str name = t->name ? (struct kp_str){t->name, t->name_len} : KP_STR_NULL;
-        if (!t->name && !t->error)
+        bool found = !t->error || t->error == KERR_THROTTLING_QUOTA_EXCEEDED;
+        if (!t->name && found)
             name = kp_str_of(t->out_name);
-        add(st, name, t->name && !t->error ? &t->out_id : &t->id, t->error, why);
+        add(st, name, t->name && found ? &t->out_id : &t->id, t->error, why);
     }
+    quota_mutated(r, &st->del.quota);
     REQ_RESPOND(r, &st->out, delete_topics_response);
 }
 
@@ -156,6 +162,7 @@ static void start(struct req *r)
         return;
     }
     plan(r, st);
+    quota_mutations(r, QUOTA_STRICT_SINCE, &st->del.quota);
     if (st->del.n)
         call_send(&st->call, r, net_controller_reactor(r->net), META_DELETE_TOPICS, &st->del, deleted);
     else

@@ -1,5 +1,7 @@
 // CreatePartitions (key 37), versions 0-3: more partitions for a topic. The controller validates and creates; the answer
 // comes when the records are durable and every reactor has the new image.
+// Partitions count for the client's quota on changes (KIP-599): who owes is refused from version 3 on, before it he is
+// throttled only.
 //
 // Deviations from upstream 4.3: the timeout is not applied.
 #include "net/api/common.h"
@@ -8,6 +10,8 @@
 #include "proto/gen/create_partitions_response.h"
 
 typedef struct kp_create_partitions_request_create_partitions_topic in_topic;
+
+enum { QUOTA_STRICT_SINCE = 3 };
 
 struct state {
     struct kp_create_partitions_request m;
@@ -32,6 +36,7 @@ static void grown(struct call *c)
         add(st, (struct kp_str){t->name, t->name_len}, t->error,
             t->error && t->message[0] ? t->message : NULL);
     }
+    quota_mutated(r, &st->grow.quota);
     REQ_RESPOND(r, &st->out, create_partitions_response);
 }
 
@@ -80,6 +85,7 @@ static void start(struct req *r)
     if (!REQ_DECODE(r, &st->m, create_partitions_request))
         return;
     plan(r, st);
+    quota_mutations(r, QUOTA_STRICT_SINCE, &st->grow.quota);
     if (st->grow.n)
         call_send(&st->call, r, net_controller_reactor(r->net), META_CREATE_PARTITIONS, &st->grow, grown);
     else

@@ -23,6 +23,12 @@ struct kp_str api_copy(struct req *r, const char *s);
 const char *api_cstr(struct req *r, struct kp_str s); // NULL for null
 __attribute__((format(printf, 2, 3))) struct kp_str api_text(struct req *r, const char *fmt, ...);
 
+// The words for an error without details; NULL for one that upstream gives no text to.
+static inline const char *api_error_text(int16_t error)
+{
+    return error == KERR_THROTTLING_QUOTA_EXCEEDED ? NULL : kerr_text(error);
+}
+
 // A path of the configuration, made absolute.
 struct kp_str api_path(struct req *r, const char *path);
 

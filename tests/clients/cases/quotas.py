@@ -11,6 +11,7 @@ from lib import batch, wire
 from lib.results import check, same
 
 ALTER_CLIENT_QUOTAS = 49
+THROTTLING_QUOTA_EXCEEDED = 89
 CONFIG = {"quota.window.num": "3", "quota.window.size.seconds": "1", "num.partitions": "1"}
 SECONDS = 5.0
 TOPIC = "quotas"
@@ -111,6 +112,60 @@ def time_of_requests(broker):
         alter(c, "busy", "request_percentage", None)
 
 
+def create_once(c, name, partitions=1):
+    """CreateTopics 4, which is never refused by a quota: the error and the throttle time."""
+    body = struct.pack(">i", 1) + wire.string(name) + struct.pack(">ihii", partitions, 1, 0, 0)
+    r = c.call(wire.CREATE_TOPICS, 4, body + struct.pack(">i?", 10000, False))
+    throttle = r.num("i")
+    return r.array(lambda: (r.string(), r.num("h"), r.string()))[0][1], throttle
+
+
+def create_strictly(c, name, partitions=1):
+    """CreateTopics 6, a flexible version, which is refused by a quota: the error and the throttle time."""
+
+    def compact(text):
+        return bytes([len(text) + 1]) + text.encode()
+
+    body = b"\x02" + compact(name) + struct.pack(">ih", partitions, 1) + b"\x01\x01\0" + struct.pack(">i?", 10000, False) + b"\0"
+    c.correlation += 1
+    head = struct.pack(">hhi", wire.CREATE_TOPICS, 6, c.correlation) + wire.string(c.client_id) + b"\0"
+    c.sock.sendall(struct.pack(">i", len(head) + len(body)) + head + body)
+    r = c.receive(c.correlation)
+    r.take(1)
+    throttle = r.num("i")
+    same((2, len(name) + 1), tuple(r.take(2)), "one topic, and its name's length")
+    r.take(len(name))
+    return r.num("h"), throttle
+
+
+def topic_changes(broker):
+    """Partitions made under a quota (KIP-599): what is owed is waited for, or refused."""
+    rate, burst = 4.0, 4 * 11  # partitions a second, and controller.quota.window.num seconds of them saved up
+    with wire.Connection(broker.host, broker.port) as c:
+        alter(c, "maker", "controller_mutation_rate", rate)
+        time.sleep(0.5)
+        with wire.Connection(broker.host, broker.port, 30, client_id="maker") as m:
+            error, throttle = create_once(m, "made-0", burst + 6)
+            begin = time.monotonic()
+            same(0, error, "error of CreateTopics")
+            check(1000 < throttle <= 1500, f"told to wait {throttle} ms for 6 partitions at {rate} a second")
+            with wire.Connection(broker.host, broker.port, 30, client_id="maker") as strict:
+                error, throttle = create_strictly(strict, "made-1")
+                same(THROTTLING_QUOTA_EXCEEDED, error, "error of CreateTopics 6")
+                check(throttle > 0, "refused, and told no time")
+            with wire.Connection(broker.host, broker.port, 30, client_id="someone") as free:
+                same((0, 0), create_once(free, "made-2", 5), "another client's error and throttle time")
+            m.metadata([TOPIC])
+            check(time.monotonic() - begin > 0.9, "the connection was not held up")
+            time.sleep(1.0)
+            same((0, 0), create_strictly(m, "made-1"), "error and throttle time when nothing is owed")
+        alter(c, "maker", "controller_mutation_rate", None)
+        time.sleep(0.5)
+        with wire.Connection(broker.host, broker.port, 30, client_id="maker") as m:
+            for i in range(3):
+                same((0, 0), create_strictly(m, f"free-{i}", 30), "error and throttle time without a quota")
+
+
 def run(ctx):
     broker = ctx.broker(CONFIG)
     with wire.Connection(broker.host, broker.port) as c:
@@ -120,4 +175,5 @@ def run(ctx):
     results.run("quotas/produce", lambda: held_back(broker, "producer_byte_rate", 100_000, produce_once), logs)
     results.run("quotas/consume", lambda: held_back(broker, "consumer_byte_rate", 200_000, fetch_once), logs)
     results.run("quotas/request", lambda: time_of_requests(broker), logs)
+    results.run("quotas/topics", lambda: topic_changes(broker), logs)
     results.run("quotas/stop", broker.stop, logs)

@@ -130,6 +130,96 @@ static void script_features(struct rig *r, void *arg)
     assert_non_null(meta_find_broker(image(r), 1));
 }
 
+// ---- changes of partitions (KIP-599) ---------------------------------------------------------------------------------
+// Each asks for one change under a quota of 2 partitions a second, of which 10 can be saved up.
+struct change {
+    const char *key;
+    bool strict, validate_only;
+    uint32_t throttle_ms; // out
+};
+
+static struct meta_mutations quota_of(const struct change *c)
+{
+    return (struct meta_mutations){.key = c->key, .rate = 2, .burst = 10, .strict = c->strict};
+}
+
+static int16_t make(struct rig *r, struct change *c, const char *name, int32_t partitions)
+{
+    struct meta_create_topic t = {
+        .name = name, .name_len = (int32_t)strlen(name), .partitions = partitions, .replication_factor = 1};
+    struct meta_create ask = {.topics = &t, .n = 1, .validate_only = c->validate_only, .quota = quota_of(c)};
+    rig_ask(r, META_CREATE_TOPICS, &ask);
+    c->throttle_ms = ask.quota.throttle_ms;
+    return t.error;
+}
+
+static int16_t grow(struct rig *r, struct change *c, const char *name, int32_t count)
+{
+    struct meta_grow_topic t = {.name = name, .name_len = (int32_t)strlen(name), .count = count};
+    struct meta_grow ask = {.topics = &t, .n = 1, .quota = quota_of(c)};
+    rig_ask(r, META_CREATE_PARTITIONS, &ask);
+    c->throttle_ms = ask.quota.throttle_ms;
+    return t.error;
+}
+
+static int16_t drop(struct rig *r, struct change *c, const char *name)
+{
+    struct meta_delete_topic t = {.name = name, .name_len = (int32_t)strlen(name)};
+    struct meta_delete ask = {.topics = &t, .n = 1, .quota = quota_of(c)};
+    rig_ask(r, META_DELETE_TOPICS, &ask);
+    c->throttle_ms = ask.quota.throttle_ms;
+    return t.error;
+}
+
+static void assert_waits(const struct change *c, uint32_t ms)
+{
+    assert_in_range(c->throttle_ms, ms > 200 ? ms - 200 : 0, ms);
+}
+
+static void script_mutations(struct rig *r, void *arg)
+{
+    struct change strict = {.key = "a", .strict = true}, loose = {.key = "a"},
+                  other = {.key = "b", .strict = true};
+    assert_int_equal(make(r, &strict, "t", 8), KERR_NONE);
+    assert_int_equal(grow(r, &strict, "t", 13), KERR_NONE); // 3 more than there were
+    assert_int_equal(strict.throttle_ms, 0);
+    assert_int_equal(make(r, &strict, "u", 1), KERR_THROTTLING_QUOTA_EXCEEDED);
+    assert_waits(&strict, 1500);
+    assert_int_equal(grow(r, &strict, "t", 14), KERR_THROTTLING_QUOTA_EXCEEDED);
+    assert_waits(&strict, 1500);
+    assert_int_equal(drop(r, &strict, "t"), KERR_THROTTLING_QUOTA_EXCEEDED);
+    assert_waits(&strict, 1500);
+    assert_int_equal(make(r, &other, "u", 1), KERR_NONE); // another's quota
+    assert_int_equal(make(r, &loose, "v", 1), KERR_NONE); // counted, and told to wait
+    assert_waits(&loose, 2000);
+    assert_int_equal(drop(r, &loose, "v"), KERR_NONE);
+    assert_waits(&loose, 2500);
+    assert_int_equal(drop(r, &loose, "none"), KERR_UNKNOWN_TOPIC_OR_PARTITION); // what fails is not counted
+    assert_int_equal(loose.throttle_ms, 0);
+    fiber_sleep(2500 * 1000000ull);
+    strict.validate_only = true;
+    assert_int_equal(make(r, &strict, "w", 4), KERR_NONE);
+    assert_int_equal(make(r, &strict, "w", 4),
+                     KERR_THROTTLING_QUOTA_EXCEEDED); // also what was only validated counted
+    assert_waits(&strict, 2000);
+    struct change none = {.key = "a", .strict = true};
+    struct meta_delete_topic t = {.name = "t", .name_len = 1};
+    struct meta_delete ask = {.topics = &t, .n = 1};
+    rig_ask(r, META_DELETE_TOPICS, &ask); // without a quota
+    assert_int_equal(t.error, KERR_NONE);
+    assert_int_equal(make(r, &none, "w", 1), KERR_THROTTLING_QUOTA_EXCEEDED);
+}
+
+static void test_mutations(void **state)
+{
+    struct rig r;
+    rig_new(&r, 33);
+    assert_int_equal(rig_start(&r), 0);
+    rig_do(&r, script_mutations, NULL);
+    rig_stop(&r);
+    rig_end(&r);
+}
+
 static void test_features(void **state)
 {
     struct rig r;
@@ -144,6 +234,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quotas),
+        cmocka_unit_test(test_mutations),
         cmocka_unit_test(test_features),
     };
     sl_log_set_sink(rig_quiet, NULL);
