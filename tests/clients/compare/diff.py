@@ -25,6 +25,7 @@ KINDS = {
     "TotalBytes": "<bytes>",
     "UsableBytes": "<bytes>",
     "SessionId": "<session>",
+    "ThrottleTimeMs": "<throttled>",
     "LogAppendTimeMs": "<time>",
 }
 SETS = ("SubscribedTopicNames",)  # the order of whose elements says nothing

@@ -18,9 +18,9 @@ class Side:
         self.cluster = None
 
     def on(self, name):
-        """The connection of that name; None is the first."""
+        """The connection of that name, None is the first. What comes before a '/' is its client id."""
         if name not in self.callers:
-            self.callers[name] = Caller(self.caller.apis, self.broker.host, self.broker.port)
+            self.callers[name] = Caller(self.caller.apis, self.broker.host, self.broker.port, name.split("/")[0])
         return self.callers[name]
 
     def close(self):

@@ -1,6 +1,7 @@
 """The APIs of administration that one node answers by itself: log directories, elections, reassignments, the quorum,
 features, producers, quotas, and what is refused without an authorizer."""
 
+from cases.produce import remember_ids
 from step import Step
 
 TOPIC = "q"
@@ -193,6 +194,51 @@ def quotas():
     yield describe_quota("at last", [])
 
 
+def mutations():
+    """Changes of partitions under a quota that one large change exceeds for seconds (KIP-599). Every request comes on a
+    connection of its own, since those that are throttled are not read on; the clients are told apart by their ids."""
+
+    def step(api, label, version, client, body):
+        step.n += 1
+        return Step(api, f"{label}, quota", {"timeoutMs" if api == "CreateTopics" else "TimeoutMs": 5000, **body}, [version], on=f"{client}-{version}/{step.n}")
+
+    def create(label, version, *topics, validate=False):
+        asked = [{"Name": n, "NumPartitions": p, "ReplicationFactor": 1} for n, p in topics]
+        return step("CreateTopics", label, version, "create", {"Topics": asked, "validateOnly": validate})
+
+    def grow(label, version, name, count, validate=False):
+        topics = [{"Name": name, "Count": count, "Assignments": None}]
+        return step("CreatePartitions", label, version, "grow", {"Topics": topics, "ValidateOnly": validate})
+
+    def drop(label, version, *names):
+        body = {"Topics": [{"Name": n} for n in names]} if version >= 6 else {"TopicNames": list(names)}
+        return step("DeleteTopics", label, version, "drop", body)
+
+    step.n = 0
+    yield alter_quota("mutations", [("client-id", None)], [("controller_mutation_rate", 0.5)])
+    for v in (2, 5, 6, 7):
+        yield create("spends", v, (f"large-{v}", 12))
+        yield create("owes", v, (f"small-{v}", 1))
+        yield create("owes, one bad", v, (f"other-{v}", 1), ("a/b", 1))
+        yield create("owes, all bad", v, ("a/b", 1), ("small", 0))
+        yield create("owes, validates", v, (f"checked-{v}", 1), validate=True)
+        yield create("owes, nothing", v)
+    for v in (7, 6):
+        yield create("validates and spends", v, ("checked", 12), validate=True)
+    for v in (0, 2, 3):
+        yield grow("spends", v, "large-2", 24 + 12 * v)
+        yield grow("owes", v, "large-2", 25 + 12 * v)
+        yield grow("owes, bad", v, "large-2", 1)
+        yield grow("owes, validates", v, "large-2", 26 + 12 * v, True)
+    for v, large, small in ((1, "large-2", "small-2"), (4, "large-5", "small-5"), (5, "large-6", "other-2"), (6, "large-7", "other-5")):
+        yield drop("spends", v, large)
+        yield drop("owes", v, small)
+        yield drop("owes, one bad", v, small, "nowhere")
+    by_id = {"Topics": [{"Name": None, "TopicId": lambda side: side.seen[TOPIC]}]}
+    yield step("DeleteTopics", "owes, by id", 6, "drop", by_id)
+    yield alter_quota("no mutations", [("client-id", None)], [("controller_mutation_rate", None)])
+
+
 def security():
     any_acl = {"ResourceTypeFilter": 1, "ResourceNameFilter": None, "PatternTypeFilter": 1, "PrincipalFilter": None, "HostFilter": None, "Operation": 1, "PermissionType": 1}
     yield Step("DescribeAcls", "any", any_acl)
@@ -208,12 +254,13 @@ def security():
 
 
 def steps():
-    yield Step("CreateTopics", "q", {"Topics": [{"Name": TOPIC, "NumPartitions": 2, "ReplicationFactor": 1}]}, [7])
+    yield Step("CreateTopics", "q", {"Topics": [{"Name": TOPIC, "NumPartitions": 2, "ReplicationFactor": 1}]}, [7], remember_ids)
     yield from elections()
     yield from reassignments()
     yield from quorum()
     yield from features()
     yield from producers()
+    yield from mutations()
     yield from quotas()
     yield from security()
     yield from log_dirs()

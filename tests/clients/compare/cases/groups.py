@@ -53,7 +53,7 @@ def join(label, group, who, at=None, instance=None, remember=None, **more):
     body = {
         "GroupId": group,
         "SessionTimeoutMs": 45000,
-        "RebalanceTimeoutMs": 3000,
+        "RebalanceTimeoutMs": 60000,
         "MemberId": who,
         "GroupInstanceId": instance,
         "ProtocolType": "consumer",
