@@ -10,6 +10,7 @@
 #include "engine/io/fiber.h"
 
 enum { TICK_NS = 1000000000 };
+#define LEAVE_NS 5000000000ull
 
 // One round of messages to all workers; the fiber waits for the replies.
 static struct round {
@@ -154,6 +155,8 @@ static uint64_t tick(struct conduct *c, uint64_t until, uint64_t *last, struct s
     if (stats_faults(s) || !warm) {
         stats_merge(&c->total, s);
         c->seconds += warm ? 0 : seconds;
+    } else {
+        stats_merge_events(&c->total, s);
     }
     return state;
 }
@@ -207,10 +210,33 @@ static void measure(struct conduct *c, struct stats *s)
     scrape(c, &c->after);
 }
 
+// How much of what was acknowledged a group has not read, of all groups; `where` says of which the first one is.
+static uint64_t groups_lack(const struct conduct *c, char *where, size_t cap)
+{
+    const struct plan *p = c->run->plan;
+    const struct cluster *cl = &c->run->cluster;
+    uint64_t n = 0;
+    for (uint32_t s = 0; s < (uint32_t)p->subscriptions; s++) {
+        for (uint32_t i = 0; i < cl->parts_n; i++) {
+            int64_t upto = cl->covers[s * cl->parts_n + i].upto, end = cl->acked_end[i];
+            if (upto >= end)
+                continue;
+            if (!n && where)
+                snprintf(where, cap, "group %u has read %.100s-%d up to %lld of %lld", s,
+                         cl->topics[cl->parts[i].topic].name, cl->parts[i].index, (long long)upto,
+                         (long long)end);
+            n += (uint64_t)(end - upto);
+        }
+    }
+    return n;
+}
+
 // All that was acknowledged is read by every subscription.
 static bool all_read(const struct conduct *c)
 {
     const struct plan *p = c->run->plan;
+    if (plan_has_groups(p))
+        return groups_lack(c, NULL, 0) == 0;
     return !p->consumers || c->read_all >= c->acked_all * (uint64_t)p->subscriptions;
 }
 
@@ -231,6 +257,25 @@ static void drain(struct conduct *c, struct stats *s)
         if (state & WORKER_DEAD)
             return;
     } while ((!(state & WORKER_PRODUCED) || !all_read(c)) && now_ns() < limit);
+}
+
+// Members leave their groups, so that nobody waits for them; what a group has not read by now is missing.
+static void groups_end(struct conduct *c, struct stats *s)
+{
+    uint64_t limit = now_ns() + LEAVE_NS, state = 0;
+    char where[192];
+    if (!plan_has_groups(c->run->plan))
+        return;
+    uint64_t lack = groups_lack(c, where, sizeof(where));
+    if (lack)
+        stats_error(&c->drained, "%s", where);
+    c->drained.lost += lack;
+    ask_all(c, OP_LEAVE, NULL);
+    while (!(state & (WORKER_LEFT | WORKER_DEAD)) && now_ns() < limit) {
+        fiber_sleep(20000000);
+        state = collect(c, s);
+        stats_merge(&c->drained, s);
+    }
 }
 
 // Records of the measured time that were answered after it count too: the slowest are among them.
@@ -350,6 +395,7 @@ void conduct_fiber(void *arg)
     else
         measure(c, s);
     drain(c, s);
+    groups_end(c, s);
     latencies_complete(c);
     ask_all(c, OP_END, NULL);
     if (!c->quiet)

@@ -15,11 +15,12 @@ enum {
     KEY_FETCH = 1,
     KEY_LIST_OFFSETS = 2,
     KEY_METADATA = 3,
+    KEY_OFFSET_FETCH = 9,
     KEY_FIND_COORDINATOR = 10,
     KEY_API_VERSIONS = 18,
     KEY_CREATE_TOPICS = 19,
     KEY_INIT_PRODUCER_ID = 22,
-    KEYS = 128
+    KEYS = RUN_KEYS
 };
 
 struct peer {
@@ -311,7 +312,6 @@ static int topic_prepare(struct control *c, uint32_t index)
 static int open_nodes(struct control *c)
 {
     struct cluster *cl = &c->run->cluster;
-    cl->produce_version = cl->fetch_version = INT16_MAX;
     struct peer *peers = calloc(cl->nodes_n + 1, sizeof(*peers));
     SL_ASSERT(peers);
     link_close(&c->peers[0].link);
@@ -320,13 +320,18 @@ static int open_nodes(struct control *c)
     free(c->peers);
     c->peers = peers;
     c->peers_n = cl->nodes_n + 1;
+    for (int16_t k = 0; k < KEYS; k++)
+        cl->versions[k] = kp_api_find(k) ? INT16_MAX : -1;
     for (uint32_t i = 0; i < cl->nodes_n; i++) {
         int rc = peer_open(c, &peers[i + 1], cl->nodes[i].host, cl->nodes[i].port);
         if (rc)
             return rc;
-        cl->produce_version = SL_MIN(cl->produce_version, version_of(&peers[i + 1], KEY_PRODUCE));
-        cl->fetch_version = SL_MIN(cl->fetch_version, version_of(&peers[i + 1], KEY_FETCH));
+        for (int16_t k = 0; k < KEYS; k++)
+            if (cl->versions[k] >= 0)
+                cl->versions[k] = SL_MIN(cl->versions[k], version_of(&peers[i + 1], k));
     }
+    cl->produce_version = cl->versions[KEY_PRODUCE];
+    cl->fetch_version = cl->versions[KEY_FETCH];
     if (cl->produce_version < 0 || cl->fetch_version < 0)
         return fail(c, "the brokers serve no version of Produce or Fetch that we know");
     return 0;
@@ -483,6 +488,98 @@ static int coordinators(struct control *c)
     return 0;
 }
 
+// ---- groups of consumers ----------------------------------------------------------------------------------------------
+// A group's coordinator. 1: not yet.
+static int group_find(struct control *c, const char *group, struct peer **out)
+{
+    struct kp_str key = kp_str_of(group);
+    struct kp_find_coordinator_request req;
+    struct kp_find_coordinator_response resp;
+    kp_find_coordinator_request_init(&req);
+    req.coordinator_keys = &key;
+    req.coordinator_keys_n = 1;
+    int rc = ask(c, &c->peers[1], KEY_FIND_COORDINATOR, &req, &resp);
+    if (rc)
+        return rc;
+    int16_t e = resp.coordinators_n == 1 ? resp.coordinators[0].error_code : KERR_UNKNOWN_SERVER_ERROR;
+    *out = e ? NULL : peer_of(c, resp.coordinators[0].node_id);
+    if (*out)
+        return 0;
+    return kerr_retriable(e) ? 1 : fail(c, "FindCoordinator: %s", kerr_name(e));
+}
+
+// Where the group begins: what it has committed. 1: not yet.
+static int group_ask(struct control *c, const char *group, struct cover *parts)
+{
+    struct cluster *cl = &c->run->cluster;
+    struct kp_offset_fetch_request_offset_fetch_request_group g;
+    struct kp_offset_fetch_request req;
+    struct kp_offset_fetch_response resp;
+    struct peer *p;
+    int rc = group_find(c, group, &p);
+    if (rc)
+        return rc;
+    kp_offset_fetch_request_init(&req);
+    kp_offset_fetch_request_offset_fetch_request_group_init(&g);
+    g.group_id = kp_str_of(group);
+    g.topics = NULL; // all of them
+    g.topics_n = -1;
+    req.groups = &g;
+    req.groups_n = 1;
+    if (version_of(p, KEY_OFFSET_FETCH) < 8)
+        return fail(c, "the brokers serve no OffsetFetch of version 8");
+    rc = ask_at(c, p, KEY_OFFSET_FETCH, SL_MIN(version_of(p, KEY_OFFSET_FETCH), (int16_t)9), &req, &resp);
+    if (rc)
+        return fail(c, "OffsetFetch: %s", strerror(-rc));
+    int16_t e = resp.groups_n == 1 ? resp.groups[0].error_code : KERR_UNKNOWN_SERVER_ERROR;
+    if (e)
+        return kerr_retriable(e) ? 1 : fail(c, "OffsetFetch of %s: %s", group, kerr_name(e));
+    for (int32_t i = 0; i < resp.groups[0].topics_n; i++) {
+        const struct kp_offset_fetch_response_offset_fetch_response_topics *t = &resp.groups[0].topics[i];
+        for (uint32_t k = 0; k < cl->topics_n; k++) {
+            if (!kp_str_eq(t->name, kp_str_of(cl->topics[k].name)))
+                continue;
+            for (int32_t j = 0; j < t->partitions_n; j++)
+                if ((uint32_t)t->partitions[j].partition_index < cl->topics[k].parts_n &&
+                    t->partitions[j].committed_offset >= 0)
+                    parts[cl->topics[k].first_part + (uint32_t)t->partitions[j].partition_index].start =
+                        t->partitions[j].committed_offset;
+        }
+    }
+    return 0;
+}
+
+static int groups_begin(struct control *c)
+{
+    const struct plan *p = c->run->plan;
+    struct cluster *cl = &c->run->cluster;
+    char group[256];
+    if (!plan_has_groups(p))
+        return 0;
+    cl->covers = calloc((size_t)p->subscriptions * cl->parts_n + 1, sizeof(*cl->covers));
+    cl->acked_end = calloc(cl->parts_n + 1, sizeof(*cl->acked_end));
+    SL_ASSERT(cl->covers && cl->acked_end);
+    if (p->group_protocol == PLAN_CONSUMER && cl->versions[68] < 0)
+        return fail(c, "the brokers serve no ConsumerGroupHeartbeat (group.protocol=consumer)");
+    for (uint32_t s = 0; s < (uint32_t)p->subscriptions; s++) {
+        struct cover *parts = &cl->covers[s * cl->parts_n];
+        int rc = 1;
+        for (uint32_t i = 0; i < cl->parts_n; i++)
+            parts[i].start = p->from == 1 ? cl->parts[i].begin : cl->parts[i].end;
+        member_group(p, s, group, sizeof(group));
+        for (int tries = 0; rc == 1 && tries < 300; tries++) {
+            if (tries)
+                fiber_sleep(100000000);
+            rc = group_ask(c, group, parts);
+        }
+        if (rc)
+            return rc == 1 ? fail(c, "group %s has no coordinator after 30 s", group) : rc;
+        for (uint32_t i = 0; i < cl->parts_n; i++)
+            parts[i].upto = parts[i].start;
+    }
+    return 0;
+}
+
 static int control_run(struct control *c)
 {
     int rc = open_bootstrap(c);
@@ -499,6 +596,7 @@ static int control_run(struct control *c)
                       c->run->cluster.parts[i].leader);
     rc = rc ? rc : offsets_all(c);
     rc = rc ? rc : coordinators(c);
+    rc = rc ? rc : groups_begin(c);
     return rc ? rc : producer_ids(c);
 }
 
@@ -530,4 +628,6 @@ void cluster_free(struct cluster *c)
     free(c->nodes);
     free(c->producers);
     free(c->groups);
+    free(c->covers);
+    free(c->acked_end);
 }

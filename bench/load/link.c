@@ -322,3 +322,18 @@ void link_open(struct link *l, struct reactor *r, const char *host, uint16_t por
     l->connect_op = (struct io_op){.done = connect_done};
     io_connect(reactor_io(r), &l->connect_op, l->host, port);
 }
+
+void link_reopen(struct link *l, const char *host, uint16_t port)
+{
+    void *owner = l->owner;
+    void (*on_broken)(struct link *) = l->on_broken;
+    int32_t node_id = l->node_id;
+    uint64_t out = l->bytes_out, in = l->bytes_in;
+    SL_ASSERT(link_closed(l));
+    link_open(l, l->r, host, port);
+    l->owner = owner;
+    l->on_broken = on_broken;
+    l->node_id = node_id;
+    l->bytes_out = out;
+    l->bytes_in = in;
+}

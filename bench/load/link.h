@@ -53,6 +53,10 @@ struct link {
 // Begins to connect. Calls may be sent at once. `l` is the caller's and lives until link_closed says true.
 void link_open(struct link *l, struct reactor *r, const char *host, uint16_t port);
 
+// Connects anew, after link_closed said true, to where the broker is now. Owner, on_broken, node_id and the counts of bytes
+// stay.
+void link_reopen(struct link *l, const char *host, uint16_t port);
+
 // Writes the request's length and header into `out` (LINK_HEAD_MAX bytes); the body of `body` bytes follows.
 // Sets the call's api, version and correlation. Returns the bytes written.
 uint32_t link_head(struct link *l, struct link_call *c, int16_t api, int16_t version, uint32_t body,

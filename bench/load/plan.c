@@ -36,6 +36,20 @@ static const struct key KEYS[] = {
     {"subscriptions", COUNT, AT(subscriptions), 1, 1000, "1", NULL, "how many times everything is read"},
     {"catchup", COUNT, AT(catchup), 0, 1000, "0", NULL,
      "further consumers that read everything from the beginning, again and again"},
+    {"group", TEXT, AT(group), 0, 0, "", NULL,
+     "consumers are members of this group (of NAME-0, NAME-1, ... with several subscriptions); none: each "
+     "has its "
+     "share of the partitions from the start"},
+    {"group.protocol", CHOICE, AT(group_protocol), 0, 0, "classic", "classic|consumer",
+     "classic: a member assigns, by range; consumer: the broker assigns (KIP-848)"},
+    {"commit.ms", COUNT, AT(commit_ms), 0, 3600000, "5000", NULL,
+     "members commit their offsets so often, and when they give partitions up; 0: never"},
+    {"session.ms", COUNT, AT(session_ms), 100, 3600000, "45000", NULL,
+     "classic: a member is out when the broker has not heard from it for so long"},
+    {"heartbeat.ms", COUNT, AT(heartbeat_ms), 10, 3600000, "3000", NULL,
+     "classic: how often a member says that it is there"},
+    {"churn.s", REAL, AT(churn_s), 0, 86400, "0", NULL,
+     "every so often one member of each group, in turn, leaves it for half of that time; 0: never"},
     {"committers", COUNT, AT(committers), 0, 10000, "0", NULL,
      "who commit offsets, a connection per coordinator each; not together with producers"},
     {"groups", COUNT, AT(groups), 1, 1000000, "1000", NULL, "groups that offsets are committed for, in turn"},
@@ -73,6 +87,8 @@ static const struct key KEYS[] = {
     {"fetch.bytes", SIZE, AT(fetch_bytes), 1024, 1 << 30, "8m", NULL, "most bytes of a fetch"},
     {"fetch.partition.bytes", SIZE, AT(fetch_partition_bytes), 1024, 1 << 30, "1m", NULL,
      "and of one partition in it"},
+    {"fetch.session", FLAG, AT(fetch_session), 0, 1, "1", NULL,
+     "fetches name only what changed since the last one (KIP-227); 0: all partitions, every time"},
     {"verify", CHOICE, AT(verify), 0, 0, "crc", "none|crc|records",
      "of what is read: offsets only, CRCs too, or every record parsed and stamps in sequence"},
     {"warmup.s", REAL, AT(warmup_s), 0, 86400, "0", NULL, "load before measuring begins"},
@@ -84,7 +100,10 @@ static const struct key KEYS[] = {
     {"pause.every.s", REAL, AT(pause_every_s), 0, 86400, "0", NULL,
      "producers pause after so long; 0: never"},
     {"pause.s", REAL, AT(pause_s), 0, 86400, "0", NULL, "for so long"},
-    {"timeout.ms", COUNT, AT(timeout_ms), 1, 3600000, "30000", NULL, "request timeout"},
+    {"timeout.ms", COUNT, AT(timeout_ms), 1, 3600000, "30000", NULL,
+     "request timeout, and how long a broker may be away"},
+    {"reconnect", FLAG, AT(reconnect), 0, 1, "1", NULL,
+     "go on after lost connections (up to timeout.ms) and moved leaders; 0: the first one ends the run"},
     {"late.ms", REAL, AT(late_ms), 0, 60000, "1", NULL,
      "the generator says that it was late when its own p99 lateness is above it"},
     {"ramp.p99.ms", REAL, AT(ramp_p99_ms), 0, 60000, "10", NULL, "ramp: the bound on the p99 latency"},
@@ -318,6 +337,11 @@ bool plan_writes(const struct plan *p)
     return p->producers + p->committers > 0;
 }
 
+bool plan_has_groups(const struct plan *p)
+{
+    return p->group[0] && p->consumers;
+}
+
 bool plan_is_ramp(const struct plan *p)
 {
     return p->set_by_mode && !strcmp(p->set_by_mode, "ramp");
@@ -355,6 +379,12 @@ int plan_check(const struct plan *p, char *err, size_t cap)
         why = "pauses need a rate";
     else if (plan_is_ramp(p) && !p->producers)
         why = "a ramp needs producers";
+    else if (p->group[0] && !p->consumers)
+        why = "a group needs consumers";
+    else if (strlen(p->group) > 200)
+        why = "group is longer than 200 bytes";
+    else if (p->churn_s > 0 && !p->group[0])
+        why = "churn.s needs a group";
     else if (p->ramp_from > p->ramp_to)
         why = "ramp.from is above ramp.to";
     if (!why)

@@ -13,15 +13,18 @@
 
 enum plan_acks { PLAN_ACKS_ALL, PLAN_ACKS_ONE, PLAN_ACKS_NONE };
 enum plan_spread { PLAN_ROUND_ROBIN, PLAN_STICKY, PLAN_RANDOM, PLAN_ZIPF };
+enum plan_protocol { PLAN_CLASSIC, PLAN_CONSUMER };
 enum plan_verify { PLAN_VERIFY_NONE, PLAN_VERIFY_CRC, PLAN_VERIFY_RECORDS };
 
 // Times are in the unit of the key's name; sizes in bytes; rates in records
 // (committers: offsets) per second over all of them.
 struct plan {
-    char *name, *brokers, *topic, *topic_config, *record_bytes, *key_bytes, *metrics;
+    char *name, *brokers, *topic, *topic_config, *record_bytes, *key_bytes, *metrics, *group;
     int64_t topics, partitions, replication, create;
     int64_t producers, consumers, subscriptions, catchup, threads;
     int64_t committers, groups, commit_offsets;
+    int64_t group_protocol, commit_ms, session_ms, heartbeat_ms, fetch_session, reconnect;
+    double churn_s;
     double rate;
     int64_t arrival, inflight, batch_bytes, request_bytes, buffer_bytes, acks, idempotence, compression,
         spread;
@@ -55,6 +58,9 @@ int plan_check(const struct plan *p, char *err, size_t cap);
 
 // Whether anything is written: records or offsets.
 bool plan_writes(const struct plan *p);
+
+// Whether consumers are members of groups.
+bool plan_has_groups(const struct plan *p);
 
 // Whether the run looks for the highest rate.
 bool plan_is_ramp(const struct plan *p);

@@ -4,272 +4,34 @@
 // As fast as possible, every request is made of full batches when there is room for it. Paced, records come
 // due by the clock, whatever the broker does: when `buffer.bytes` are unanswered nothing more is made, but the
 // intended times stand, so that latency counts from when the record should have been sent.
-#include "bench/load/run.h"
+//
+// After a lost connection or an answer that says to try again, a batch waits on its partition's `retry` list with the
+// sequence it has. Such a partition is muted: nothing new of it is sent until what is in flight has come back; then its
+// batches go again in their order, one at a time, to whoever leads it by then. Nothing of it is lost, and with
+// idempotence nothing is there twice.
+#include "bench/load/producer_private.h"
 
 #include <errno.h>
 #include <math.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "engine/base/kerr.h"
-#include "proto/gen/produce_request.h"
 #include "proto/gen/produce_response.h"
 
-enum { REQ_BATCHES = 128, PACE_SLICE_NS = 20000 };
-
-struct lane;
-
-struct pbatch {
-    struct list_node node; // on ppart->batches, or free
-    struct ppart *part;
-    const struct prep *prep;
-    uint32_t n, n_cap;
-    uint64_t *due; // paced: of each record
-    uint64_t made; // else
-    uint8_t head[BATCH_HEADER_SIZE];
-    const uint8_t *body;
-    uint32_t len;
-    uint8_t *own; // stamped or compressed
-    size_t own_cap;
-};
-
-// One of the producer's partitions.
-struct ppart {
-    const struct part *part;
-    struct lane *lane;
-    int32_t sequence;
-    uint64_t stamp_sequence;
-    struct list_node batches;   // paced: to be sent; the last one may be filling
-    struct list_node ready;     // on lane->ready
-    struct list_node lingering; // on producer->lingering
-    uint64_t linger_at;
-};
-
-struct preq {
-    struct link_call call;
-    struct list_node node; // free
-    struct lane *lane;
-    struct pbatch *batches[REQ_BATCHES];
-    uint32_t n;
-    uint8_t *buf;
-    size_t buf_cap;
-    struct iovec iov[3 * REQ_BATCHES + 2];
-};
-
-// The connection to one leader.
-struct lane {
-    struct link link;
-    struct producer *p;
-    struct ppart **parts; // as fast as possible: in turn
-    uint32_t parts_n, next;
-    struct list_node ready; // paced: partitions with a batch to send
-    uint32_t inflight;
-};
-
-struct producer {
-    struct worker *w;
-    const struct plan *plan;
-    uint32_t index;
-    struct ppart *parts;
-    uint32_t parts_n, turn;
-    double *zipf; // cumulative weights
-    struct lane *lanes;
-    uint32_t lanes_n;
-    struct pace pace;
-    struct sl_rand rand;
-    struct timer timer;
-    struct list_node lingering, batches_free, reqs_free;
-    uint64_t linger_ns, held, made, limit; // limit: records to make in all
-    uint64_t blocked_until;                // records due before it were held up by the broker, not by us
-    uint32_t prep_turn;
-    bool paced, stopped, blocked, dead, begun;
-};
+enum { PACE_SLICE_NS = 20000, HOLD_NS = 50000000 };
 
 static void pump(struct producer *p);
 
-// ---- batches ------------------------------------------------------------------------------------------------------
-static struct pbatch *batch_get(struct producer *p, struct ppart *part)
-{
-    struct run *run = p->w->run;
-    struct list_node *n = list_pop_front(&p->batches_free);
-    struct pbatch *b = n ? list_entry(n, struct pbatch, node) : calloc(1, sizeof(*b));
-    SL_ASSERT(b);
-    b->part = part;
-    b->n = 0;
-    b->prep = run->preps[p->prep_turn++ % run->preps_n];
-    list_init(&b->node);
-    return b;
-}
-
-static void batch_put(struct producer *p, struct pbatch *b)
-{
-    p->held -= b->prep->ends[b->n];
-    list_push_front(&p->batches_free, &b->node);
-}
-
-static void batch_own(struct pbatch *b, size_t n)
-{
-    if (b->own_cap >= n)
-        return;
-    free(b->own);
-    b->own = malloc(n);
-    b->own_cap = n;
-    SL_ASSERT(b->own);
-}
-
-static void batch_stamp(struct producer *p, struct pbatch *b, uint8_t *records)
-{
-    struct prep_stamp s = {.producer = p->index};
-    for (uint32_t i = 0; i < b->n; i++) {
-        uint64_t due = p->paced ? b->due[i] : b->made;
-        s.sequence = b->part->stamp_sequence++;
-        s.time_us = (uint64_t)((int64_t)(due / 1000) + p->w->run->wall_offset_us);
-        prep_stamp_write(records + b->prep->value[i], &s);
-    }
-}
-
-// The records as they are sent, when they are not those of the prep.
-static void batch_body(struct producer *p, struct pbatch *b)
-{
-    const struct plan *plan = p->plan;
-    uint32_t n = b->prep->ends[b->n];
-    uint8_t *records = b->prep->records;
-    size_t bound = plan->compression ? compress_bound((unsigned)plan->compression, n) : 0;
-    batch_own(b, n + bound);
-    b->body = b->own;
-    b->len = n;
-    if (plan->stamp) {
-        memcpy(b->own, records, n);
-        records = b->own;
-        batch_stamp(p, b, records);
-    }
-    if (!plan->compression)
-        return;
-    ssize_t packed = compress_all(&p->w->pack, (unsigned)plan->compression, COMPRESS_LEVEL_DEFAULT, records,
-                                  n, b->own + n, bound);
-    SL_ASSERT(packed > 0);
-    b->body = b->own + n;
-    b->len = (uint32_t)packed;
-}
-
-static void batch_finish(struct producer *p, struct pbatch *b, int64_t wall_ms)
-{
-    const struct plan *plan = p->plan;
-    struct cluster *cl = &p->w->run->cluster;
-    struct prep_header h = {.time_ms = wall_ms,
-                            .producer_id = cl->producers[p->index].id,
-                            .epoch = cl->producers[p->index].epoch,
-                            .sequence = plan->idempotence ? b->part->sequence : BATCH_NO_SEQUENCE,
-                            .attributes = (uint16_t)plan->compression};
-    b->part->sequence = batch_sequence_add(b->part->sequence, (int32_t)b->n);
-    const struct prep_packed *packed = b->n == b->prep->max_n && !plan->stamp ? b->prep->packed : NULL;
-    if (packed) {
-        b->body = packed->p;
-        b->len = packed->len;
-        prep_header_packed(b->prep, &h, b->head);
-    } else if (plan->stamp || plan->compression) {
-        batch_body(p, b);
-        prep_header_over(b->n, &h, b->body, b->len, b->head);
-    } else {
-        b->body = b->prep->records;
-        b->len = b->prep->ends[b->n];
-        prep_header_plain(b->prep, b->n, &h, b->head);
-    }
-}
-
-// ---- requests -----------------------------------------------------------------------------------------------------
-static struct preq *req_get(struct lane *l)
-{
-    struct list_node *n = list_pop_front(&l->p->reqs_free);
-    struct preq *q = n ? list_entry(n, struct preq, node) : calloc(1, sizeof(*q));
-    SL_ASSERT(q);
-    q->lane = l;
-    q->n = 0;
-    list_init(&q->node);
-    return q;
-}
-
-// Batches by topic, so that a topic stands once in the request.
-static void sort_by_topic(struct preq *q)
-{
-    for (uint32_t i = 1; i < q->n; i++) {
-        struct pbatch *b = q->batches[i];
-        uint32_t k = i;
-        for (; k > 0 && q->batches[k - 1]->part->part->topic > b->part->part->topic; k--)
-            q->batches[k] = q->batches[k - 1];
-        q->batches[k] = b;
-    }
-}
-
-// Fills topics and partitions; returns the bytes of all batches.
-static uint32_t req_fill(struct preq *q, struct kp_produce_request_topic_produce_data *topics,
-                         struct kp_produce_request_partition_produce_data *parts,
-                         struct kp_produce_request *m)
-{
-    struct run *run = q->lane->p->w->run;
-    uint32_t bytes = 0;
-    for (uint32_t i = 0; i < q->n; i++) {
-        struct pbatch *b = q->batches[i];
-        uint32_t t = b->part->part->topic;
-        if (i == 0 || q->batches[i - 1]->part->part->topic != t) {
-            const struct topic *topic = &run->cluster.topics[t];
-            topics[m->topic_data_n++] = (struct kp_produce_request_topic_produce_data){
-                .name = kp_str_of(topic->name), .topic_id = topic->id, .partition_data = &parts[i]};
-        }
-        uint32_t size = BATCH_HEADER_SIZE + b->len;
-        parts[i] = (struct kp_produce_request_partition_produce_data){
-            .index = b->part->part->index, .records = {.n = (int32_t)size, .ext = b}};
-        topics[m->topic_data_n - 1].partition_data_n++;
-        bytes += size;
-    }
-    return bytes;
-}
-
-static void iov_add(struct preq *q, const void *p, size_t n)
-{
-    if (n)
-        q->call.iov[q->call.iov_n++] = (struct iovec){(void *)(uintptr_t)p, n};
-}
-
-static void req_encode(struct preq *q)
-{
-    struct producer *p = q->lane->p;
-    struct kp_produce_request_topic_produce_data topics[REQ_BATCHES];
-    struct kp_produce_request_partition_produce_data parts[REQ_BATCHES];
-    struct kp_splice splices[REQ_BATCHES];
-    static const int16_t acks[] = {[PLAN_ACKS_ALL] = -1, [PLAN_ACKS_ONE] = 1, [PLAN_ACKS_NONE] = 0};
-    struct kp_produce_request m = {.transactional_id = KP_STR_NULL,
-                                   .acks = acks[p->plan->acks],
-                                   .timeout_ms = (int32_t)p->plan->timeout_ms,
-                                   .topic_data = topics};
-    int16_t version = p->w->run->cluster.produce_version;
-    uint32_t records = req_fill(q, topics, parts, &m);
-    int64_t size = kp_produce_request_size(&m, version);
-    SL_ASSERT(size > 0);
-    if (q->buf_cap < LINK_HEAD_MAX + (size_t)size) {
-        free(q->buf);
-        q->buf_cap = LINK_HEAD_MAX + (size_t)size * 2;
-        q->buf = malloc(q->buf_cap);
-        SL_ASSERT(q->buf);
-    }
-    uint32_t head = link_head(&q->lane->link, &q->call, 0, version, (uint32_t)size + records, q->buf);
-    struct kp_writer w = {
-        .buf = q->buf + head, .cap = (size_t)size, .splices = splices, .splices_cap = REQ_BATCHES};
-    SL_ASSERT(kp_produce_request_encode(&m, version, &w) == 0 && w.splices_n == q->n);
-    q->call.iov = q->iov;
-    q->call.iov_n = 0;
-    size_t from = 0;
-    for (uint32_t i = 0; i < q->n; i++) {
-        const struct pbatch *b = splices[i].ext;
-        iov_add(q, q->buf + from, head + splices[i].at - from);
-        iov_add(q, b->head, sizeof(b->head));
-        iov_add(q, b->body, b->len);
-        from = head + splices[i].at;
-    }
-    iov_add(q, q->buf + from, head + w.len - from);
-    q->call.bytes = head + (uint32_t)size + records;
-}
-
 // ---- answers ------------------------------------------------------------------------------------------------------
+// Members of groups have to read up to here.
+static void end_acked(_Atomic int64_t *end, int64_t next)
+{
+    int64_t seen = atomic_load_explicit(end, memory_order_relaxed);
+    while (seen < next && !atomic_compare_exchange_weak(end, &seen, next))
+        ;
+}
+
 static void batch_acked(struct producer *p, const struct preq *q, const struct pbatch *b, uint64_t now)
 {
     struct stats *s = &p->w->now;
@@ -288,12 +50,12 @@ static void batch_acked(struct producer *p, const struct preq *q, const struct p
             hist_record(&s->ack, now > b->due[i] ? (now - b->due[i]) / 1000 : 0);
 }
 
-static const struct pbatch *batch_find(const struct preq *q, const struct topic *topics, int16_t version,
-                                       const struct kp_produce_response_topic_produce_response *t,
-                                       int32_t index, uint32_t hint)
+static struct pbatch *batch_find(const struct preq *q, const struct topic *topics, int16_t version,
+                                 const struct kp_produce_response_topic_produce_response *t, int32_t index,
+                                 uint32_t hint)
 {
     for (uint32_t i = 0; i < q->n; i++) {
-        const struct pbatch *b = q->batches[(hint + i) % q->n];
+        struct pbatch *b = q->batches[(hint + i) % q->n];
         const struct topic *topic = &topics[b->part->part->topic];
         bool same =
             version >= 13 ? sl_uuid_eq(&topic->id, &t->topic_id) : kp_str_eq(kp_str_of(topic->name), t->name);
@@ -301,6 +63,35 @@ static const struct pbatch *batch_find(const struct preq *q, const struct topic 
             return b;
     }
     return NULL;
+}
+
+// Whether a batch that got this error goes again. Behind one that was lost, those that were sent after it are out of order.
+static bool goes_again(const struct producer *p, const struct pbatch *b, int16_t error)
+{
+    if (!p->plan->reconnect)
+        return false;
+    return error == KERR_OUT_OF_ORDER_SEQUENCE_NUMBER ? !list_empty(&b->part->retry) : kerr_retriable(error);
+}
+
+static void batch_answered(struct preq *q, struct pbatch *b,
+                           const struct kp_produce_response_partition_produce_response *a, uint64_t now)
+{
+    struct producer *p = q->lane->p;
+    const struct cluster *cl = &p->w->run->cluster;
+    uint32_t part = (uint32_t)(b->part->part - cl->parts);
+    if (!a->error_code || (a->error_code == KERR_DUPLICATE_SEQUENCE_NUMBER && p->plan->reconnect)) {
+        batch_acked(p, q, b, now);
+        if (cl->acked_end && a->base_offset >= 0)
+            end_acked(&cl->acked_end[part], a->base_offset + b->n);
+    } else if (goes_again(p, b, a->error_code)) {
+        b->again = true;
+        p->w->now.refused++;
+        p->hold_until = now + HOLD_NS;
+        view_want(p->w->view);
+    } else {
+        stats_error(&p->w->now, "%s-%d: %s", cl->topics[b->part->part->topic].name, a->index,
+                    kerr_name(a->error_code));
+    }
 }
 
 static void answer_take(struct preq *q, const struct kp_produce_response *m, uint64_t now)
@@ -313,18 +104,81 @@ static void answer_take(struct preq *q, const struct kp_produce_response *m, uin
         for (int32_t i = 0; i < m->responses[t].partition_responses_n; i++, k++) {
             const struct kp_produce_response_partition_produce_response *a =
                 &m->responses[t].partition_responses[i];
-            const struct pbatch *b = batch_find(q, topics, q->call.version, &m->responses[t], a->index, k);
+            struct pbatch *b = batch_find(q, topics, q->call.version, &m->responses[t], a->index, k);
             if (!b)
                 stats_error(s, "an answer names partition %d, which was not sent", a->index);
-            else if (a->error_code)
-                stats_error(s, "%s-%d: %s", topics[b->part->part->topic].name, a->index,
-                            kerr_name(a->error_code));
             else
-                batch_acked(p, q, b, now);
+                batch_answered(q, b, a, now);
         }
     }
     if (k != q->n)
         stats_error(s, "an answer of %u partitions to a request of %u", k, q->n);
+}
+
+// The connection is gone: whether the broker has the batches is not known.
+static void req_lost(struct preq *q, int rc)
+{
+    struct producer *p = q->lane->p;
+    if (p->plan->reconnect && !p->ended) {
+        for (uint32_t i = 0; i < q->n; i++)
+            q->batches[i]->again = true;
+    } else if (!p->stopped || rc != -ECANCELED) {
+        stats_error(&p->w->now, "produce: %s", strerror(-rc));
+    }
+}
+
+static void part_ready(struct ppart *part);
+static bool front_ready(const struct producer *p, const struct ppart *part);
+
+// Nothing of a muted partition is in flight: it sends again, or goes on.
+static void part_settle(struct producer *p, struct ppart *part)
+{
+    if (!part->muted || part->inflight)
+        return;
+    if (!list_empty(&part->retry)) {
+        if (!list_linked(&part->again))
+            list_push_back(&part->lane->again, &part->again);
+        return;
+    }
+    part->muted = false;
+    if (!list_empty(&part->batches) && (front_ready(p, part) || !list_linked(&part->lingering)))
+        part_ready(part);
+}
+
+static void batch_again(struct pbatch *b)
+{
+    struct ppart *part = b->part;
+    struct list_node *at = part->retry.prev;
+    while (at != &part->retry && list_entry(at, struct pbatch, node)->order > b->order)
+        at = at->prev;
+    list_insert_before(at->next, &b->node);
+    part->muted = true;
+    list_remove(&part->ready);
+    part->lane->p->w->now.retried++;
+}
+
+static void req_over(struct preq *q)
+{
+    struct producer *p = q->lane->p;
+    for (uint32_t i = 0; i < q->n; i++) {
+        struct pbatch *b = q->batches[i];
+        struct ppart *part = b->part;
+        part->inflight--;
+        if (b->again)
+            batch_again(b);
+        else
+            batch_put(p, b);
+        if (part->muted)
+            part_settle(p, part);
+    }
+    list_push_front(&p->reqs_free, &q->node);
+}
+
+static void acked_at(struct worker *w, uint64_t now)
+{
+    if (w->acked_at && now - w->acked_at > w->now.ack_gap)
+        w->now.ack_gap = now - w->acked_at;
+    w->acked_at = now;
 }
 
 static void req_done(struct link_call *call, int rc, const uint8_t *body, uint32_t n)
@@ -338,8 +192,7 @@ static void req_done(struct link_call *call, int rc, const uint8_t *body, uint32
     p->w->now.requests++;
     arena_reset(&p->w->arena);
     if (rc) {
-        if (!p->stopped || rc != -ECANCELED)
-            stats_error(&p->w->now, "produce: %s", strerror(-rc));
+        req_lost(q, rc);
     } else if (call->no_answer) {
         for (uint32_t i = 0; i < q->n; i++)
             batch_acked(p, q, q->batches[i], now);
@@ -352,22 +205,24 @@ static void req_done(struct link_call *call, int rc, const uint8_t *body, uint32
         hist_record_n(&p->w->now.service, (now - call->t_send) / 1000, records);
         answer_take(q, &m, now);
     }
-    for (uint32_t i = 0; i < q->n; i++)
-        batch_put(p, q->batches[i]);
-    list_push_front(&p->reqs_free, &q->node);
-    if (!rc)
-        pump(p);
+    req_over(q);
+    if (rc)
+        return;
+    redial_works(&l->redial);
+    if (p->w->now.t_last_ack == now)
+        acked_at(p->w, now);
+    pump(p);
 }
 
 // ---- making requests ----------------------------------------------------------------------------------------------
 static void req_send(struct preq *q)
 {
     struct lane *l = q->lane;
-    int64_t wall = reactor_wall_ms(l->p->w->r);
-    for (uint32_t i = 0; i < q->n; i++)
-        batch_finish(l->p, q->batches[i], wall);
-    sort_by_topic(q);
-    req_encode(q);
+    for (uint32_t i = 0; i < q->n; i++) {
+        q->batches[i]->again = false;
+        q->batches[i]->part->inflight++;
+    }
+    req_make(q, reactor_wall_ms(l->p->w->r));
     q->call.done = req_done;
     q->call.no_answer = l->p->plan->acks == PLAN_ACKS_NONE;
     l->inflight++;
@@ -376,7 +231,7 @@ static void req_send(struct preq *q)
 
 static void part_ready(struct ppart *part)
 {
-    if (!list_linked(&part->ready))
+    if (!list_linked(&part->ready) && !part->muted)
         list_push_back(&part->lane->ready, &part->ready);
 }
 
@@ -422,6 +277,10 @@ static struct preq *full_request(struct lane *l, uint64_t now)
     struct preq *q = req_get(l);
     uint32_t bytes = 0;
     for (uint32_t i = 0; i < SL_MIN(l->parts_n, (uint32_t)REQ_BATCHES); i++) {
+        if (__builtin_expect(l->parts[l->next]->muted, 0)) {
+            l->next = l->next + 1 == l->parts_n ? 0 : l->next + 1;
+            continue;
+        }
         struct pbatch *b = batch_get(p, l->parts[l->next]);
         uint64_t left = p->limit ? p->limit - p->made : UINT64_MAX;
         uint32_t n = (uint32_t)SL_MIN((uint64_t)b->prep->max_n, left);
@@ -445,11 +304,38 @@ static struct preq *full_request(struct lane *l, uint64_t now)
     return NULL;
 }
 
+// One batch of each partition that sends again.
+static struct preq *again_request(struct lane *l)
+{
+    struct preq *q = NULL;
+    uint32_t bytes = 0;
+    struct list_node *n;
+    while ((n = list_first(&l->again)) && (!q || q->n < REQ_BATCHES)) {
+        struct ppart *part = list_entry(n, struct ppart, again);
+        struct pbatch *b = list_entry(list_first(&part->retry), struct pbatch, node);
+        uint32_t size = BATCH_HEADER_SIZE + b->len;
+        if (q && bytes + size > l->p->plan->request_bytes)
+            break;
+        q = q ? q : req_get(l);
+        bytes += size;
+        list_remove(n);
+        list_remove(&b->node);
+        q->batches[q->n++] = b;
+    }
+    return q;
+}
+
 static void lane_fill(struct lane *l, uint64_t now)
 {
     struct producer *p = l->p;
     while (l->inflight < p->plan->inflight && !l->link.broken) {
         struct preq *q = NULL;
+        if (__builtin_expect(!list_empty(&l->again), 0) && now >= p->hold_until)
+            q = again_request(l);
+        if (q) {
+            req_send(q);
+            continue;
+        }
         if (p->paced)
             q = list_empty(&l->ready) ? NULL : paced_request(l);
         else if (!p->stopped && l->parts_n)
@@ -576,6 +462,8 @@ static void set_timer(struct producer *p, uint64_t now)
         at = SL_MIN(at, list_entry(n, struct ppart, lingering)->linger_at);
     if (!p->paced && !p->stopped && p->w->run->t_end)
         at = p->w->run->t_end;
+    if (p->hold_until > now)
+        at = SL_MIN(at, p->hold_until);
     if (at != UINT64_MAX)
         timer_set(p->w->r, &p->timer, at);
 }
@@ -593,7 +481,7 @@ static void pump(struct producer *p)
         p->stopped = true;
     }
     for (uint32_t i = 0; i < p->lanes_n; i++)
-        lane_fill(&p->lanes[i], now);
+        lane_fill(p->lanes[i], now);
     set_timer(p, now);
 }
 
@@ -602,13 +490,102 @@ static void on_timer(struct timer *t)
     pump(SL_CONTAINER_OF(t, struct producer, timer));
 }
 
-// ---- life ---------------------------------------------------------------------------------------------------------
+// ---- leaders --------------------------------------------------------------------------------------------------------
+static void lane_up(struct redial *rd)
+{
+    pump(SL_CONTAINER_OF(rd, struct lane, redial)->p);
+}
+
+static void lane_lost(struct redial *rd)
+{
+    struct lane *l = SL_CONTAINER_OF(rd, struct lane, redial);
+    if (!l->parts_n)
+        return;
+    l->p->dead = true;
+    stats_error(&l->p->w->now, "produce: %s:%u does not come back", l->link.host, l->link.port);
+}
+
 static void on_broken(struct link *l)
 {
     struct lane *lane = l->owner;
-    lane->p->dead = true;
+    if (!lane->p->plan->reconnect) {
+        lane->p->dead = true;
+        return;
+    }
+    view_want(lane->p->w->view);
+    if (lane->parts_n)
+        redial_start(&lane->redial);
 }
 
+static struct lane *lane_of(struct producer *p, int32_t leader)
+{
+    for (uint32_t i = 0; i < p->lanes_n; i++)
+        if (p->lanes[i]->link.node_id == leader)
+            return p->lanes[i];
+    struct lane *l = calloc(1, sizeof(*l));
+    p->lanes = realloc(p->lanes, (p->lanes_n + 1) * sizeof(struct lane *));
+    SL_ASSERT(l && p->lanes);
+    p->lanes[p->lanes_n++] = l;
+    l->p = p;
+    l->link.node_id = leader;
+    list_init(&l->ready);
+    list_init(&l->again);
+    redial_init(&l->redial, p->w, &l->link, lane_up, lane_lost);
+    l->parts = calloc(p->parts_cap, sizeof(struct ppart *));
+    SL_ASSERT(l->parts);
+    return l;
+}
+
+static void lane_open(struct lane *l)
+{
+    int32_t id = l->link.node_id;
+    const struct node *n = view_node(l->p->w->view, id);
+    SL_ASSERT(n);
+    link_open(&l->link, l->p->w->r, n->host, n->port);
+    l->link.node_id = id;
+    l->link.owner = l;
+    l->link.on_broken = on_broken;
+}
+
+// What is in flight comes home on the old connection before anything leaves on the new one.
+static void part_move(struct producer *p, struct ppart *part, struct lane *to)
+{
+    struct lane *from = part->lane;
+    uint32_t i = 0;
+    while (from->parts[i] != part)
+        i++;
+    memmove(&from->parts[i], &from->parts[i + 1], (from->parts_n - i - 1) * sizeof(struct ppart *));
+    from->parts_n--;
+    from->next = from->next < from->parts_n ? from->next : 0;
+    list_remove(&part->ready);
+    list_remove(&part->again);
+    part->lane = to;
+    to->parts[to->parts_n++] = part;
+    part->muted |= part->inflight > 0;
+    if (part->muted)
+        part_settle(p, part);
+    else if (!list_empty(&part->batches))
+        part_ready(part);
+    if (!to->link.r)
+        lane_open(to);
+    else if (to->link.broken)
+        redial_start(&to->redial);
+}
+
+void producer_moved(struct producer *p)
+{
+    const struct cluster *cl = &p->w->run->cluster;
+    if (p->ended || p->dead)
+        return;
+    for (uint32_t i = 0; i < p->parts_n; i++) {
+        int32_t leader = view_leader(p->w->view, (uint32_t)(p->parts[i].part - cl->parts));
+        if (leader >= 0 && leader != p->parts[i].lane->link.node_id)
+            part_move(p, &p->parts[i], lane_of(p, leader));
+    }
+    pump(p);
+}
+
+// ---- life ---------------------------------------------------------------------------------------------------------
 // With as many producers as topics or more, each has one topic; with fewer, each has its share of them.
 static bool is_mine(const struct producer *p, uint32_t topic)
 {
@@ -616,25 +593,13 @@ static bool is_mine(const struct producer *p, uint32_t topic)
     return producers >= topics ? p->index % topics == topic : topic % producers == p->index;
 }
 
-static struct lane *lane_of(struct producer *p, int32_t leader)
-{
-    for (uint32_t i = 0; i < p->lanes_n; i++)
-        if (p->lanes[i].link.node_id == leader)
-            return &p->lanes[i];
-    struct lane *l = &p->lanes[p->lanes_n++];
-    l->p = p;
-    l->link.node_id = leader;
-    list_init(&l->ready);
-    return l;
-}
-
 static void parts_take(struct producer *p)
 {
     struct cluster *cl = &p->w->run->cluster;
     p->parts = calloc(cl->parts_n, sizeof(*p->parts));
-    p->lanes = calloc(cl->nodes_n, sizeof(*p->lanes));
+    p->parts_cap = cl->parts_n;
     p->zipf = calloc(cl->parts_n, sizeof(*p->zipf));
-    SL_ASSERT(p->parts && p->lanes && p->zipf);
+    SL_ASSERT(p->parts && p->zipf);
     for (uint32_t i = 0; i < cl->parts_n; i++) {
         if (!is_mine(p, cl->parts[i].topic))
             continue;
@@ -644,12 +609,12 @@ static void parts_take(struct producer *p)
         list_init(&p->parts[k].batches);
         list_init(&p->parts[k].ready);
         list_init(&p->parts[k].lingering);
+        list_init(&p->parts[k].retry);
+        list_init(&p->parts[k].again);
         p->zipf[k] = (k ? p->zipf[k - 1] : 0) + 1.0 / (k + 1);
     }
     for (uint32_t i = 0; i < p->lanes_n; i++) {
-        struct lane *l = &p->lanes[i];
-        l->parts = calloc(p->parts_n, sizeof(*l->parts));
-        SL_ASSERT(l->parts);
+        struct lane *l = p->lanes[i];
         for (uint32_t k = 0; k < p->parts_n; k++)
             if (p->parts[k].lane == l)
                 l->parts[l->parts_n++] = &p->parts[k];
@@ -685,15 +650,8 @@ void producer_begin(struct producer *p)
 {
     struct run *run = p->w->run;
     double rate = p->plan->rate / (double)p->plan->producers;
-    for (uint32_t i = 0; i < p->lanes_n; i++) {
-        struct lane *l = &p->lanes[i];
-        int32_t id = l->link.node_id;
-        const struct node *n = run_node(run, id);
-        link_open(&l->link, p->w->r, n->host, n->port);
-        l->link.node_id = id;
-        l->link.owner = l;
-        l->link.on_broken = on_broken;
-    }
+    for (uint32_t i = 0; i < p->lanes_n; i++)
+        lane_open(p->lanes[i]);
     p->begun = true;
     if (p->paced) { // producers take turns within one gap
         uint64_t shift = (uint64_t)(1e9 / p->plan->rate * p->index);
@@ -726,11 +684,12 @@ bool producer_dead(const struct producer *p)
 
 void producer_end(struct producer *p)
 {
-    p->stopped = true;
+    p->stopped = p->ended = true;
     timer_cancel(p->w->r, &p->timer);
     for (uint32_t i = 0; i < p->lanes_n; i++) {
-        p->lanes[i].link.on_broken = NULL;
-        link_close(&p->lanes[i].link);
+        p->lanes[i]->link.on_broken = NULL;
+        redial_cancel(&p->lanes[i]->redial);
+        link_close(&p->lanes[i]->link);
     }
 }
 
@@ -748,16 +707,20 @@ static void batches_free(struct list_node *list)
 void producer_destroy(struct producer *p)
 {
     struct list_node *n;
-    for (uint32_t i = 0; i < p->parts_n; i++)
+    for (uint32_t i = 0; i < p->parts_n; i++) {
         batches_free(&p->parts[i].batches);
+        batches_free(&p->parts[i].retry);
+    }
     batches_free(&p->batches_free);
     while ((n = list_pop_front(&p->reqs_free))) {
         struct preq *q = list_entry(n, struct preq, node);
         free(q->buf);
         free(q);
     }
-    for (uint32_t i = 0; i < p->lanes_n; i++)
-        free(p->lanes[i].parts);
+    for (uint32_t i = 0; i < p->lanes_n; i++) {
+        free(p->lanes[i]->parts);
+        free(p->lanes[i]);
+    }
     free(p->lanes);
     free(p->parts);
     free(p->zipf);

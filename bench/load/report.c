@@ -86,6 +86,33 @@ static void commit_text(const struct conduct *c, FILE *out)
     hist_text("late", &s->late, out);
 }
 
+static void outage_text(const struct conduct *c, FILE *out)
+{
+    const struct stats *s = &c->total, *d = &c->drained;
+    uint64_t gap = SL_MAX(s->ack_gap, d->ack_gap);
+    if (s->reconnects + s->refused + s->retried + d->reconnects + d->refused + d->retried == 0)
+        return;
+    fprintf(out,
+            "outages    %llu connections made again, %llu answers to try again, %llu batches sent again, "
+            "metadata asked "
+            "for %llu times; %.3f s without an acknowledgement\n",
+            (unsigned long long)(s->reconnects + d->reconnects),
+            (unsigned long long)(s->refused + d->refused), (unsigned long long)(s->retried + d->retried),
+            (unsigned long long)(s->refreshes + d->refreshes), (double)gap / 1e9);
+}
+
+static void groups_text(const struct conduct *c, FILE *out)
+{
+    const struct stats *s = &c->total;
+    fprintf(out,
+            "groups     %llu rebalances, %llu partitions given up, %.3f s without an assignment (at most "
+            "%.3f s a member), "
+            "%llu commits, %llu refused, %llu records read again\n",
+            (unsigned long long)s->rebalances, (unsigned long long)s->revoked, (double)s->idle_ns / 1e9,
+            (double)s->idle_max_ns / 1e9, (unsigned long long)s->commits,
+            (unsigned long long)s->commits_refused, (unsigned long long)s->twice);
+}
+
 static void consume_text(const struct conduct *c, FILE *out)
 {
     static const char *const verified[] = {"offsets", "offsets and CRCs", "every record"};
@@ -97,6 +124,8 @@ static void consume_text(const struct conduct *c, FILE *out)
     if (s->catchup)
         fprintf(out, "catch-up   %.1f MB/s\n", rate((double)s->catchup_bytes / 1e6, c->seconds));
     hist_text("end-to-end", &s->e2e, out);
+    if (plan_has_groups(c->run->plan))
+        groups_text(c, out);
 }
 
 void report_text(const struct conduct *c, FILE *out)
@@ -108,6 +137,7 @@ void report_text(const struct conduct *c, FILE *out)
         commit_text(c, out);
     if (p->consumers + p->catchup)
         consume_text(c, out);
+    outage_text(c, out);
     for (uint32_t i = 0; i < c->steps_n; i++)
         fprintf(out, "step       %.0f records/s: %.0f, p50 %.3f  p99 %.3f  p99.9 %.3f  max %.3f ms  %s\n",
                 c->steps[i].rate, c->steps[i].achieved, ms(c->steps[i].p50), ms(c->steps[i].p99),
@@ -157,6 +187,34 @@ static void faults_json(const struct stats *s, struct sbuf *out)
                 (unsigned long long)s->errors, (unsigned long long)s->gaps, (unsigned long long)s->lost,
                 (unsigned long long)s->bad_crc, (unsigned long long)s->bad_order,
                 (unsigned long long)s->malformed);
+}
+
+// Of the whole run: an outage, or a rebalance, may be anywhere in it.
+static void events_json(const struct conduct *c, struct sbuf *out)
+{
+    const struct stats *s = &c->total, *d = &c->drained;
+    sbuf_printf(out,
+                ", \"outages\": {\"reconnects\": %llu, \"refused\": %llu, \"retried_batches\": %llu, "
+                "\"refreshes\": %llu, "
+                "\"ack_gap_s\": %.6f}",
+                (unsigned long long)(s->reconnects + d->reconnects),
+                (unsigned long long)(s->refused + d->refused), (unsigned long long)(s->retried + d->retried),
+                (unsigned long long)(s->refreshes + d->refreshes),
+                (double)SL_MAX(s->ack_gap, d->ack_gap) / 1e9);
+    sbuf_printf(out, ", \"fetch_request_bytes\": %llu, \"fetch_sessions_lost\": %llu",
+                (unsigned long long)(s->fetch_asked + d->fetch_asked),
+                (unsigned long long)(s->sessions_lost + d->sessions_lost));
+    if (!plan_has_groups(c->run->plan))
+        return;
+    sbuf_printf(
+        out,
+        ", \"groups\": {\"rebalances\": %llu, \"assigned\": %llu, \"revoked\": %llu, \"commits\": %llu, "
+        "\"commits_refused\": %llu, \"read_twice\": %llu, \"idle_s\": %.6f, \"idle_max_s\": %.6f}",
+        (unsigned long long)(s->rebalances + d->rebalances), (unsigned long long)(s->assigned + d->assigned),
+        (unsigned long long)(s->revoked + d->revoked), (unsigned long long)(s->commits + d->commits),
+        (unsigned long long)(s->commits_refused + d->commits_refused),
+        (unsigned long long)(s->twice + d->twice), (double)(s->idle_ns + d->idle_ns) / 1e9,
+        (double)SL_MAX(s->idle_max_ns, d->idle_max_ns) / 1e9);
 }
 
 static void series_json(const struct conduct *c, struct sbuf *out)
@@ -234,6 +292,7 @@ void report_json(const struct conduct *c, struct sbuf *out)
     sbuf_printf(out, ", \"totals\": {\"made\": %llu, \"acked\": %llu, \"read\": %llu}",
                 (unsigned long long)c->made_all, (unsigned long long)c->acked_all,
                 (unsigned long long)c->read_all);
+    events_json(c, out);
     sbuf_puts(out, ", ");
     scrape_json(&c->before, &c->after, out);
     if (c->steps_n)

@@ -7,15 +7,17 @@
 #ifndef SLUICE_BENCH_LOAD_RUN_H
 #define SLUICE_BENCH_LOAD_RUN_H
 
+#include "bench/load/cover.h"
 #include "bench/load/link.h"
 #include "bench/load/pace.h"
 #include "bench/load/plan.h"
 #include "bench/load/prep.h"
+#include "bench/load/redial.h"
 #include "bench/load/scrape.h"
 #include "bench/load/stats.h"
 #include "engine/log/compress.h"
 
-enum { RUN_THREADS_MAX = 16, RUN_PREPS_MAX = 64 };
+enum { RUN_THREADS_MAX = 16, RUN_PREPS_MAX = 64, RUN_KEYS = 128 };
 
 struct topic {
     char name[256];
@@ -49,6 +51,9 @@ struct cluster {
     uint32_t nodes_n;
     struct group *groups;                   // plan.groups of them, if there are committers
     int16_t produce_version, fetch_version; // common to all
+    int16_t versions[RUN_KEYS];             // of each API, the highest that all serve; -1: none
+    struct cover *covers;       // by subscription, then partition, if consumers are members of groups
+    _Atomic int64_t *acked_end; // by partition, as covers: behind the last record acknowledged
     struct {
         int64_t id;
         int16_t epoch;
@@ -84,7 +89,9 @@ struct worker {
     uint32_t consumers_n;
     struct committer **committers;
     uint32_t committers_n;
-    struct stats now; // since the last report
+    struct view *view;
+    uint64_t acked_at; // ns: the last acknowledgement
+    struct stats now;  // since the last report
     struct arena arena;
     struct compress_ctx pack;
     struct decompress_ctx unpack;
@@ -96,9 +103,10 @@ enum {
     OP_REPORT = MSG_OP(SVC_LOAD, 2), // u[0]: struct stats *, lent -> the same, u[1]: WORKER_*
     OP_RATE = MSG_OP(SVC_LOAD, 3),   // u[0]: bits of a double, records/s of one producer; 0: stop -> reply
     OP_END = MSG_OP(SVC_LOAD, 4),    // closes all connections -> reply
+    OP_LEAVE = MSG_OP(SVC_LOAD, 5),  // members commit and leave their groups -> reply
 };
 // u[1] of a report: nothing more comes of it.
-enum { WORKER_PRODUCED = 1, WORKER_CONSUMED = 2, WORKER_DEAD = 4 };
+enum { WORKER_PRODUCED = 1, WORKER_CONSUMED = 2, WORKER_DEAD = 4, WORKER_LEFT = 8 };
 
 // control.c: a fiber's function; arg: struct run. Sets `ready` at its end, `error` if it failed.
 void control_fiber(void *arg);
@@ -107,14 +115,23 @@ void cluster_free(struct cluster *c);
 // worker.c
 struct worker *worker_create(struct run *run, uint32_t reactor);
 void worker_destroy(struct worker *w);
-const struct node *run_node(const struct run *run, int32_t id);
+
+// view.c: one per worker, on its reactor's thread.
+struct view *view_create(struct worker *w);
+void view_want(struct view *v);                           // asks again, soon
+int32_t view_leader(const struct view *v, uint32_t part); // part: place in the cluster; below 0: none now
+const struct node *view_node(const struct view *v, int32_t id); // NULL: unknown. Until the next refresh
+const struct node *view_any_node(const struct view *v, uint32_t turn);
+void view_end(struct view *v); // closes
+void view_destroy(struct view *v);
 
 // producer.c
 struct producer *producer_create(struct worker *w, uint32_t index);
 void producer_begin(struct producer *p);
 void producer_set_rate(struct producer *p, double rate);
 bool producer_done(const struct producer *p); // nothing to send or in flight any more
-bool producer_dead(const struct producer *p); // a connection broke
+bool producer_dead(const struct producer *p); // a connection broke for good
+void producer_moved(struct producer *p);      // the view is new
 void producer_end(struct producer *p);        // closes
 void producer_destroy(struct producer *p);
 
@@ -123,8 +140,27 @@ struct consumer *consumer_create(struct worker *w, uint32_t index, bool catchup)
 void consumer_begin(struct consumer *c);
 bool consumer_done(const struct consumer *c); // all offsets that were there at the beginning are read
 bool consumer_dead(const struct consumer *c);
+void consumer_moved(struct consumer *c); // the view is new
+void consumer_leave(struct consumer *c); // leaves its group, if it is in one
+bool consumer_left(const struct consumer *c);
+// For its member: gives it a partition (place in the cluster) to read from offset `at` on, or takes it away. The position
+// of one that it has, else -1. Why it is dead now.
+void consumer_assign(struct consumer *c, uint32_t part, int64_t at);
+void consumer_revoke(struct consumer *c, uint32_t part);
+int64_t consumer_position(const struct consumer *c, uint32_t part);
+void consumer_fail(struct consumer *c, const char *why);
 void consumer_end(struct consumer *c);
 void consumer_destroy(struct consumer *c);
+
+// member.c: a consumer's membership in the group of its subscription.
+struct member *member_create(struct worker *w, struct consumer *c, uint32_t subscription, uint32_t index);
+void member_begin(struct member *m);
+void member_leave(struct member *m); // for good: commits, leaves
+bool member_left(const struct member *m);
+void member_end(struct member *m); // closes
+void member_destroy(struct member *m);
+// The name of a subscription's group, at most `cap` bytes with the NUL.
+void member_group(const struct plan *p, uint32_t subscription, char *out, size_t cap);
 
 // committer.c
 struct committer *committer_create(struct worker *w, uint32_t index);

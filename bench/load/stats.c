@@ -1,6 +1,7 @@
 #include "bench/load/stats.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,20 +14,34 @@ void stats_init(struct stats *s)
     hist_init(&s->late);
 }
 
+static void add(struct stats *dst, const struct stats *src, const size_t *at, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        *(uint64_t *)((char *)dst + at[i]) += *(const uint64_t *)((const char *)src + at[i]);
+}
+
+#define AT(f) offsetof(struct stats, f)
+
+void stats_merge_events(struct stats *dst, const struct stats *src)
+{
+    static const size_t sums[] = {AT(fetch_asked),    AT(sessions_lost), AT(refused),    AT(retried),
+                                  AT(reconnects),     AT(refreshes),     AT(rebalances), AT(assigned),
+                                  AT(revoked),        AT(commits),       AT(twice),      AT(idle_ns),
+                                  AT(commits_refused)};
+    add(dst, src, sums, SL_ARRAY_LEN(sums));
+    dst->ack_gap = SL_MAX(dst->ack_gap, src->ack_gap);
+    dst->idle_max_ns = SL_MAX(dst->idle_max_ns, src->idle_max_ns);
+}
+
 void stats_merge(struct stats *dst, const struct stats *src)
 {
-    static const size_t sums[] = {offsetof(struct stats, made),        offsetof(struct stats, acked),
-                                  offsetof(struct stats, acked_bytes), offsetof(struct stats, acked_wire),
-                                  offsetof(struct stats, requests),    offsetof(struct stats, batches),
-                                  offsetof(struct stats, errors),      offsetof(struct stats, read),
-                                  offsetof(struct stats, read_bytes),  offsetof(struct stats, read_wire),
-                                  offsetof(struct stats, fetches),     offsetof(struct stats, fetches_empty),
-                                  offsetof(struct stats, catchup),     offsetof(struct stats, catchup_bytes),
-                                  offsetof(struct stats, gaps),        offsetof(struct stats, lost),
-                                  offsetof(struct stats, bad_crc),     offsetof(struct stats, bad_order),
-                                  offsetof(struct stats, malformed)};
-    for (size_t i = 0; i < SL_ARRAY_LEN(sums); i++)
-        *(uint64_t *)((char *)dst + sums[i]) += *(const uint64_t *)((const char *)src + sums[i]);
+    static const size_t sums[] = {AT(made),          AT(acked),     AT(acked_bytes), AT(acked_wire),
+                                  AT(requests),      AT(batches),   AT(errors),      AT(read),
+                                  AT(read_bytes),    AT(read_wire), AT(fetches),     AT(gaps),
+                                  AT(fetches_empty), AT(catchup),   AT(lost),        AT(catchup_bytes),
+                                  AT(bad_order),     AT(bad_crc),   AT(malformed)};
+    add(dst, src, sums, SL_ARRAY_LEN(sums));
+    stats_merge_events(dst, src);
     dst->t = SL_MAX(dst->t, src->t);
     dst->t_last_ack = SL_MAX(dst->t_last_ack, src->t_last_ack);
     dst->t_last_read = SL_MAX(dst->t_last_read, src->t_last_read);
@@ -47,6 +62,12 @@ void stats_error(struct stats *s, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(s->error, sizeof(s->error), fmt, ap);
     va_end(ap);
+}
+
+void stats_idle(struct stats *s, uint64_t ns)
+{
+    s->idle_ns += ns;
+    s->idle_max_ns = SL_MAX(s->idle_max_ns, ns);
 }
 
 uint64_t stats_faults(const struct stats *s)

@@ -11,6 +11,15 @@ struct stats {
     // consumers, and catch-up readers apart
     uint64_t read, read_bytes, read_wire, fetches, fetches_empty;
     uint64_t catchup, catchup_bytes;
+    uint64_t fetch_asked,
+        sessions_lost; // bytes of fetch requests; fetch sessions that the broker did not know
+    // what a broker's stop or a moved leader brings; none of it is a fault
+    uint64_t refused, retried, reconnects, refreshes; // answers to try again, batches sent again
+    uint64_t ack_gap; // ns: the longest time from one acknowledgement of a thread to its next
+    // members of groups
+    uint64_t rebalances, assigned, revoked, commits, commits_refused,
+        twice;                     // twice: records that were read before
+    uint64_t idle_ns, idle_max_ns; // without an assignment: of all members together, and the longest
     // what must be 0
     uint64_t gaps, lost, bad_crc, bad_order, malformed;
     uint64_t t_last_ack, t_last_read; // ns
@@ -25,8 +34,12 @@ SL_EXTERN_C_BEGIN
 
 void stats_init(struct stats *s);
 void stats_merge(struct stats *dst, const struct stats *src);
+// Only what the report says of the whole run, the warm-up included: outages, rebalances, fetch sessions.
+void stats_merge_events(struct stats *dst, const struct stats *src);
 // Keeps the first text; counts it either way.
 __attribute__((format(printf, 2, 3))) void stats_error(struct stats *s, const char *fmt, ...);
+// A member was without an assignment for so long.
+void stats_idle(struct stats *s, uint64_t ns);
 // Gaps, bad CRCs and so on: everything that makes the run worthless.
 uint64_t stats_faults(const struct stats *s);
 

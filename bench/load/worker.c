@@ -4,17 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct node *run_node(const struct run *run, int32_t id)
-{
-    for (uint32_t i = 0; i < run->cluster.nodes_n; i++)
-        if (run->cluster.nodes[i].id == id)
-            return &run->cluster.nodes[i];
-    sl_panic("no node %d", id);
-}
-
 static uint64_t worker_state(const struct worker *w)
 {
-    uint64_t state = WORKER_PRODUCED | WORKER_CONSUMED;
+    uint64_t state = WORKER_PRODUCED | WORKER_CONSUMED | WORKER_LEFT;
     for (uint32_t i = 0; i < w->producers_n; i++) {
         if (!producer_done(w->producers[i]))
             state &= ~(uint64_t)WORKER_PRODUCED;
@@ -26,6 +18,8 @@ static uint64_t worker_state(const struct worker *w)
             state &= ~(uint64_t)WORKER_CONSUMED;
         if (consumer_dead(w->consumers[i]))
             state |= WORKER_DEAD;
+        if (!consumer_left(w->consumers[i]))
+            state &= ~(uint64_t)WORKER_LEFT;
     }
     for (uint32_t i = 0; i < w->committers_n; i++) {
         if (!committer_done(w->committers[i]))
@@ -36,9 +30,19 @@ static uint64_t worker_state(const struct worker *w)
     return state;
 }
 
+static bool all_produced(const struct worker *w)
+{
+    for (uint32_t i = 0; i < w->producers_n; i++)
+        if (!producer_done(w->producers[i]))
+            return false;
+    return true;
+}
+
 static void report(struct worker *w, struct stats *out)
 {
     w->now.t = io_now_ns(reactor_io(w->r));
+    if (w->acked_at && !all_produced(w)) // an outage that goes on
+        w->now.ack_gap = SL_MAX(w->now.ack_gap, w->now.t - w->acked_at);
     *out = w->now;
     stats_init(&w->now);
 }
@@ -61,6 +65,7 @@ static void end(struct worker *w)
         producer_end(w->producers[i]);
     for (uint32_t i = 0; i < w->committers_n; i++)
         committer_end(w->committers[i]);
+    view_end(w->view);
 }
 
 static void on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
@@ -88,6 +93,10 @@ static void on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
         for (uint32_t i = 0; i < w->committers_n; i++)
             committer_stop(w->committers[i]); // theirs is never changed
         break;
+    case OP_LEAVE:
+        for (uint32_t i = 0; i < w->consumers_n; i++)
+            consumer_leave(w->consumers[i]);
+        break;
     case OP_END:
         end(w);
         break;
@@ -110,6 +119,7 @@ struct worker *worker_create(struct run *run, uint32_t reactor)
     w->svc = (struct service){.kind = SVC_LOAD, .name = "load", .on_msg = on_msg};
     stats_init(&w->now);
     arena_init(&w->arena, 0);
+    w->view = view_create(w);
     w->producers = calloc((size_t)p->producers + 1, sizeof(struct producer *));
     w->consumers = calloc((size_t)all + 1, sizeof(struct consumer *));
     w->committers = calloc((size_t)p->committers + 1, sizeof(struct committer *));
@@ -133,6 +143,7 @@ void worker_destroy(struct worker *w)
         consumer_destroy(w->consumers[i]);
     for (uint32_t i = 0; i < w->committers_n; i++)
         committer_destroy(w->committers[i]);
+    view_destroy(w->view);
     free(w->committers);
     free(w->producers);
     free(w->consumers);

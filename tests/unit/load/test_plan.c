@@ -87,6 +87,8 @@ static void keys_that_do_not_go_together(void **state)
                                            {"inflight=6", "inflight up to 5"},
                                            {"batch.bytes=2m", "request.bytes"},
                                            {"pause.s=1", "pause.every.s"},
+                                           {"group=g", "a group needs consumers"},
+                                           {"churn.s=1", "churn.s needs a group"},
                                            {"duration.s=0", "duration.s or records"}};
     (void)state;
     for (size_t i = 0; i < SL_ARRAY_LEN(pairs); i++) {
