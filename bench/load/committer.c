@@ -1,31 +1,55 @@
 // A committer: commits offsets for its share of the groups, in turn, from outside of any group (no member, no generation),
 // as consumers do that assign partitions themselves. One connection per coordinator. A request is due by the clock; when
 // `inflight` of them are unanswered, the next ones wait and their intended times stand.
+//
+// A commit whose answer did not come, or says to try again, goes again after a pause, to whoever coordinates its group by
+// then. Commits of one group may overtake each other that way; each of them is made.
 #include "bench/load/run.h"
 
 #include <stdlib.h>
 
 #include "engine/base/kerr.h"
+#include "proto/gen/find_coordinator_request.h"
+#include "proto/gen/find_coordinator_response.h"
 #include "proto/gen/offset_commit_request.h"
 #include "proto/gen/offset_commit_response.h"
 
-enum { KEY_OFFSET_COMMIT = 8, VERSION = 9, PACE_SLICE_NS = 20000 };
+enum {
+    KEY_OFFSET_COMMIT = 8,
+    KEY_FIND_COORDINATOR = 10,
+    VERSION = 9,
+    PACE_SLICE_NS = 20000,
+    HOLD_NS = 50000000
+};
 
 struct glane {
     struct link link;
+    struct committer *c;
+    struct redial redial;
     uint32_t in_flight;
 };
 
 struct ccall {
     struct link_call call;
-    struct list_node node; // of `free`
+    struct list_node node; // of `free` or `again`
     struct committer *c;
     struct glane *lane;
     struct iovec iov;
     uint8_t *buf;
     size_t cap;
     uint64_t due;
-    uint32_t offsets;
+    uint32_t group, at, offsets; // at: number of the first partition
+    int64_t offset;
+};
+
+// The question who coordinates a group; one at a time.
+struct find {
+    struct link_call call;
+    struct iovec iov;
+    uint8_t buf[LINK_HEAD_MAX + 128];
+    struct committer *c;
+    uint32_t group;
+    bool busy;
 };
 
 struct committer {
@@ -36,11 +60,14 @@ struct committer {
     uint64_t rounds;
     int64_t offset;
     struct glane *lanes; // by node
-    struct list_node free;
-    uint32_t in_flight;
+    uint32_t *nodes;     // coordinators of its groups, as places among the nodes
+    struct list_node free, again;
+    struct find find;
+    uint32_t in_flight;  // with those that go again
+    uint64_t hold_until; // those wait for it
     struct pace pace;
     struct timer timer;
-    bool paced, begun, stopped, blocked, dead;
+    bool paced, begun, stopped, blocked, dead, ended;
 };
 
 static void pump(struct committer *c);
@@ -58,16 +85,16 @@ static struct ccall *call_get(struct committer *c)
     return q;
 }
 
-// Fills in the topics of `n` partitions from number `at` on.
-static void fill(struct committer *c, uint32_t at, uint32_t n, struct kp_offset_commit_request *m,
+// Fills in the topics of the call's partitions.
+static void fill(const struct ccall *q, struct kp_offset_commit_request *m,
                  struct kp_offset_commit_request_offset_commit_request_topic *topics,
                  struct kp_offset_commit_request_offset_commit_request_partition *parts)
 {
-    const struct cluster *cl = &c->w->run->cluster;
+    const struct cluster *cl = &q->c->w->run->cluster;
     uint32_t last = UINT32_MAX;
     m->topics = topics;
-    for (uint32_t k = 0; k < n; k++) {
-        const struct part *p = &cl->parts[(at + k) % cl->parts_n];
+    for (uint32_t k = 0; k < q->offsets; k++) {
+        const struct part *p = &cl->parts[(q->at + k) % cl->parts_n];
         if (p->topic != last) {
             last = p->topic;
             topics[m->topics_n++] = (struct kp_offset_commit_request_offset_commit_request_topic){
@@ -76,7 +103,7 @@ static void fill(struct committer *c, uint32_t at, uint32_t n, struct kp_offset_
         topics[m->topics_n - 1].partitions_n++;
         kp_offset_commit_request_offset_commit_request_partition_init(&parts[k]);
         parts[k].partition_index = p->index;
-        parts[k].committed_offset = c->offset;
+        parts[k].committed_offset = q->offset;
     }
 }
 
@@ -99,20 +126,101 @@ static void encode(struct ccall *q, const struct kp_offset_commit_request *m)
     q->call.bytes = (uint32_t)q->iov.iov_len;
 }
 
-static uint64_t errors_of(struct worker *w, const uint8_t *body, uint32_t n)
+// ---- coordinators ----------------------------------------------------------------------------------------------------
+static uint32_t *node_of(struct committer *c, uint32_t group)
+{
+    return &c->nodes[group / (uint32_t)c->plan->committers];
+}
+
+static void found(struct link_call *call, int rc, const uint8_t *body, uint32_t n)
+{
+    struct find *f = SL_CONTAINER_OF(call, struct find, call);
+    struct committer *c = f->c;
+    const struct cluster *cl = &c->w->run->cluster;
+    struct kp_find_coordinator_response m;
+    f->busy = false;
+    arena_reset(&c->w->arena);
+    if (rc || kp_find_coordinator_response_decode(&m, body, n, call->version, &c->w->arena) < 0 ||
+        m.coordinators_n != 1 || m.coordinators[0].error_code)
+        return; // the commit that goes again asks again
+    for (uint32_t i = 0; i < cl->nodes_n; i++) {
+        if (cl->nodes[i].id != m.coordinators[0].node_id)
+            continue;
+        *node_of(c, f->group) = i;
+        if (c->lanes[i].link.broken && !c->ended)
+            redial_start(&c->lanes[i].redial);
+    }
+}
+
+static void find(struct committer *c, struct glane *l, uint32_t group)
+{
+    struct find *f = &c->find;
+    int16_t version = c->w->run->cluster.versions[KEY_FIND_COORDINATOR];
+    struct kp_str key = kp_str_of(c->w->run->cluster.groups[group].name);
+    struct kp_find_coordinator_request m;
+    if (f->busy)
+        return;
+    kp_find_coordinator_request_init(&m);
+    m.coordinator_keys = &key;
+    m.coordinator_keys_n = 1;
+    int64_t n = kp_find_coordinator_request_size(&m, version);
+    SL_ASSERT(n > 0 && LINK_HEAD_MAX + (size_t)n <= sizeof(f->buf));
+    uint32_t head = link_head(&l->link, &f->call, KEY_FIND_COORDINATOR, version, (uint32_t)n, f->buf);
+    struct kp_writer w = {.buf = f->buf + head, .cap = (size_t)n};
+    SL_ASSERT(kp_find_coordinator_request_encode(&m, version, &w) == 0);
+    f->iov = (struct iovec){f->buf, head + w.len};
+    f->call.iov = &f->iov;
+    f->call.iov_n = 1;
+    f->call.bytes = (uint32_t)f->iov.iov_len;
+    f->call.done = found;
+    f->c = c;
+    f->group = group;
+    f->busy = true;
+    link_send(&l->link, &f->call);
+}
+
+// ---- answers ---------------------------------------------------------------------------------------------------------
+// The first error.
+static int16_t error_of(struct worker *w, const uint8_t *body, uint32_t n)
 {
     struct kp_offset_commit_response m;
-    uint64_t before = w->now.errors;
     arena_reset(&w->arena);
-    if (kp_offset_commit_response_decode(&m, body, n, VERSION, &w->arena) < 0) {
-        stats_error(&w->now, "commit: an answer that cannot be read");
-        return 1;
-    }
+    if (kp_offset_commit_response_decode(&m, body, n, VERSION, &w->arena) < 0)
+        return KERR_UNKNOWN_SERVER_ERROR;
     for (int32_t t = 0; t < m.topics_n; t++)
         for (int32_t i = 0; i < m.topics[t].partitions_n; i++)
             if (m.topics[t].partitions[i].error_code)
-                stats_error(&w->now, "commit: %s", kerr_name(m.topics[t].partitions[i].error_code));
-    return w->now.errors - before;
+                return m.topics[t].partitions[i].error_code;
+    return 0;
+}
+
+static void again(struct ccall *q, uint64_t now)
+{
+    struct committer *c = q->c;
+    c->w->now.retried++;
+    c->hold_until = now + HOLD_NS;
+    list_push_back(&c->again, &q->node);
+    timer_set(c->w->r, &c->timer, c->hold_until);
+}
+
+static void over(struct ccall *q)
+{
+    list_push_back(&q->c->free, &q->node);
+    q->c->in_flight--;
+}
+
+static void refused(struct ccall *q, int16_t error, uint64_t now)
+{
+    struct committer *c = q->c;
+    if (!c->plan->reconnect || !kerr_retriable(error)) {
+        stats_error(&c->w->now, "commit: %s", kerr_name(error));
+        over(q);
+        return;
+    }
+    c->w->now.refused++;
+    if (error == KERR_NOT_COORDINATOR || error == KERR_COORDINATOR_NOT_AVAILABLE)
+        find(c, q->lane, q->group);
+    again(q, now);
 }
 
 static void answered(struct link_call *call, int rc, const uint8_t *body, uint32_t n)
@@ -121,18 +229,27 @@ static void answered(struct link_call *call, int rc, const uint8_t *body, uint32
     struct committer *c = q->c;
     struct stats *s = &c->w->now;
     uint64_t now = io_now_ns(reactor_io(c->w->r));
-    list_push_back(&c->free, &q->node);
-    c->in_flight--;
     q->lane->in_flight--;
+    if (rc && c->plan->reconnect && !c->ended) {
+        again(q, now);
+        return;
+    }
     if (rc) {
         if (!c->stopped)
             stats_error(s, "commit: %s", strerror(-rc));
+        over(q);
         return;
     }
-    if (!errors_of(c->w, body, n)) {
+    redial_works(&q->lane->redial);
+    int16_t error = error_of(c->w, body, n);
+    if (error) {
+        refused(q, error, now);
+    } else {
+        over(q);
         s->acked += q->offsets;
         s->requests++;
         s->t_last_ack = now;
+        worker_acked(c->w, now);
         if (q->due >= c->w->run->t_measure) {
             hist_record(&s->ack, (now - q->due) / 1000);
             hist_record(&s->service, (now - call->t_send) / 1000);
@@ -144,38 +261,47 @@ static void answered(struct link_call *call, int rc, const uint8_t *body, uint32
 // ---- what is due -----------------------------------------------------------------------------------------------------
 static struct glane *lane_of(struct committer *c, uint32_t group)
 {
-    const struct cluster *cl = &c->w->run->cluster;
-    return &c->lanes[cl->groups[group].node];
+    return &c->lanes[*node_of(c, group)];
+}
+
+static void call_send(struct ccall *q, struct glane *l)
+{
+    struct committer *c = q->c;
+    struct kp_offset_commit_request m;
+    struct arena *a = &c->w->arena;
+    arena_reset(a);
+    void *topics =
+        arena_array(a, q->offsets, sizeof(struct kp_offset_commit_request_offset_commit_request_topic));
+    void *parts =
+        arena_array(a, q->offsets, sizeof(struct kp_offset_commit_request_offset_commit_request_partition));
+    SL_ASSERT(topics && parts);
+    kp_offset_commit_request_init(&m);
+    m.group_id = kp_str_of(c->w->run->cluster.groups[q->group].name);
+    m.member_id = kp_str_of("");
+    m.generation_id_or_member_epoch = -1;
+    fill(q, &m, topics, parts);
+    q->lane = l;
+    q->call.done = answered;
+    q->call.no_answer = false;
+    encode(q, &m);
+    l->in_flight++;
+    link_send(&l->link, &q->call);
 }
 
 static void commit(struct committer *c, struct glane *l, uint64_t due, uint64_t now)
 {
     uint32_t n = (uint32_t)c->plan->commit_offsets;
-    struct kp_offset_commit_request m;
-    struct arena *a = &c->w->arena;
     struct ccall *q = call_get(c);
-    arena_reset(a);
-    void *topics = arena_array(a, n, sizeof(struct kp_offset_commit_request_offset_commit_request_topic));
-    void *parts = arena_array(a, n, sizeof(struct kp_offset_commit_request_offset_commit_request_partition));
-    SL_ASSERT(topics && parts);
-    kp_offset_commit_request_init(&m);
-    m.group_id = kp_str_of(c->w->run->cluster.groups[c->group].name);
-    m.member_id = kp_str_of("");
-    m.generation_id_or_member_epoch = -1;
-    c->offset++;
-    fill(c, (uint32_t)(c->rounds * n), n, &m, topics, parts);
-    q->lane = l;
     q->due = due;
+    q->group = c->group;
+    q->at = (uint32_t)(c->rounds * n);
     q->offsets = n;
-    q->call.done = answered;
-    q->call.no_answer = false;
-    encode(q, &m);
+    q->offset = ++c->offset;
     c->w->now.made += n;
     if (c->paced && !c->blocked && due >= c->w->run->t_measure)
         hist_record(&c->w->now.late, (now - due) / 1000);
     c->in_flight++;
-    l->in_flight++;
-    link_send(&l->link, &q->call);
+    call_send(q, l);
     c->group += (uint32_t)c->plan->committers;
     if (c->group >= (uint32_t)c->plan->groups) {
         c->group = c->index;
@@ -183,9 +309,34 @@ static void commit(struct committer *c, struct glane *l, uint64_t due, uint64_t 
     }
 }
 
+static bool lane_takes(const struct committer *c, const struct glane *l)
+{
+    return l->in_flight < (uint32_t)c->plan->inflight && !l->link.broken;
+}
+
+// Those that go again, as far as their connections take them.
+static void again_send(struct committer *c, uint64_t now)
+{
+    struct list_node left, *n;
+    list_init(&left);
+    if (now < c->hold_until || c->ended)
+        return;
+    while ((n = list_pop_front(&c->again))) {
+        struct ccall *q = list_entry(n, struct ccall, node);
+        struct glane *l = lane_of(c, q->group);
+        if (lane_takes(c, l))
+            call_send(q, l);
+        else
+            list_push_back(&left, n);
+    }
+    list_splice_back(&c->again, &left);
+}
+
 static void pump(struct committer *c)
 {
     uint64_t now = io_now_ns(reactor_io(c->w->r)), end = c->w->run->t_end;
+    if (__builtin_expect(!list_empty(&c->again), 0))
+        again_send(c, now);
     while (c->begun && !c->stopped && now >= c->w->run->t_begin) {
         uint64_t due = c->paced ? c->pace.next : now;
         struct glane *l = lane_of(c, c->group);
@@ -195,7 +346,7 @@ static void pump(struct committer *c)
         }
         if (due > now)
             break;
-        if (l->in_flight >= (uint32_t)c->plan->inflight || l->link.broken) {
+        if (!lane_takes(c, l)) {
             c->blocked = true; // an answer goes on with it
             return;
         }
@@ -213,10 +364,31 @@ static void on_timer(struct timer *t)
     pump(SL_CONTAINER_OF(t, struct committer, timer));
 }
 
-static void on_broken(struct link *l)
+static void lane_up(struct redial *rd)
 {
-    struct committer *c = l->owner;
-    c->dead = true;
+    pump(SL_CONTAINER_OF(rd, struct glane, redial)->c);
+}
+
+static void lane_lost(struct redial *rd)
+{
+    struct glane *l = SL_CONTAINER_OF(rd, struct glane, redial);
+    struct committer *c = l->c;
+    for (uint32_t g = c->index; g < (uint32_t)c->plan->groups; g += (uint32_t)c->plan->committers)
+        if (lane_of(c, g) == l)
+            c->dead = true;
+    if (c->dead)
+        stats_error(&c->w->now, "commit: %s:%u does not come back", l->link.host, l->link.port);
+}
+
+static void on_broken(struct link *link)
+{
+    struct glane *l = link->owner;
+    if (!l->c->plan->reconnect) {
+        l->c->dead = true;
+        return;
+    }
+    view_want(l->c->w->view);
+    redial_start(&l->redial);
 }
 
 // ---- life ------------------------------------------------------------------------------------------------------------
@@ -229,7 +401,11 @@ struct committer *committer_create(struct worker *w, uint32_t index)
     c->index = c->group = index;
     c->paced = c->plan->rate > 0;
     c->lanes = calloc(w->run->cluster.nodes_n, sizeof(*c->lanes));
-    SL_ASSERT(c->lanes);
+    c->nodes = calloc((size_t)(c->plan->groups / c->plan->committers) + 1, sizeof(*c->nodes));
+    SL_ASSERT(c->lanes && c->nodes);
+    for (uint32_t g = index; g < (uint32_t)c->plan->groups; g += (uint32_t)c->plan->committers)
+        *node_of(c, g) = w->run->cluster.groups[g].node;
+    list_init(&c->again);
     list_init(&c->free);
     timer_init(&c->timer, on_timer);
     return c;
@@ -242,8 +418,11 @@ void committer_begin(struct committer *c)
     for (uint32_t i = 0; i < run->cluster.nodes_n; i++) {
         struct glane *l = &c->lanes[i];
         link_open(&l->link, c->w->r, run->cluster.nodes[i].host, run->cluster.nodes[i].port);
-        l->link.owner = c;
+        l->c = c;
+        l->link.node_id = run->cluster.nodes[i].id;
+        l->link.owner = l;
         l->link.on_broken = on_broken;
+        redial_init(&l->redial, c->w, &l->link, lane_up, lane_lost);
     }
     c->begun = true;
     if (c->paced)
@@ -270,10 +449,11 @@ bool committer_dead(const struct committer *c)
 
 void committer_end(struct committer *c)
 {
-    c->stopped = true;
+    c->stopped = c->ended = true;
     timer_cancel(c->w->r, &c->timer);
     for (uint32_t i = 0; i < c->w->run->cluster.nodes_n; i++) {
         c->lanes[i].link.on_broken = NULL;
+        redial_cancel(&c->lanes[i].redial);
         link_close(&c->lanes[i].link);
     }
 }
@@ -281,11 +461,13 @@ void committer_end(struct committer *c)
 void committer_destroy(struct committer *c)
 {
     struct list_node *n;
+    list_splice_back(&c->free, &c->again);
     while ((n = list_pop_front(&c->free))) {
         struct ccall *q = list_entry(n, struct ccall, node);
         free(q->buf);
         free(q);
     }
+    free(c->nodes);
     free(c->lanes);
     free(c);
 }

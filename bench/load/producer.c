@@ -174,13 +174,6 @@ static void req_over(struct preq *q)
     list_push_front(&p->reqs_free, &q->node);
 }
 
-static void acked_at(struct worker *w, uint64_t now)
-{
-    if (w->acked_at && now - w->acked_at > w->now.ack_gap)
-        w->now.ack_gap = now - w->acked_at;
-    w->acked_at = now;
-}
-
 static void req_done(struct link_call *call, int rc, const uint8_t *body, uint32_t n)
 {
     struct preq *q = SL_CONTAINER_OF(call, struct preq, call);
@@ -210,7 +203,7 @@ static void req_done(struct link_call *call, int rc, const uint8_t *body, uint32
         return;
     redial_works(&l->redial);
     if (p->w->now.t_last_ack == now)
-        acked_at(p->w, now);
+        worker_acked(p->w, now);
     pump(p);
 }
 

@@ -97,6 +97,14 @@ struct worker {
     struct decompress_ctx unpack;
 };
 
+// Something was acknowledged: keeps the longest time without it.
+static inline void worker_acked(struct worker *w, uint64_t now)
+{
+    if (w->acked_at && now - w->acked_at > w->now.ack_gap)
+        w->now.ack_gap = now - w->acked_at;
+    w->acked_at = now;
+}
+
 #define SVC_LOAD ((enum service_kind)5)
 enum {
     OP_BEGIN = MSG_OP(SVC_LOAD, 1),  // -> reply

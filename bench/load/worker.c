@@ -35,6 +35,9 @@ static bool all_produced(const struct worker *w)
     for (uint32_t i = 0; i < w->producers_n; i++)
         if (!producer_done(w->producers[i]))
             return false;
+    for (uint32_t i = 0; i < w->committers_n; i++)
+        if (!committer_done(w->committers[i]))
+            return false;
     return true;
 }
 
