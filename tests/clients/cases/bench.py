@@ -75,10 +75,9 @@ def offsets_arrive(ctx, broker):
             check(error == 0 and min(offsets) > 0, f"group bench-{g} has {offsets}, error {error}")
 
 
+# A broker that is killed amid a rebalance waits for who has left meanwhile: session.ms bounds that.
 GROUP = ["partitions=6", "consumers=3", "subscriptions=2", "rate=2000", "linger.ms=2", "verify=records", "stamp=1", "heartbeat.ms=200",
-         "commit.ms=200", "drain.s=30"]
-
-
+         "session.ms=6000", "commit.ms=200", "drain.s=30"]
 READERS = ["consumers=2", "verify=records", "heartbeat.ms=200"]
 
 
