@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/log/points.h"
+#include "tests/sim/keyed.h"
 #include "tests/sim/traffic.h"
 
 enum { CREDITS = 16 };
@@ -30,6 +31,8 @@ void life_log_config(const struct run *r, const struct mtopic *t, struct log_con
         .retention_bytes = r->k.retention_bytes ? (int64_t)r->k.retention_bytes : -1,
         .file_delete_delay_ms = r->k.retention_ms / 2,
     };
+    if (t->keyed)
+        keyed_log_config(t, c);
 }
 
 static struct journal_config journal_settings(const struct knobs *k)
@@ -82,6 +85,8 @@ static int make_shards(struct life *l)
                                  .dirty_bytes = k->dirty_bytes,
                                  .writeback_age_ms = k->writeback_ms,
                                  .retention_check_ms = l->r->calm ? 0 : k->retention_ms,
+                                 .cleaner_backoff_ms = l->r->calm ? 0 : k->cleaner_ms,
+                                 .compactor = {k->map_bytes, 0.9, 1e9},
                                  .max_watches = 64,
                                  .fetch_window = k->fetch_window,
                                  .cache_bytes = k->cache_bytes,

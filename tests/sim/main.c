@@ -7,8 +7,8 @@
 //   sluice-sim --keep-going ...                   does not stop at a failing seed
 //   sluice-sim --canary NAME ...                  with one rule broken: exit 0 if a seed notices, 1 if none does
 //   sluice-sim --canaries [--seeds A..B]          every canary in turn, each with those seeds at most
-//   sluice-sim --without LIST ...                 leaves parts out: deletes,faults,tight-disk,imitation,kills,cuts,caching,front
-//   sluice-sim --with LIST ...                    every seed has them: faults,tight-disk,imitation,caching
+//   sluice-sim --without LIST ...                 leaves parts out: deletes,faults,tight-disk,imitation,kills,cuts,caching,front,keyed
+//   sluice-sim --with LIST ...                    every seed has them: faults,tight-disk,imitation,caching,keyed
 //   sluice-sim --replay-check ...                 runs every seed twice and compares the hashes of all events
 //
 // Each seed runs in a process of its own: a crash is that seed's failure, and what a killed life leaves in memory goes.
@@ -166,9 +166,10 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            s->boots_broken);
     printf("batches acknowledged %" PRIu64 " (%" PRIu64 " records, %" PRIu64 " MiB), read %" PRIu64
            ", duplicates %" PRIu64 " (forgotten %" PRIu64 "); topics created %" PRIu64 ", deleted %" PRIu64
-           "; records deleted %" PRIu64 " times, log starts moved %" PRIu64 "\n",
+           "; records deleted %" PRIu64 " times, log starts moved %" PRIu64
+           "; records seen to be gone by compaction %" PRIu64 "\n",
            s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates,
-           s->forgotten, s->creates, s->deletes, s->trims, s->starts);
+           s->forgotten, s->creates, s->deletes, s->trims, s->starts, s->compacted);
     printf("full disks that healed %" PRIu64 ", files of earlier lives that came back %" PRIu64
            ", rot refused %" PRIu64 "; faults %" PRIu64 ", late writes %" PRIu64 ", sectors lost %" PRIu64
            ", torn %" PRIu64 ", writes from changing buffers %" PRIu64 "; events %" PRIu64 "\n",
@@ -285,7 +286,7 @@ static bool parse_range(const char *s, struct options *o)
 static bool parse_parts(const char *s, uint32_t *parts)
 {
     static const char *const names[] = {"deletes", "faults", "tight-disk", "imitation", "kills",
-                                        "cuts",    "direct", "caching",    "front"};
+                                        "cuts",    "direct", "caching",    "front",     "keyed"};
     while (*s) {
         size_t n = strcspn(s, ","), k = 0;
         while (k < SL_ARRAY_LEN(names) && (strlen(names[k]) != n || strncmp(names[k], s, n) != 0))

@@ -7,6 +7,7 @@
 
 #include "engine/base/hash.h"
 #include "engine/log/batch.h"
+#include "tests/sim/keyed.h"
 
 static void *grow(void *p, size_t n)
 {
@@ -31,6 +32,19 @@ struct model *model_create(struct run *r)
     return m;
 }
 
+void model_wall(struct model *m, bool jumped)
+{
+    int64_t now = sim_wall_ms(m->r->w);
+    m->wall_max = SL_MAX(m->wall_max, now);
+    for (uint32_t k = 1; jumped && k <= m->attempts_n; k++)
+        m->attempts[k]->sent_ms = SL_MIN(m->attempts[k]->sent_ms, now);
+}
+
+uint64_t model_now(struct model *m)
+{
+    return ++m->clock;
+}
+
 struct mtopic *model_topic_add(struct model *m, const char *name, uint32_t partitions)
 {
     struct mtopic *t = zeroed(sizeof(*t));
@@ -45,6 +59,8 @@ struct mtopic *model_topic_add(struct model *m, const char *name, uint32_t parti
     }
     t->next = m->topics;
     m->topics = t;
+    if (m->r->k.keyed)
+        keyed_policy(m, t);
     return t;
 }
 
@@ -104,6 +120,9 @@ struct attempt *model_sent(struct model *m, struct mpart *p, struct mproducer *p
     a->connection = pr->connection;
     a->sequence = sequence;
     a->offset = -1;
+    a->pid = pr->idempotent ? pr->pid : -1;
+    if (p->topic->keyed)
+        keyed_note(m, a, batch);
     struct attempt *twin = NULL;
     HASH_FIND(hh, m->by_hash, &a->hash, sizeof(a->hash), twin);
     SL_ASSERT(!twin); // every payload names its attempt
@@ -124,11 +143,12 @@ static struct claim *claim_at(struct mpart *p, int64_t offset)
     return &p->claims[offset];
 }
 
-// The offsets of a batch are this attempt's from now on.
-static void claim(struct model *m, struct attempt *a, int64_t offset, bool acked)
+// The offsets of a batch are this attempt's from now on; `mask`: those whose records are there. `asked`: as in model_read, 0 if it
+// was not read.
+static void claim(struct model *m, struct attempt *a, int64_t offset, uint32_t mask, uint64_t asked)
 {
     struct mpart *p = a->part;
-    const char *what = acked ? "acknowledged" : "read";
+    const char *what = asked ? "read" : "acknowledged";
     if (offset < 0 || offset > 1 << 24)
         run_fail(m->r, "%s-%d: a batch was %s at offset %lld", p->topic->name, p->n, what, (long long)offset);
     if (a->offset >= 0 && a->offset != offset)
@@ -141,11 +161,28 @@ static void claim(struct model *m, struct attempt *a, int64_t offset, bool acked
                      p->topic->name, p->n, (long long)offset + k, c->attempt, c->acked ? "acknowledged " : "",
                      c->read ? "read" : "", a->id, what);
         c->attempt = a->id;
-        c->acked |= acked;
-        c->read |= !acked;
+        if (!(mask & 1u << k))
+            continue;
+        if (asked && c->gone && c->gone < asked)
+            run_fail(m->r, "%s-%d: offset %lld was gone, and is there again", p->topic->name, p->n,
+                     (long long)offset + k);
+        c->acked |= !asked;
+        c->read |= asked != 0;
     }
     a->offset = offset;
     p->claimed_end = SL_MAX(p->claimed_end, offset + (int64_t)a->records);
+}
+
+// A reader was shown a batch at `base` that is the first from offset `from` on: what is missing is gone for good.
+static void note_gone(struct model *m, struct mpart *p, int64_t from, const struct mbatch *x)
+{
+    uint64_t now = model_now(m);
+    for (int64_t o = from; p->topic->keyed && o < x->next; o++)
+        if (o < x->base || !(x->mask & 1u << (o - x->base))) {
+            struct claim *c = claim_at(p, o);
+            m->r->sum->compacted += !c->gone;
+            c->gone = c->gone ? c->gone : now;
+        }
 }
 
 void model_acked(struct model *m, struct attempt *a, int64_t offset)
@@ -157,7 +194,7 @@ void model_acked(struct model *m, struct attempt *a, int64_t offset)
     }
     a->state = model_weak(m, a->part->topic) ? ATTEMPT_UNKNOWN : ATTEMPT_ACKED;
     if (a->state == ATTEMPT_ACKED)
-        claim(m, a, offset, true);
+        claim(m, a, offset, UINT32_MAX, 0);
     free(a->copy);
     a->copy = NULL;
 }
@@ -172,52 +209,63 @@ void model_saw_hw(struct model *m, struct mpart *p, int64_t known, int64_t hw)
     p->hw_seen = SL_MAX(p->hw_seen, hw);
 }
 
-// One batch as it came from the broker; *size its bytes.
-static struct attempt *identify(struct model *m, struct mpart *p, const uint8_t *b, uint64_t n,
-                                uint32_t *size)
+static struct mbatch by_bytes(struct model *m, struct mpart *p, const uint8_t *b)
+{
+    struct mbatch x = {.size = batch_size(b), .mask = UINT32_MAX, .base = batch_base_offset(b)};
+    uint64_t h = hash_of(b, x.size);
+    HASH_FIND(hh, m->by_hash, &h, sizeof(h), x.a);
+    if (!x.a)
+        run_fail(m->r, "%s-%d: offset %lld holds a batch that nobody sent", p->topic->name, p->n,
+                 (long long)x.base);
+    x.next = x.base + (int64_t)x.a->records;
+    x.hash = sl_hash_pair(x.a->hash, (uint64_t)batch_leader_epoch(b));
+    return x;
+}
+
+// One batch as it came from the broker.
+static struct mbatch identify(struct model *m, struct mpart *p, const uint8_t *b, uint64_t n)
 {
     if (n < BATCH_HEADER_SIZE || batch_size(b) > n || batch_length(b) < BATCH_MIN_LENGTH)
         run_fail(m->r, "%s-%d: a read returned %llu bytes that are no whole batch (length field %d)",
                  p->topic->name, p->n, (unsigned long long)n, n >= BATCH_HEADER_SIZE ? batch_length(b) : -1);
-    *size = batch_size(b);
     if (!batch_crc_ok(b))
         run_fail(m->r, "%s-%d: the batch read at offset %lld has a wrong CRC", p->topic->name, p->n,
                  (long long)batch_base_offset(b));
-    uint64_t h = hash_of(b, *size);
-    struct attempt *a = NULL;
-    HASH_FIND(hh, m->by_hash, &h, sizeof(h), a);
-    if (!a)
-        run_fail(m->r, "%s-%d: offset %lld holds a batch that nobody sent", p->topic->name, p->n,
-                 (long long)batch_base_offset(b));
-    if (a->part != p)
+    struct mbatch x = p->topic->keyed ? keyed_identify(m, p, b) : by_bytes(m, p, b);
+    struct attempt *a = x.a;
+    if (a && a->part != p)
         run_fail(m->r, "%s-%d: offset %lld holds batch %u, which was sent to %s-%d", p->topic->name, p->n,
                  (long long)batch_base_offset(b), a->id, a->part->topic->name, a->part->n);
-    if (a->state == ATTEMPT_REFUSED)
+    if (a && a->state == ATTEMPT_REFUSED)
         run_fail(m->r, "%s-%d: offset %lld holds batch %u, which was refused", p->topic->name, p->n,
                  (long long)batch_base_offset(b), a->id);
-    return a;
+    return x;
 }
 
-int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, const uint8_t *bytes,
-                   uint64_t n)
+int64_t model_read(struct model *m, struct mpart *p, int64_t from, uint64_t asked, int64_t hw,
+                   const uint8_t *bytes, uint64_t n)
 {
+    bool gaps = p->topic->policy.compacted;
     int64_t next = -1;
     while (n) {
-        uint32_t size;
-        struct attempt *a = identify(m, p, bytes, n, &size);
-        int64_t base = batch_base_offset(bytes);
-        if (next >= 0 ? base != next : base > from || base + (int64_t)a->records <= from)
+        struct mbatch x = identify(m, p, bytes, n);
+        bool fits =
+            next >= 0 ? (gaps ? x.base >= next : x.base == next) : (gaps || x.base <= from) && x.next > from;
+        if (!fits)
             run_fail(m->r, "%s-%d: asked for offset %lld, got a batch at %lld after %lld", p->topic->name,
-                     p->n, (long long)from, (long long)base, (long long)next);
-        next = base + (int64_t)a->records;
-        if (next > hw)
+                     p->n, (long long)from, (long long)x.base, (long long)next);
+        if (x.next > hw)
             run_fail(m->r, "%s-%d: a reader got offset %lld above the high watermark %lld", p->topic->name,
-                     p->n, (long long)next - 1, (long long)hw);
-        if (!model_weak(m, p->topic))
-            claim(m, a, base, false);
+                     p->n, (long long)x.next - 1, (long long)hw);
+        if (!model_weak(m, p->topic)) {
+            if (x.a)
+                claim(m, x.a, x.base, x.mask, asked);
+            note_gone(m, p, next >= 0 ? next : from, &x);
+        }
+        next = x.next;
         m->r->sum->batches_read++;
-        bytes += size;
-        n -= size;
+        bytes += x.size;
+        n -= x.size;
     }
     return next < 0 ? from : next;
 }
@@ -227,7 +275,8 @@ void model_saw_start(struct model *m, struct mpart *p, int64_t known, int64_t st
     if (start < known)
         run_fail(m->r, "%s-%d: the log start went back from %lld to %lld", p->topic->name, p->n,
                  (long long)known, (long long)start);
-    if (start > p->start_asked && !m->r->k.retention_bytes)
+    bool retains = m->r->k.retention_bytes && (!p->topic->keyed || p->topic->policy.deletes);
+    if (start > p->start_asked && !retains)
         run_fail(m->r, "%s-%d: the log starts at %lld, but deletion was asked up to %lld", p->topic->name,
                  p->n, (long long)start, (long long)p->start_asked);
     m->r->sum->starts += start > p->start_seen;
@@ -237,6 +286,7 @@ void model_saw_start(struct model *m, struct mpart *p, int64_t known, int64_t st
 void model_verify_begin(struct model *m, struct verify *v, struct mpart *p, int64_t log_start)
 {
     model_saw_start(m, p, log_start, log_start);
+    model_wall(m, false);
     *v = (struct verify){.p = p, .start = log_start, .next = log_start};
     m->verifications++;
 }
@@ -247,46 +297,40 @@ struct seen {
     int32_t next_sequence;
 };
 
-void model_verify_bytes(struct model *m, struct verify *v, const uint8_t *bytes, uint64_t n)
+void model_verify_bytes(struct model *m, struct verify *v, uint64_t asked, const uint8_t *bytes, uint64_t n)
 {
     struct mpart *p = v->p;
     while (n) {
-        uint32_t size;
-        struct attempt *a = identify(m, p, bytes, n, &size);
-        int64_t base = batch_base_offset(bytes);
-        bool first = v->batches == 0 && base < v->next && base + (int64_t)a->records > v->next;
-        if (base != v->next && !first)
+        struct mbatch x = identify(m, p, bytes, n);
+        bool first = v->batches == 0 && x.base < v->next && x.next > v->next;
+        bool gap = p->topic->policy.compacted && x.base > v->next;
+        if (x.base != v->next && !first && !gap)
             run_fail(m->r, "%s-%d: expected offset %lld, found %lld", p->topic->name, p->n,
-                     (long long)v->next, (long long)base);
-        if (a->last_seen == m->verifications)
+                     (long long)v->next, (long long)x.base);
+        if (x.a && x.a->last_seen == m->verifications)
             run_fail(m->r, "%s-%d: batch %u is in the log twice, again at offset %lld", p->topic->name, p->n,
-                     a->id, (long long)base);
-        a->last_seen = m->verifications;
-        claim(m, a, base, false);
-        v->next = base + (int64_t)a->records;
+                     x.a->id, (long long)x.base);
+        if (x.a) {
+            x.a->last_seen = m->verifications;
+            claim(m, x.a, x.base, x.mask, asked);
+            for (uint32_t k = 0; k < x.a->records && p->topic->keyed; k++)
+                if (x.mask & 1u << k)
+                    claim_at(p, x.base + k)->seen = m->verifications;
+        }
+        note_gone(m, p, v->next, &x);
+        v->next = x.next;
         v->batches++;
-        v->bytes += size;
-        v->hash = sl_hash_pair(v->hash, sl_hash_pair(a->hash, (uint64_t)batch_leader_epoch(bytes)));
-        bytes += size;
-        n -= size;
+        v->bytes += x.size;
+        v->hash = sl_hash_pair(v->hash, x.hash);
+        bytes += x.size;
+        n -= x.size;
     }
 }
 
-// Every claim was seen, and producers' batches are in their order.
-void model_verify_end(struct model *m, struct verify *v, int64_t hw)
+// What was acknowledged is there, or was deleted. Compaction's leave to take something is looked at by keyed_verify.
+static void check_acked(struct model *m, const struct verify *v)
 {
     struct mpart *p = v->p;
-    if (model_weak(m, p->topic))
-        p->hw_seen = hw;
-    if (v->next != hw)
-        run_fail(m->r, "%s-%d: read to %lld, but the high watermark is %lld", p->topic->name, p->n,
-                 (long long)v->next, (long long)hw);
-    if (v->start > p->start_asked && v->bytes < m->r->k.retention_bytes)
-        run_fail(m->r, "%s-%d: retention left %llu bytes of %u from offset %lld on", p->topic->name, p->n,
-                 (unsigned long long)v->bytes, m->r->k.retention_bytes, (long long)v->start);
-    if (p->claimed_end > v->next)
-        run_fail(m->r, "%s-%d: the log ends at %lld, but offset %lld was acknowledged or read",
-                 p->topic->name, p->n, (long long)v->next, (long long)p->claimed_end - 1);
     for (uint32_t k = 1; k <= m->attempts_n; k++) {
         struct attempt *a = m->attempts[k];
         if (a->part != p || a->last_seen == m->verifications ||
@@ -300,41 +344,72 @@ void model_verify_end(struct model *m, struct verify *v, int64_t hw)
         run_fail(m->r, "%s-%d: batch %u, acknowledged at offset %lld, is not in the log", p->topic->name,
                  p->n, a->id, (long long)a->offset);
     }
-    // In order of sending per producer: attempts are numbered in that order.
-    struct {
-        struct mproducer *pr;
-        struct attempt *last;
-        bool hole;
-    } seen[64];
+}
+
+// What a verification knows of one producer on its way through the attempts.
+struct lane_seen {
+    struct mproducer *pr;
+    struct attempt *last;
+    bool hole;
+};
+
+static void check_next(struct model *m, const struct verify *v, struct lane_seen *s, struct attempt *a)
+{
+    struct mpart *p = v->p;
+    if (a->last_seen != m->verifications) {
+        // What came before all that is still there may have been deleted.
+        s->hole |= a->producer->idempotent && a->state != ATTEMPT_REFUSED && (v->start == 0 || s->last) &&
+                   !p->topic->policy.compacted;
+        return;
+    }
+    bool ordered = s->last && (a->producer->idempotent || s->last->connection == a->connection);
+    if (ordered && s->last->offset >= a->offset)
+        run_fail(m->r, "%s-%d: batches %u and %u of one producer are at offsets %lld and %lld",
+                 p->topic->name, p->n, s->last->id, a->id, (long long)s->last->offset, (long long)a->offset);
+    if (s->hole)
+        run_fail(m->r, "%s-%d: batch %u of an idempotent producer is there, one before it is not",
+                 p->topic->name, p->n, a->id);
+    s->last = a;
+}
+
+// In order of sending per producer: attempts are numbered in that order.
+static void check_order(struct model *m, const struct verify *v)
+{
+    struct lane_seen seen[64];
     uint32_t n = 0;
     for (uint32_t k = 1; k <= m->attempts_n; k++) {
         struct attempt *a = m->attempts[k];
-        if (a->part != p)
+        if (a->part != v->p)
             continue;
         uint32_t s = 0;
         while (s < n && seen[s].pr != a->producer)
             s++;
         SL_ASSERT(s < SL_ARRAY_LEN(seen));
-        if (s == n) {
-            seen[n].pr = a->producer;
-            seen[n].last = NULL;
-            seen[n++].hole = false;
-        }
-        bool here = a->last_seen == m->verifications;
-        if (!here) {
-            // What came before all that is still there may have been deleted.
-            seen[s].hole |=
-                a->producer->idempotent && a->state != ATTEMPT_REFUSED && (v->start == 0 || seen[s].last);
-            continue;
-        }
-        bool ordered = seen[s].last && (a->producer->idempotent || seen[s].last->connection == a->connection);
-        if (ordered && seen[s].last->offset >= a->offset)
-            run_fail(m->r, "%s-%d: batches %u and %u of one producer are at offsets %lld and %lld",
-                     p->topic->name, p->n, seen[s].last->id, a->id, (long long)seen[s].last->offset,
-                     (long long)a->offset);
-        if (seen[s].hole)
-            run_fail(m->r, "%s-%d: batch %u of an idempotent producer is there, one before it is not",
-                     p->topic->name, p->n, a->id);
-        seen[s].last = a;
+        if (s == n)
+            seen[n++] = (struct lane_seen){.pr = a->producer};
+        check_next(m, v, &seen[s], a);
     }
+}
+
+// Every claim was seen, and producers' batches are in their order.
+void model_verify_end(struct model *m, struct verify *v, int64_t hw)
+{
+    struct mpart *p = v->p;
+    bool compacted = p->topic->policy.compacted;
+    if (model_weak(m, p->topic))
+        p->hw_seen = hw;
+    if (v->next != hw)
+        run_fail(m->r, "%s-%d: read to %lld, but the high watermark is %lld", p->topic->name, p->n,
+                 (long long)v->next, (long long)hw);
+    if (v->start > p->start_asked && v->bytes < m->r->k.retention_bytes && !compacted)
+        run_fail(m->r, "%s-%d: retention left %llu bytes of %u from offset %lld on", p->topic->name, p->n,
+                 (unsigned long long)v->bytes, m->r->k.retention_bytes, (long long)v->start);
+    if (p->claimed_end > v->next)
+        run_fail(m->r, "%s-%d: the log ends at %lld, but offset %lld was acknowledged or read",
+                 p->topic->name, p->n, (long long)v->next, (long long)p->claimed_end - 1);
+    if (!compacted)
+        check_acked(m, v);
+    if (p->topic->keyed)
+        keyed_verify(m, v, hw);
+    check_order(m, v);
 }

@@ -6,6 +6,8 @@
 //    idempotent producer's have no hole before any of them.
 //  - The high watermark that a reader was told of never goes back, nor does the log start. What lies above the log start is
 //    there; it moves only as far as deletion was asked for, or as retention leaves enough behind.
+//  - Compaction takes only what has a newer record of its key, or a tombstone whose time is over (keyed.h); what is gone does
+//    not come back.
 //  - A topic with write.caching keeps all that between two crashes; a crash takes from the end of its logs, never a hole.
 #ifndef SLUICE_TESTS_SIM_MODEL_H
 #define SLUICE_TESTS_SIM_MODEL_H
@@ -15,6 +17,22 @@
 #include "tests/sim/run.h"
 
 enum attempt_state { ATTEMPT_SENT, ATTEMPT_ACKED, ATTEMPT_UNKNOWN, ATTEMPT_REFUSED };
+
+// What the broker may do to the batches of a topic whose records have keys (keyed.h).
+struct mpolicy {
+    bool compacted, deletes; // cleanup.policy
+    bool converts;           // compression.type is a codec
+    uint8_t codec;
+    uint32_t keys, dirty_percent;
+    int64_t min_lag_ms, max_lag_ms, delete_retention_ms, segment_ms;
+};
+// One record of a batch with keys.
+struct mrecord {
+    uint64_t hash;
+    int64_t time;
+    uint8_t key;
+    bool tombstone;
+};
 
 // One batch that a producer sent (again, after a restart, it is the same attempt).
 struct attempt {
@@ -27,17 +45,23 @@ struct attempt {
     uint32_t order;      // of sending, per producer and partition
     int32_t sequence;    // idempotent: base sequence
     enum attempt_state state;
-    int64_t offset;     // where it was acknowledged or seen; -1
-    uint64_t last_seen; // verification that saw it
-    bool resent;        // after a restart or an error
-    bool must_be_there; // the broker took it for an old one
-    uint8_t *copy;      // idempotent, not acknowledged yet: to send again
+    int64_t offset;       // where it was acknowledged or seen; -1
+    uint64_t last_seen;   // verification that saw it
+    bool resent;          // after a restart or an error
+    bool must_be_there;   // the broker took it for an old one
+    uint8_t *copy;        // idempotent, not acknowledged yet: to send again
+    int64_t pid;          // -1: plain
+    struct mrecord *recs; // of a topic with keys
+    uint8_t codec;        // as sent
+    int64_t sent_ms;      // the lowest the wall clock was since then
     UT_hash_handle hh;
 };
 
 struct claim {
     uint32_t attempt; // 0: nothing known
     bool acked, read;
+    uint64_t seen; // the last verification that found the record
+    uint64_t gone; // when a reader was shown that it is gone, by the model's clock; 0: never
 };
 
 // A partition of one incarnation of a topic.
@@ -63,6 +87,8 @@ struct mtopic {
     int32_t leader_epoch;
     bool maybe, maybe_gone; // a creation or deletion was asked for before
     bool caching;           // write.caching: a crash takes back what was answered and read (S12)
+    bool keyed;
+    struct mpolicy policy;
     uint32_t parts_n;
     struct mpart *parts;
     struct mtopic *next;
@@ -85,10 +111,25 @@ struct model {
     struct attempt **attempts; // by id
     uint32_t attempts_n, attempts_cap;
     struct attempt *by_hash;
-    uint64_t verifications;
+    uint64_t verifications, clock;
+    uint32_t policies;
+    int64_t wall_max; // the latest the wall clock was
+};
+
+// A batch that was read, and whose it is.
+struct mbatch {
+    struct attempt *a; // NULL: an empty one whose answer and records nobody saw
+    uint32_t size;
+    uint32_t mask; // which of its records are there
+    int64_t base, next, newest;
+    uint64_t hash;
 };
 
 struct model *model_create(struct run *r);
+// Looks at the wall clock. `jumped`: it was set.
+void model_wall(struct model *m, bool jumped);
+// Before a read is sent: what was shown to be gone by then must not come with it.
+uint64_t model_now(struct model *m);
 
 struct mtopic *model_topic_add(struct model *m, const char *name, uint32_t partitions);
 // The live incarnation of a name, or NULL.
@@ -105,10 +146,10 @@ struct attempt *model_sent(struct model *m, struct mpart *p, struct mproducer *p
 // It was acknowledged at `offset`.
 void model_acked(struct model *m, struct attempt *a, int64_t offset);
 
-// Reads of a partition, in one go: bytes of whole batches from the fetch, in order. `from`: the offset asked for.
+// Reads of a partition, in one go: bytes of whole batches from the fetch, in order. `from`: the offset asked for, `asked`: when.
 // Returns the offset after the last batch.
-int64_t model_read(struct model *m, struct mpart *p, int64_t from, int64_t hw, const uint8_t *bytes,
-                   uint64_t n);
+int64_t model_read(struct model *m, struct mpart *p, int64_t from, uint64_t asked, int64_t hw,
+                   const uint8_t *bytes, uint64_t n);
 // A reader was told of `hw` by a request sent when `known` was known.
 void model_saw_hw(struct model *m, struct mpart *p, int64_t known, int64_t hw);
 
@@ -124,7 +165,7 @@ struct verify {
     uint64_t hash; // of all that was seen: equal for equal contents
 };
 void model_verify_begin(struct model *m, struct verify *v, struct mpart *p, int64_t log_start);
-void model_verify_bytes(struct model *m, struct verify *v, const uint8_t *bytes, uint64_t n);
+void model_verify_bytes(struct model *m, struct verify *v, uint64_t asked, const uint8_t *bytes, uint64_t n);
 void model_verify_end(struct model *m, struct verify *v, int64_t hw);
 
 #endif

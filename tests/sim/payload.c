@@ -27,7 +27,7 @@ static void loot_file(void *arg, const char *path, uint64_t size)
     l->done = n > 0 && sl_rand_chance(l->r->rng, 1, 2);
 }
 
-static void fill(struct run *r, uint8_t *b, uint32_t n)
+void payload_fill(struct run *r, uint8_t *b, uint32_t n)
 {
     switch (run_below(r, r->k.imitate ? 5 : 3)) {
     case 0:
@@ -60,7 +60,7 @@ static uint8_t *put_record(struct run *r, uint8_t *p, uint32_t delta, uint32_t a
     p += sl_varint32_put(p, (int32_t)delta);
     p += sl_varint32_put(p, -1); // no key
     p += sl_varint32_put(p, (int32_t)value);
-    fill(r, p, value);
+    payload_fill(r, p, value);
     uint8_t name[8];
     for (int k = 0; k < 8; k++)
         name[k] = (uint8_t)(((uint64_t)attempt * 2654435761u) >> (8 * k));

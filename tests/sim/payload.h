@@ -10,7 +10,10 @@ struct payload_spec {
     int64_t now_ms;
     int64_t producer_id; // -1: none
     int32_t sequence;
+    uint32_t keys; // of a topic whose records have some
 };
+// Bytes of a value: of one kind or another, or what lies on the disk.
+void payload_fill(struct run *r, uint8_t *b, uint32_t n);
 // Returns malloc'd bytes of one batch, and how many bytes and records.
 uint8_t *payload_make(struct run *r, const struct payload_spec *s, uint32_t *bytes, uint32_t *records);
 

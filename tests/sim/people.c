@@ -457,13 +457,14 @@ static void read_once(struct reader *rd)
     }
     struct got g;
     int64_t known = rd->part->hw_seen;
+    uint64_t asked = model_now(r->model);
     uint32_t max = (uint32_t)run_skewed(r, 1, 3 * r->k.max_batch);
     if (!fetch(p, rd->conn, rd->part, rd->tail, max, run_below(r, 30), &g))
         return;
     check_error(p, rd->part, rd->tail, known, &g);
     if (!g.error) {
         model_saw_hw(r->model, rd->part, known, g.hw);
-        rd->tail = model_read(r->model, rd->part, rd->tail, g.hw, g.bytes, g.n);
+        rd->tail = model_read(r->model, rd->part, rd->tail, asked, g.hw, g.bytes, g.n);
     }
     free(g.bytes);
 }
@@ -492,6 +493,7 @@ static void verify_part(struct people *p, struct kconn **conn, struct mpart *par
     uint32_t empty = 0;
     for (bool first = true; first || v.next < hw;) {
         int64_t at = first ? 0 : v.next;
+        uint64_t asked = model_now(r->model);
         if (++empty > 3000)
             run_fail(r, "%s-%d: nothing comes at offset %lld (high watermark %lld)", part->topic->name,
                      part->n, (long long)at, (long long)hw);
@@ -509,7 +511,7 @@ static void verify_part(struct people *p, struct kconn **conn, struct mpart *par
         first = false;
         hw = g.hw;
         model_saw_hw(r->model, part, known, hw);
-        model_verify_bytes(r->model, &v, g.bytes, g.n);
+        model_verify_bytes(r->model, &v, asked, g.bytes, g.n);
         empty = g.n ? 0 : empty;
         free(g.bytes);
     }

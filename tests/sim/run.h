@@ -34,6 +34,9 @@ struct knobs {
     bool front;
     uint32_t retention_bytes; // 0: without limit
     uint32_t retention_ms;    // between two looks
+    // Topics with keys, compaction and conversion (keyed.h). Off in most seeds, which draw nothing for it.
+    bool keyed;
+    uint32_t cleaner_ms, map_bytes;
 };
 
 // Parts of the story that can be left out, to narrow a failure down.
@@ -47,6 +50,7 @@ enum {
     WITHOUT_DIRECT = 1u << 6,
     WITHOUT_CACHING = 1u << 7,
     WITHOUT_FRONT = 1u << 8,
+    WITHOUT_KEYED = 1u << 9,
 };
 
 // Sums over seeds; a child writes it for its parent.
@@ -57,6 +61,7 @@ struct totals {
     uint64_t refused;                                             // starts, after a bit rotted
     uint64_t batches_acked, batches_read, records_acked, bytes_acked, deletes, creates, duplicates, forgotten;
     uint64_t trims, starts;           // DeleteRecords answered; log starts seen to move
+    uint64_t compacted;               // records that readers saw to be gone
     uint64_t joins, fenced, switches; // of members of consumer groups: got in, were thrown out, began anew
     uint64_t unstable_writes;         // whose buffer changed while they were in flight
     uint64_t faults, events, virtual_ns, late_writes, garbage_sectors, lost_sectors;

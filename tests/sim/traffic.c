@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/sim/payload.h"
+#include "tests/sim/keyed.h"
 
 enum { MAX_PRODUCERS = 16, MAX_IN_FLIGHT = 5, HUSH_NS = 50 * 1000 * 1000 };
 
@@ -296,8 +296,9 @@ static void produce_new(struct traffic *t, struct producer *pr, struct prod_part
                              .max_bytes = run->k.max_batch,
                              .now_ms = reactor_wall_ms(here()),
                              .producer_id = pr->m.idempotent ? pr->m.pid : -1,
-                             .sequence = pp->next_seq};
-    uint8_t *b = payload_make(run, &s, &bytes, &records);
+                             .sequence = pp->next_seq,
+                             .keys = pp->p->topic->policy.keys};
+    uint8_t *b = s.keys ? keyed_make(run, &s, &bytes, &records) : payload_make(run, &s, &bytes, &records);
     struct attempt *a =
         model_sent(run->model, pp->p, &pr->m, b, bytes, records, pr->m.idempotent ? pp->next_seq : -1);
     if (pr->m.idempotent) {
@@ -489,6 +490,7 @@ static void read_once(struct traffic *t, int64_t *tail, struct mpart **last)
         return;
     struct shard_fetch_part part;
     int64_t n, known = p->hw_seen, start = p->start_seen;
+    uint64_t asked = model_now(run->model);
     uint64_t key = run_chance(run, 1, 2) ? ++t->next_key : 0;
     uint32_t max = (uint32_t)run_skewed(run, 1, 3 * run->k.max_batch);
     uint8_t *b = fetch(t, p, *tail, max, key, &part, &n);
@@ -499,7 +501,7 @@ static void read_once(struct traffic *t, int64_t *tail, struct mpart **last)
             *tail = part.log_start;
         if (!part.error) {
             model_saw_hw(run->model, p, known, part.high_watermark);
-            *tail = model_read(run->model, p, *tail, part.high_watermark, b, (uint64_t)n);
+            *tail = model_read(run->model, p, *tail, asked, part.high_watermark, b, (uint64_t)n);
         }
         if (n == 0 && !part.error && key)
             watch_wait(t, here(), to, key);
@@ -529,12 +531,13 @@ static void probe(struct traffic *t, struct mpart *p, int64_t hw)
 {
     struct shard_fetch_part part;
     int64_t n, at = (int64_t)run_below(run_of(t), (uint32_t)hw);
+    uint64_t asked = model_now(run_of(t)->model);
     uint32_t to = life_reactor_of(t->l, p);
     take_credit(t, here(), to, true);
     uint8_t *b = fetch(t, p, at, 1, 0, &part, &n);
     reactor_credit_give(here(), to, 1);
     if (n > 0)
-        (void)model_read(run_of(t)->model, p, at, part.high_watermark, b, (uint64_t)n);
+        (void)model_read(run_of(t)->model, p, at, asked, part.high_watermark, b, (uint64_t)n);
     else if ((n == 0 && at >= part.log_start) || (n && run_of(t)->calm))
         run_fail(run_of(t), "%s-%d: nothing comes at offset %lld below %lld", p->topic->name, p->n,
                  (long long)at, (long long)hw);
@@ -553,6 +556,7 @@ static void verify_part(struct traffic *t, struct mpart *p)
         int64_t n;
         take_credit(t, here(), to, true);
         int64_t at = first ? p->start_seen : v.next, start = p->start_seen;
+        uint64_t asked = model_now(run->model);
         uint8_t *b = fetch(t, p, at, 1u << 20, 0, &part, &n);
         reactor_credit_give(here(), to, 1);
         if (n < 0) {
@@ -576,7 +580,7 @@ static void verify_part(struct traffic *t, struct mpart *p)
         first = false;
         hw = part.high_watermark;
         model_saw_hw(run->model, p, known, hw);
-        model_verify_bytes(run->model, &v, b, (uint64_t)n);
+        model_verify_bytes(run->model, &v, asked, b, (uint64_t)n);
         free(b);
         empty = n ? 0 : empty + 1;
         if (v.next < hw && empty > 2000)
@@ -680,6 +684,8 @@ static void delete_records(struct traffic *t)
     struct call c;
     if (!p)
         return;
+    if (p->topic->policy.compacted && !p->topic->policy.deletes)
+        return; // is refused
     int64_t offset = run_chance(run, 1, 4) ? -1 : (int64_t)run_below(run, (uint32_t)p->hw_seen + 1);
     uint32_t to = life_reactor_of(t->l, p);
     struct shard_trim_part tp = {.topic_id = p->topic->id, .partition = p->n, .offset = offset};

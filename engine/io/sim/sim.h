@@ -84,6 +84,7 @@ void sim_world_destroy(struct sim_world *w);
 struct sim_faults *sim_world_faults(struct sim_world *w);
 uint64_t sim_now_ns(const struct sim_world *w);
 struct sl_rand *sim_rand(struct sim_world *w); // the world's generator, for whoever drives it
+int64_t sim_wall_ms(const struct sim_world *w);
 void sim_wall_jump(struct sim_world *w, int64_t delta_ms);
 // Runs `fn(arg)` once, `delay_ns` from now, between turns.
 void sim_at(struct sim_world *w, uint64_t delay_ns, void (*fn)(void *arg), void *arg);

@@ -114,6 +114,11 @@ struct sl_rand *sim_rand(struct sim_world *w)
     return &w->rng;
 }
 
+int64_t sim_wall_ms(const struct sim_world *w)
+{
+    return w->cfg.wall_ms + (int64_t)(w->now / 1000000) + w->wall_offset;
+}
+
 void sim_wall_jump(struct sim_world *w, int64_t delta_ms)
 {
     w->wall_offset += delta_ms;

@@ -1,0 +1,350 @@
+// See keyed.h.
+#include "tests/sim/keyed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/bytes.h"
+#include "engine/base/hash.h"
+#include "engine/log/compress.h"
+#include "engine/log/log.h"
+#include "engine/log/record.h"
+
+enum { RECORDS_MAX = 12, KEYS_MAX = 24 };
+
+static struct compress_ctx pack; // one run per process
+static struct decompress_ctx unpack;
+
+// ---- the topics ------------------------------------------------------------------------------------------------------
+static int64_t pick(struct sl_rand *g, const int64_t *v, uint32_t n)
+{
+    return v[sl_rand_below(g, n)];
+}
+#define PICK(g, ...)                                                                                         \
+    pick(g, (const int64_t[]){__VA_ARGS__}, sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t))
+
+void keyed_policy(struct model *m, struct mtopic *t)
+{
+    struct sl_rand g;
+    struct mpolicy *k = &t->policy;
+    t->keyed = true;
+    sl_rand_seed(&g, m->r->seed * 1009 + ++m->policies);
+    k->compacted = sl_rand_chance(&g, 3, 4);
+    k->deletes = !k->compacted || sl_rand_chance(&g, 1, 3);
+    k->converts = sl_rand_chance(&g, 1, 2);
+    k->codec = k->converts ? (uint8_t)sl_rand_below(&g, 5) : 0;
+    k->min_lag_ms = PICK(&g, 0, 0, 0, 30, 400);
+    k->max_lag_ms = PICK(&g, INT64_MAX, INT64_MAX, 50);
+    k->delete_retention_ms = PICK(&g, 0, 50, 86400000, 86400000);
+    k->segment_ms = PICK(&g, INT64_MAX, INT64_MAX, 20, 200);
+    k->dirty_percent = (uint32_t)PICK(&g, 0, 1, 50);
+    k->keys = (uint32_t)PICK(&g, 2, 6, KEYS_MAX);
+}
+
+void keyed_log_config(const struct mtopic *t, struct log_config *c)
+{
+    const struct mpolicy *k = &t->policy;
+    c->compacted = k->compacted;
+    c->deletes = k->deletes;
+    c->converts = k->converts;
+    c->codec = k->codec;
+    c->codec_level = COMPRESS_LEVEL_DEFAULT;
+    c->min_compaction_lag_ms = k->min_lag_ms;
+    c->max_compaction_lag_ms = k->max_lag_ms;
+    c->delete_retention_ms = k->delete_retention_ms;
+    c->segment_ms = k->segment_ms;
+    c->min_cleanable_dirty_ratio = k->dirty_percent / 100.0;
+}
+
+// ---- batches ------------------------------------------------------------------------------------------------------------
+static struct record_bytes value_of(struct run *r, uint8_t *room, uint32_t most)
+{
+    uint32_t n = (uint32_t)run_skewed(r, 0, most);
+    if (run_chance(r, 1, 4))
+        return RECORD_NULL;
+    payload_fill(r, room, n);
+    return record_bytes_make(room, n);
+}
+
+uint8_t *keyed_make(struct run *r, const struct payload_spec *s, uint32_t *bytes, uint32_t *records)
+{
+    struct batch_builder b = {0};
+    struct batch_options o = BATCH_OPTIONS_DEFAULT;
+    uint32_t n = run_chance(r, 1, 2) ? 1 + run_below(r, RECORDS_MAX) : 1;
+    uint32_t total = s->max_bytes * 3 / 4 - BATCH_HEADER_SIZE; // a codec may need more than it was given
+    n = SL_MIN(n, total / 60);
+    uint32_t most = total / n - 40;
+    uint8_t *room = malloc(most + 1);
+    const uint8_t *batch;
+    size_t len;
+    int rc = room ? 0 : -1;
+    for (uint32_t k = 0; k < n && !rc; k++) {
+        uint8_t key[2] = {'k', (uint8_t)run_below(r, s->keys)}, id[8];
+        struct record_header h = {record_bytes_text("id"), record_bytes_make(id, sizeof(id))};
+        be32_store(id, s->attempt);
+        be32_store(id + 4, k);
+        rc = batch_builder_append(&b, s->now_ms + run_below(r, 3), record_bytes_make(key, sizeof(key)),
+                                  value_of(r, room, most), &h, 1);
+    }
+    o.producer_id = s->producer_id;
+    o.producer_epoch = s->producer_id < 0 ? -1 : 0;
+    o.base_sequence = s->producer_id < 0 ? -1 : s->sequence;
+    o.codec = (uint8_t)run_below(r, 5);
+    rc = rc ? rc : batch_builder_finish(&b, &o, &pack, &batch, &len);
+    uint8_t *out = rc ? NULL : malloc(len);
+    SL_ASSERT(out && len <= s->max_bytes);
+    memcpy(out, batch, len);
+    *bytes = (uint32_t)len;
+    *records = n;
+    free(room);
+    batch_builder_destroy(&b);
+    return out;
+}
+
+// ---- what was sent, and what is there ---------------------------------------------------------------------------------------
+// The plain bytes of a batch's records, malloc'd; NULL: they cannot be unpacked.
+static uint8_t *plain_of(const uint8_t *batch, size_t *n)
+{
+    enum { SLICE = 65536 };
+    struct decompressor d;
+    uint8_t *out = NULL;
+    ssize_t k = 1;
+    *n = 0;
+    if (decompressor_init(&d, &unpack, batch_attr_codec(batch_attributes(batch)), batch + BATCH_RECORDS,
+                          batch_size(batch) - BATCH_RECORDS, 0))
+        return NULL;
+    while (k > 0) {
+        out = realloc(out, *n + SLICE);
+        SL_ASSERT(out);
+        k = decompressor_next(&d, out + *n, SLICE);
+        *n += k > 0 ? (size_t)k : 0;
+    }
+    decompressor_destroy(&d);
+    if (k == 0)
+        return out;
+    free(out);
+    return NULL;
+}
+
+static uint64_t hash_bytes(uint64_t h, struct record_bytes b)
+{
+    return sl_hash_pair(
+        h, sl_hash_pair((uint64_t)(int64_t)b.len, b.len > 0 ? sl_hash64(b.p, (size_t)b.len, 3) : 0));
+}
+
+static struct mrecord record_of(const uint8_t *batch, const struct record *r)
+{
+    struct mrecord m = {.time = batch_base_timestamp(batch) + r->timestamp_delta,
+                        .key = r->key.len == 2 ? r->key.p[1] : UINT8_MAX,
+                        .tombstone = r->value.len < 0};
+    m.hash = sl_hash_pair((uint64_t)m.time, hash_bytes(hash_bytes(7, r->key), r->value));
+    m.hash = sl_hash_pair(m.hash, sl_hash64(r->headers, (size_t)(r->headers_end - r->headers), 5));
+    return m;
+}
+
+void keyed_note(struct model *m, struct attempt *a, const uint8_t *batch)
+{
+    struct record_iter it;
+    struct record r;
+    size_t n;
+    uint8_t *plain = plain_of(batch, &n);
+    a->recs = calloc(a->records, sizeof(*a->recs));
+    SL_ASSERT(plain && a->recs);
+    record_iter_init(&it, plain, n, (int32_t)a->records);
+    for (uint32_t k = 0; k < a->records; k++) {
+        SL_ASSERT(record_iter_next(&it, &r) == 1);
+        a->recs[k] = record_of(batch, &r);
+    }
+    a->codec = (uint8_t)batch_attr_codec(batch_attributes(batch));
+    a->sent_ms = sim_wall_ms(m->r->w);
+    free(plain);
+}
+
+// Which attempt and which of its records the header names.
+static struct attempt *owner_of(struct model *m, const struct record *r, uint32_t *index)
+{
+    struct record_header h;
+    const uint8_t *p = r->headers;
+    if (!record_header_next(r, &p, &h) || h.value.len != 8)
+        return NULL;
+    uint32_t id = be32_load(h.value.p);
+    *index = be32_load(h.value.p + 4);
+    return id && id <= m->attempts_n ? m->attempts[id] : NULL;
+}
+
+static const char *add_record(struct model *m, struct mpart *p, const uint8_t *b, const struct record *r,
+                              struct mbatch *out)
+{
+    uint32_t k;
+    struct attempt *a = owner_of(m, r, &k);
+    if (!a || a->part != p || (out->a && out->a != a))
+        return "a record that nobody sent in this batch";
+    out->a = a;
+    struct mrecord now = record_of(b, r);
+    if (k >= a->records || r->offset_delta != (int32_t)k)
+        return "a record at another's offset";
+    if (now.hash != a->recs[k].hash)
+        return "a record that is not as it was sent";
+    out->mask |= 1u << k;
+    out->newest = SL_MAX(out->newest, now.time);
+    return NULL;
+}
+
+// A batch without records: it says what it is by its producer and sequence, or it is the one that is known to be there.
+static struct attempt *empty_of(struct model *m, struct mpart *p, const uint8_t *b)
+{
+    int64_t base = batch_base_offset(b);
+    if (batch_producer_id(b) < 0) {
+        struct claim *c = (uint64_t)base < p->claims_cap ? &p->claims[base] : NULL;
+        return c && c->attempt ? m->attempts[c->attempt] : NULL;
+    }
+    for (uint32_t k = 1; k <= m->attempts_n; k++) {
+        struct attempt *a = m->attempts[k];
+        if (a->part == p && a->pid == batch_producer_id(b) && a->sequence == batch_base_sequence(b))
+            return a;
+    }
+    return NULL;
+}
+
+static const char *check_header(const struct mpart *p, const uint8_t *b, const struct mbatch *x)
+{
+    const struct attempt *a = x->a;
+    const struct mpolicy *k = &p->topic->policy;
+    uint16_t attrs = batch_attributes(b);
+    bool horizon = (attrs & BATCH_ATTR_DELETE_HORIZON) != 0;
+    if (batch_last_offset_delta(b) != (int32_t)a->records - 1)
+        return "a batch that covers other offsets than were sent";
+    if (batch_producer_id(b) != a->pid || batch_base_sequence(b) != a->sequence)
+        return "a batch of another producer or sequence";
+    if (!k->compacted && (x->mask != (1u << a->records) - 1 || horizon))
+        return "a batch from which compaction took something";
+    if (x->mask && batch_attr_codec(attrs) != (k->converts ? k->codec : a->codec))
+        return "a batch in another codec";
+    if (x->mask && batch_max_timestamp(b) != x->newest)
+        return "a batch with another newest timestamp";
+    return NULL;
+}
+
+static const char *look_into(struct model *m, struct mpart *p, const uint8_t *b, struct mbatch *out)
+{
+    struct record_iter it;
+    struct record r;
+    const char *wrong = NULL;
+    int rc = 0;
+    size_t n = 0;
+    uint8_t *plain = batch_record_count(b) ? plain_of(b, &n) : NULL;
+    if (!plain && batch_record_count(b))
+        return "a batch that cannot be unpacked";
+    record_iter_init(&it, plain, n, batch_record_count(b));
+    while (!wrong && plain && (rc = record_iter_next(&it, &r)) > 0)
+        wrong = add_record(m, p, b, &r, out);
+    free(plain);
+    if (!wrong && rc)
+        return "a batch whose records cannot be read";
+    if (!plain)
+        out->a = empty_of(m, p, b);
+    return wrong;
+}
+
+struct mbatch keyed_identify(struct model *m, struct mpart *p, const uint8_t *b)
+{
+    struct mbatch out = {.size = batch_size(b), .base = batch_base_offset(b), .newest = -1};
+    const char *wrong = look_into(m, p, b, &out);
+    if (!wrong && out.a)
+        wrong = check_header(p, b, &out);
+    else if (!wrong && (!p->topic->policy.compacted || batch_producer_id(b) >= 0))
+        wrong = "an empty batch that nobody sent";
+    if (wrong)
+        run_fail(m->r, "%s-%d: offset %lld holds %s (batch %u)", p->topic->name, p->n, (long long)out.base,
+                 wrong, out.a ? out.a->id : 0);
+    out.next = out.base + batch_last_offset_delta(b) + 1;
+    out.hash = sl_hash64(b, out.size, 9);
+    return out;
+}
+
+// ---- what compaction must leave ------------------------------------------------------------------------------------------------
+static const struct mrecord *record_at(const struct model *m, const struct claim *c, int64_t offset)
+{
+    const struct attempt *a = c->attempt ? m->attempts[c->attempt] : NULL;
+    return a && a->offset >= 0 ? &a->recs[offset - a->offset] : NULL;
+}
+
+// Whether a tombstone of this key, at `offset` or behind it, may have gone by now.
+static bool tombstone_went(const struct model *m, const struct mpart *p, uint8_t key, int64_t offset)
+{
+    for (uint32_t k = 1; k <= m->attempts_n; k++) {
+        const struct attempt *a = m->attempts[k];
+        if (a->part != p || a->state == ATTEMPT_REFUSED ||
+            m->wall_max - a->sent_ms < p->topic->policy.delete_retention_ms)
+            continue;
+        for (uint32_t i = 0; i < a->records; i++)
+            if (a->recs[i].key == key && a->recs[i].tombstone && (a->offset < 0 || a->offset + i >= offset))
+                return true;
+    }
+    return false;
+}
+
+static void check_gone(struct model *m, const struct verify *v, int64_t offset, const int64_t *newest)
+{
+    struct mpart *p = v->p;
+    const struct mrecord *rec = record_at(m, &p->claims[offset], offset);
+    const struct attempt *a = m->attempts[p->claims[offset].attempt];
+    if (!rec)
+        return;
+    if (!p->topic->policy.compacted)
+        run_fail(m->r, "%s-%d: batch %u at offset %lld is gone, and nothing compacts this topic",
+                 p->topic->name, p->n, a->id, (long long)offset);
+    if (m->wall_max - a->sent_ms < p->topic->policy.min_lag_ms)
+        run_fail(m->r, "%s-%d: offset %lld was compacted before min.compaction.lag.ms", p->topic->name, p->n,
+                 (long long)offset);
+    if (newest[rec->key] < offset && !tombstone_went(m, p, rec->key, offset))
+        run_fail(m->r,
+                 "%s-%d: offset %lld (batch %u, key %u%s) is gone, and the newest of its key is at %lld",
+                 p->topic->name, p->n, (long long)offset, a->id, rec->key,
+                 rec->tombstone ? ", a tombstone" : "", (long long)newest[rec->key]);
+}
+
+// The batch that a producer's next one is checked against.
+static void check_last_sequence(struct model *m, const struct verify *v, const struct attempt *last)
+{
+    const struct mpart *p = v->p;
+    for (uint32_t k = last->id; k <= m->attempts_n; k++) {
+        const struct attempt *a = m->attempts[k];
+        if (a->part == p && a->producer == last->producer && a->last_seen == m->verifications)
+            return;
+    }
+    run_fail(m->r, "%s-%d: producer %u's last batch, %u at offset %lld, is gone with its sequence",
+             p->topic->name, p->n, last->producer->id, last->id, (long long)last->offset);
+}
+
+static void check_producers(struct model *m, const struct verify *v)
+{
+    const struct attempt *last[64] = {0}; // by producer id
+    for (uint32_t k = 1; k <= m->attempts_n; k++) {
+        const struct attempt *a = m->attempts[k];
+        if (a->part == v->p && a->producer->idempotent && a->state == ATTEMPT_ACKED &&
+            a->offset >= v->start && a->producer->id < SL_ARRAY_LEN(last))
+            last[a->producer->id] = a;
+    }
+    for (uint32_t i = 0; i < SL_ARRAY_LEN(last); i++)
+        if (last[i])
+            check_last_sequence(m, v, last[i]);
+}
+
+void keyed_verify(struct model *m, const struct verify *v, int64_t hw)
+{
+    struct mpart *p = v->p;
+    int64_t newest[UINT8_MAX + 1];
+    int64_t end = SL_MIN(hw, (int64_t)p->claims_cap);
+    memset(newest, 0xff, sizeof(newest));
+    for (int64_t o = v->start; o < end; o++) {
+        const struct mrecord *rec =
+            p->claims[o].seen == m->verifications ? record_at(m, &p->claims[o], o) : NULL;
+        if (rec)
+            newest[rec->key] = o;
+    }
+    for (int64_t o = v->start; o < end; o++)
+        if (p->claims[o].attempt && p->claims[o].seen != m->verifications)
+            check_gone(m, v, o, newest);
+    check_producers(m, v);
+}
