@@ -30,6 +30,11 @@
     X(BULK_NOT_SYNCED, "S11: a clean stop of many logs does not sync the files that it wrote")               \
     X(CACHING_NOT_SUBMITTED, "S12: groups wait for seconds before they are submitted")                       \
     X(PUBLISHED_CHANGES, "S13: write-back pads the last block in the extent, over what was published")       \
+    X(COMPACT_NEWEST_GOES, "compaction: the newest record of a key goes when an older one does")             \
+    X(COMPACT_TOMBSTONE_EARLY, "compaction: a tombstone goes before its time is over")                       \
+    X(COMPACT_FORGETS_SEQUENCE, "compaction: the batch with a producer's last sequence goes")                \
+    X(COMPACT_SWAP_UNSYNCED, "compaction: old files go before the new one's name is durable")                \
+    X(CONVERT_IGNORED, "compression.type: batches are stored as they were sent")                             \
     X(COORD_ANSWERS_EARLY, "coordinators answer before their records are durable")                           \
     X(COORD_NO_FENCE, "commits are taken from members that were thrown out")                                 \
     X(COORD_FORGETS, "a generation's assignment is given out without being written")                         \

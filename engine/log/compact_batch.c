@@ -2,6 +2,7 @@
 // RecordFilter and MemoryRecords.filterTo, batch by batch.
 #include "engine/log/compact_private.h"
 
+#include "engine/base/canary.h"
 #include "engine/base/varint.h"
 
 #include <errno.h>
@@ -45,7 +46,8 @@ static void judge_batch(const struct compact_rules *k, const uint8_t *batch, con
     } else {
         v->discard = compact_txns_batch(k->txns, b);
     }
-    v->retain_empty = is_last_of_producer(k->producers, b) || batch_info_last_offset(b) + 1 == k->end;
+    bool last = !SL_CANARY(COMPACT_FORGETS_SEQUENCE) && is_last_of_producer(k->producers, b);
+    v->retain_empty = last || batch_info_last_offset(b) + 1 == k->end;
 }
 
 static bool keeps_record(const struct compact_rules *k, const struct batch_info *b, const struct record *r)
@@ -55,9 +57,11 @@ static bool keeps_record(const struct compact_rules *k, const struct batch_info 
         return true;
     if (r->key.len < 0)
         return false;
-    if (offset < compact_map_get(k->map, r->key.p, (uint32_t)r->key.len))
+    int64_t newest = compact_map_get(k->map, r->key.p, (uint32_t)r->key.len);
+    if (offset < newest || (SL_CANARY(COMPACT_NEWEST_GOES) && offset == newest && r->offset_delta))
         return false;
-    return r->value.len >= 0 || !has_horizon(b) || k->now_ms < b->base_timestamp;
+    bool waits = !has_horizon(b) || k->now_ms < b->base_timestamp;
+    return r->value.len >= 0 || (waits && !SL_CANARY(COMPACT_TOMBSTONE_EARLY));
 }
 
 static int64_t time_of(const struct batch_info *b, const struct record *r)

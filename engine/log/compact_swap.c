@@ -167,7 +167,7 @@ static int rename_out(struct compact_out *o, const char *from, const char *to)
     else
         segment_path(o->s, SEG_LOG, b, sizeof(b));
     int rc = fio_rename(a, b);
-    return rc ? rc : fio_sync_dir(o->l->dir);
+    return rc || SL_CANARY(COMPACT_SWAP_UNSYNCED) ? rc : fio_sync_dir(o->l->dir);
 }
 
 // Holds io_lock. The old segments, *n of them, go to `old`.

@@ -420,8 +420,8 @@ static bool convert_wanted(const struct part *p, const struct shard_append_part 
                            const struct validate_result *res)
 {
     const struct log_config *c = log_get_config(p->log);
-    return !res->error && c->converts && !ap->converted && !ap->req->internal &&
-           batch_attr_codec(res->info.attributes) != c->codec;
+    return !res->error && c->converts && !SL_CANARY(CONVERT_IGNORED) && !ap->converted &&
+           !ap->req->internal && batch_attr_codec(res->info.attributes) != c->codec;
 }
 
 static void convert_start(struct part *p, struct shard_append_part *ap, struct validate_result *res)

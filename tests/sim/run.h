@@ -29,6 +29,7 @@ struct knobs {
     bool imitate;    // payloads that look like headers
     bool deletes;    // topics are deleted, and created again under their names
     bool follow_cut; // endings follow an answer closely
+    bool torn;       // every life ends by a power cut, with direct writes in flight
     bool caching;    // some topics have write.caching: their answers promise nothing
     // The front of the logs moves. Off in most seeds, which draw nothing for it.
     bool front;

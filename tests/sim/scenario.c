@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/bytes.h"
 #include "engine/log/batch.h"
 #include "tests/sim/laid.h"
 #include "tests/sim/story.h"
@@ -102,6 +103,28 @@ static void keyed_knobs(struct run *r)
     k->max_batch = SL_MIN(k->max_batch, k->segment_bytes / 2);
 }
 
+// Every life is cut with direct writes in flight, among the first of a log's life: what the block before them holds is in no
+// journal yet.
+static void torn_knobs(struct run *r)
+{
+    struct knobs *k = &r->k;
+    k->torn = true;
+    k->direct = 1;
+    k->imitate = k->faults = k->tight_disk = k->front = k->keyed = k->caching = false;
+    k->segment_bytes = 65536;
+    k->max_batch = 12000;
+    k->partitions = 8;
+    k->topics = 2;
+    k->producers = 4;
+    k->lives = 14;
+    k->dirty_bytes = 4096;
+    k->writeback_ms = 1;
+    k->slots = 4;
+    k->max_group = 4096;
+    k->large_group = 1024;
+    k->pause_us = 1000;
+}
+
 static void knobs_make(struct run *r)
 {
     struct knobs *k = &r->k;
@@ -155,17 +178,19 @@ static void knobs_make(struct run *r)
         k->lives = SL_MIN(k->lives, 5u);
         k->tight_disk = false;
     }
+    if (r->with & WITHOUT_DIRECT)
+        torn_knobs(r);
     if (k->direct && k->max_batch >= 6000 && !k->imitate) // two blocks and more; imitation takes its time
         k->max_batch = SL_MIN(2 * k->max_batch, k->segment_bytes);
 }
 
-static void world_config(struct sim_config *c, uint64_t seed)
+static void world_config(struct sim_config *c, uint64_t seed, bool slow)
 {
     struct sl_rand g;
     sl_rand_seed(&g, seed * 77 + 5);
     sim_config_default(c, seed);
     c->poll_batch = sl_rand_chance(&g, 1, 2) ? 0 : 1 + (uint32_t)sl_rand_below(&g, 3);
-    if (sl_rand_chance(&g, 1, 3)) { // a slow disk: much is in flight
+    if (sl_rand_chance(&g, 1, 3) || slow) { // a slow disk: much is in flight
         c->disk_write = (struct sim_latency){200000, 4000000, 60000000, 20000};
         c->disk_sync = (struct sim_latency){500000, 8000000, 100000000, 20000};
     } else if (sl_rand_chance(&g, 1, 3)) { // a very fast one
@@ -290,7 +315,9 @@ static bool acks_came(void *arg)
 static void end_life(struct run *r, struct life *l)
 {
     uint32_t how = run_below(r, 8);
-    if (how < 3 && !(r->without & WITHOUT_KILLS))
+    if (r->k.torn && l->serving)
+        life_power_cut(l);
+    else if (how < 3 && !(r->without & WITHOUT_KILLS))
         life_kill(l);
     else if ((how < 6 || !l->serving) && !(r->without & WITHOUT_CUTS))
         life_power_cut(l);
@@ -336,8 +363,8 @@ static void one_life(struct run *r)
     if (!boot_life(r, l))
         return;
     traffic_start(l->t, run_chance(r, 1, 2), false);
-    if (run_chance(r, 1, 6)) { // right behind the start
-        sim_run(r->w, run_skewed(r, 1, MS), NULL, NULL);
+    if (run_chance(r, r->k.torn ? 3 : 1, 6)) { // right behind the start
+        sim_run(r->w, run_skewed(r, 1, r->k.torn ? 20 * MS : MS), NULL, NULL);
     } else if (r->k.follow_cut) { // the end comes right behind an answer
         struct acks_wait w = {l, run_skewed(r, 1, 400)};
         sim_run(r->w, SEC, acks_came, &w);
@@ -446,12 +473,28 @@ static void find_rot(void *arg, const char *path, uint64_t size)
     }
 }
 
+// Every entry of an index gets the position of the one behind it: they rise, and each leads to a batch, but to a later one.
+static void mislead(struct run *r, const struct rot *x)
+{
+    uint8_t b[4096];
+    int64_t n = sim_disk_read(r->host, x->path, 0, b, sizeof(b));
+    for (int64_t k = 0; k + 16 <= n && be32_load(b + k + 12); k += 8)
+        memcpy(b + k + 4, b + k + 12, 4);
+    if (n > 0)
+        (void)sim_disk_poke(r->host, x->path, 0, b, (uint64_t)n);
+    run_say(r, "  the entries of %s lead to later batches", x->path);
+}
+
 // The byte gets another bit; or its block was never written; or what was meant for another block is there.
 static void spoil(struct run *r, const struct rot *x)
 {
     static const char *const what[] = {"a bit rots", "a write was lost", "a write went astray"};
     uint8_t b[4096] = {0};
-    uint32_t how = run_below(r, 3);
+    uint32_t how = run_below(r, x->index ? 5 : 3);
+    if (how >= 3) {
+        mislead(r, x);
+        return;
+    }
     uint64_t block = x->at / sizeof(b) * sizeof(b);
     int64_t size = sim_disk_size(r->host, x->path);
     uint64_t len = SL_MIN((uint64_t)sizeof(b), (uint64_t)size - block);
@@ -544,7 +587,7 @@ static void failed(void *arg, const char *what)
 void scenario_run(struct run *r)
 {
     struct sim_config c;
-    world_config(&c, r->seed);
+    world_config(&c, r->seed, (r->with & WITHOUT_DIRECT) != 0);
     c.verbose = r->trace;
     c.on_fail = failed;
     c.on_fail_arg = r;
