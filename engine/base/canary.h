@@ -35,6 +35,7 @@
     X(COMPACT_FORGETS_SEQUENCE, "compaction: the batch with a producer's last sequence goes")                \
     X(COMPACT_SWAP_UNSYNCED, "compaction: old files go before the new one's name is durable")                \
     X(CONVERT_IGNORED, "compression.type: batches are stored as they were sent")                             \
+    X(META_CUT_EARLY, "the metadata log is cut before the snapshot that takes its place is durable")         \
     X(COORD_ANSWERS_EARLY, "coordinators answer before their records are durable")                           \
     X(COORD_NO_FENCE, "commits are taken from members that were thrown out")                                 \
     X(COORD_FORGETS, "a generation's assignment is given out without being written")                         \

@@ -189,13 +189,13 @@
     X(METADATA_MAX_IDLE_INTERVAL_MS, "metadata.max.idle.interval.ms", INT, "500", AT_LEAST(0), LOW, \
       READ_ONLY, ACCEPTED, 0, "Interval of no-op records on an idle metadata log; none are written here.") \
     X(METADATA_MAX_RETENTION_BYTES, "metadata.max.retention.bytes", LONG, "104857600", ANY, HIGH, \
-      READ_ONLY, ACCEPTED, 0, "Bytes of metadata log and snapshots kept.") \
+      READ_ONLY, USED, 0, "Bytes of metadata log and snapshots kept; the newest snapshot stays in any case.") \
     X(METADATA_MAX_RETENTION_MS, "metadata.max.retention.ms", LONG, "604800000", ANY, HIGH, \
-      READ_ONLY, ACCEPTED, 0, "How long metadata log and snapshots are kept.") \
+      READ_ONLY, USED, 0, "How long metadata log and snapshots are kept.") \
     X(INTERNAL_METADATA_DELETE_DELAY_MILLIS, "internal.metadata.delete.delay.millis", LONG, "60000", \
-      ANY, LOW, READ_ONLY, ACCEPTED, INTERNAL, "Delay before metadata segments are unlinked.") \
+      ANY, LOW, READ_ONLY, USED, INTERNAL, "Delay before metadata segments are unlinked.") \
     X(INTERNAL_METADATA_LOG_SEGMENT_BYTES, "internal.metadata.log.segment.bytes", INT, NULL, ANY, \
-      LOW, READ_ONLY, ACCEPTED, INTERNAL, "Segment size of the metadata log in upstream's tests.") \
+      LOW, READ_ONLY, USED, INTERNAL, "Segment size of the metadata log, however small; for tests.") \
     X(INTERNAL_METADATA_MAX_BATCH_SIZE_IN_BYTES, "internal.metadata.max.batch.size.in.bytes", INT, \
       "8388608", ANY, LOW, READ_ONLY, ACCEPTED, INTERNAL, "Largest batch of metadata records upstream.")
 

@@ -125,11 +125,13 @@ static void worker(void *arg)
 {
     struct meta *m = arg;
     struct list_node *n;
-    while ((n = list_pop_front(&m->jobs)) || m->reopen_due) {
+    while ((n = list_pop_front(&m->jobs)) || m->reopen_due || m->trim_due) {
         if (n)
             run_job(m, list_entry(n, struct meta_job, node));
-        else
+        else if (m->reopen_due)
             meta_reopen(m);
+        else
+            meta_trim(m);
         snapshot_maybe(m);
     }
     m->working = false;
@@ -137,7 +139,8 @@ static void worker(void *arg)
 
 void meta_work(struct meta *m)
 {
-    if (m->working || !m->begun || (list_empty(&m->jobs) && !m->reopen_due))
+    bool due = m->reopen_due || m->trim_due;
+    if (m->working || !m->begun || (list_empty(&m->jobs) && !due))
         return;
     m->working = true;
     if (!fiber_spawn(m->r, worker, m, 0))
@@ -172,6 +175,12 @@ static void shard_answered(struct meta *m, uint32_t from, const struct spsc_msg 
         break;
     case SHARD_DELETE:
         call_done(((struct shard_delete *)req)->owner);
+        break;
+    case SHARD_DESCRIBE:
+        call_done(((struct shard_describe *)req)->owner);
+        break;
+    case SHARD_DELETE_RECORDS:
+        call_done(((struct shard_trim *)req)->owner);
         break;
     default:
         sl_panic("meta: unexpected message %u", msg->op);
@@ -214,6 +223,7 @@ static void controller_stop(struct service *svc)
     struct meta *m = SL_CONTAINER_OF(svc, struct meta_agent, svc)->m;
     m->stopping = true;
     timer_cancel(m->r, &m->reopen);
+    timer_cancel(m->r, &m->trim);
     if (!fiber_spawn(m->r, stop_fiber, m, 0))
         sl_panic("meta: out of memory for a fiber");
 }

@@ -338,6 +338,7 @@ int meta_begin(struct meta *m, char *err, size_t cap)
     sl_log(SL_INFO, "meta", "registered node.id=%d broker.epoch=%lld epoch=%d topics=%u ms=%llu",
            m->id.node_id, (long long)m->broker_epoch, m->epoch, m->image->pub.topics_n,
            (unsigned long long)((io_now_ns(reactor_io(m->r)) - t0) / 1000000));
+    meta_trim_later(m);
     meta_work(m);
     return 0;
 }

@@ -62,26 +62,8 @@ int meta_format(struct store *st, const struct config *cfg, struct meta_identity
 
 // ---- the directory ----------------------------------------------------------------------------------------
 struct survey {
-    int64_t snapshot_offset; // of the newest snapshot; -1: none
-    int32_t snapshot_epoch;
     char other[256]; // a directory that is not ours
 };
-
-static int survey_meta(void *arg, const struct io_dirent *e)
-{
-    struct survey *s = arg;
-    char *end;
-    long long offset = strtoll(e->name, &end, 10);
-    if (e->is_dir || end - e->name != 20 || *end != '-')
-        return 0;
-    const char *second = end + 1;
-    long epoch = strtol(second, &end, 10);
-    if (end - second == 10 && !strcmp(end, ".checkpoint") && offset > s->snapshot_offset) {
-        s->snapshot_offset = offset;
-        s->snapshot_epoch = (int32_t)epoch;
-    }
-    return 0;
-}
 
 static int survey_dir(void *arg, const struct io_dirent *e)
 {
@@ -93,16 +75,22 @@ static int survey_dir(void *arg, const struct io_dirent *e)
 
 static void log_settings(const struct config *cfg, struct log_config *out)
 {
-    int64_t bytes = cfg_int(cfg, CFG_METADATA_LOG_SEGMENT_BYTES);
-    *out = (struct log_config){.segment_bytes = (uint32_t)SL_MIN(bytes, (int64_t)INT32_MAX),
-                               .segment_ms = cfg_int(cfg, CFG_METADATA_LOG_SEGMENT_MS),
-                               .index_interval_bytes = 4096,
-                               .segment_index_bytes = 10u << 20,
-                               .max_message_bytes = 8u << 20,
-                               .timestamp_before_max_ms = INT64_MAX,
-                               .timestamp_after_max_ms = INT64_MAX,
-                               .producer_expiration_ms = INT64_MAX,
-                               .min_insync_replicas = 1};
+    bool own = !cfg_is_null(cfg, CFG_INTERNAL_METADATA_LOG_SEGMENT_BYTES);
+    int64_t bytes =
+        cfg_int(cfg, own ? CFG_INTERNAL_METADATA_LOG_SEGMENT_BYTES : CFG_METADATA_LOG_SEGMENT_BYTES);
+    *out =
+        (struct log_config){.segment_bytes = (uint32_t)SL_MIN(bytes, (int64_t)INT32_MAX),
+                            .segment_ms = cfg_int(cfg, CFG_METADATA_LOG_SEGMENT_MS),
+                            .retention_ms = -1, // trim.c
+                            .retention_bytes = -1,
+                            .file_delete_delay_ms = cfg_int(cfg, CFG_INTERNAL_METADATA_DELETE_DELAY_MILLIS),
+                            .index_interval_bytes = 4096,
+                            .segment_index_bytes = 10u << 20,
+                            .max_message_bytes = 8u << 20,
+                            .timestamp_before_max_ms = INT64_MAX,
+                            .timestamp_after_max_ms = INT64_MAX,
+                            .producer_expiration_ms = INT64_MAX,
+                            .min_insync_replicas = 1};
 }
 
 // The log itself; created when the directory was only just formatted.
@@ -156,24 +144,37 @@ static int load_quorum(struct meta *m, char *err, size_t cap)
 }
 
 // ---- loading ----------------------------------------------------------------------------------------------
-static int load_snapshot(struct meta *m, int64_t end, int64_t *from, char *err, size_t cap)
+// The newest of the directory. A log that does not start at 0 needs one at its start or behind.
+static int newest_snapshot(struct meta *m, const struct log_ends *e, struct snapshot_id *id, char *err,
+                           size_t cap)
 {
-    struct survey s = {.snapshot_offset = -1};
-    char path[1200];
-    snprintf(path, sizeof(path), "%s/%s-0", m->dir, META_TOPIC_NAME);
-    int rc = io_listdir(reactor_io(fiber_reactor(fiber_current())), path, survey_meta, &s);
+    struct snapshots s;
+    int rc = snapshots_list(m, &s);
+    *id = s.n ? s.v[s.n - 1] : (struct snapshot_id){.offset = -1};
+    snapshots_free(&s);
     if (rc)
-        return meta_fail(err, cap, rc, "%s: %s", path, strerror(-rc));
+        return meta_fail(err, cap, rc, "%s/%s-0: %s", m->dir, META_TOPIC_NAME, strerror(-rc));
+    if (id->offset > e->appended_end)
+        return meta_fail(err, cap, -EUCLEAN, "%s/%s-0: the log ends at %lld, before its snapshot at %lld",
+                         m->dir, META_TOPIC_NAME, (long long)e->appended_end, (long long)id->offset);
+    if (SL_MAX(id->offset, (int64_t)0) < e->log_start)
+        return meta_fail(err, cap, -EUCLEAN,
+                         "%s/%s-0: the log starts at %lld, and no snapshot holds what was before", m->dir,
+                         META_TOPIC_NAME, (long long)e->log_start);
+    return 0;
+}
+
+static int load_snapshot(struct meta *m, const struct log_ends *e, int64_t *from, char *err, size_t cap)
+{
+    struct snapshot_id id;
+    char path[1200];
+    int rc = newest_snapshot(m, e, &id, err, cap);
     *from = 0;
-    if (s.snapshot_offset < 0)
-        return 0;
-    if (s.snapshot_offset > end)
-        return meta_fail(err, cap, -EUCLEAN, "%s: the log ends at %lld, before its snapshot at %lld", path,
-                         (long long)end, (long long)s.snapshot_offset);
-    snprintf(path, sizeof(path), "%s/%s-0/%020lld-%010d.checkpoint", m->dir, META_TOPIC_NAME,
-             (long long)s.snapshot_offset, s.snapshot_epoch);
-    m->epoch = SL_MAX(m->epoch, s.snapshot_epoch);
-    *from = s.snapshot_offset;
+    if (rc || id.offset < 0)
+        return rc;
+    snapshot_path(m, &id, path, sizeof(path));
+    m->epoch = SL_MAX(m->epoch, id.epoch);
+    *from = id.offset;
     return replay_snapshot(m, path, NULL, err, cap);
 }
 
@@ -207,7 +208,7 @@ static int load(struct meta *m, struct log_env *env, char *err, size_t cap)
     m->epoch = SL_MAX(e.leader_epoch, 0);
     rc = load_quorum(m, err, cap);
     if (!rc)
-        rc = load_snapshot(m, e.appended_end, &from, err, cap);
+        rc = load_snapshot(m, &e, &from, err, cap);
     if (!rc && e.appended_end > from)
         rc = replay_log(m, from, e.appended_end, err, cap);
     if (!rc && state_feature(m, "metadata.version") == 0)
@@ -234,11 +235,15 @@ int meta_load(struct reactor *r, struct log_env *env, struct store *st, const st
     m->kraft_version = -1;
     m->ids.by_id = true;
     m->batch_limit = (uint32_t)SL_MIN(SL_MAX(room, (int64_t)BATCH_LIMIT_MIN), (int64_t)BATCH_LIMIT_MAX);
+    if (!cfg_is_null(cfg, CFG_INTERNAL_METADATA_LOG_SEGMENT_BYTES)) // a batch fits a segment
+        room = cfg_int(cfg, CFG_INTERNAL_METADATA_LOG_SEGMENT_BYTES) / 2;
+    m->batch_limit = (uint32_t)SL_MIN((int64_t)m->batch_limit, SL_MAX(room, (int64_t)1024));
     snprintf(m->dir, sizeof(m->dir), "%s", store_dir(st));
     topic_config_init(&m->base, cfg);
     list_init(&m->changed);
     list_init(&m->jobs);
     meta_reopen_init(m);
+    meta_trim_init(m);
     arena_init(&m->drafts, 0);
     arena_init(&m->decode, 0);
     recs_init(&m->txn_recs);

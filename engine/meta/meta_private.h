@@ -224,6 +224,8 @@ struct meta {
     struct timer reopen;
     uint64_t reopen_delay;
     bool reopen_due;
+    struct timer trim; // of the log and its snapshots (trim.c)
+    bool trim_due;
     struct sl_uuid incarnation;
     int64_t broker_epoch;
 };
@@ -337,6 +339,23 @@ void meta_work(struct meta *m);
 void meta_reopen_init(struct meta *m);
 void meta_reopen_later(struct meta *m, const struct sl_uuid *id);
 void meta_reopen(struct meta *m);
+// trim.c: forgets snapshots and the log before them, as far as retention says; the controller's fiber, between operations.
+void meta_trim_init(struct meta *m);
+void meta_trim(struct meta *m);
+void meta_trim_later(struct meta *m);                  // looks again in a while
+int meta_start_log_at(struct meta *m, int64_t offset); // 0 once that is durable; -EIO
+struct snapshot_id {
+    int64_t offset;
+    int32_t epoch;
+};
+struct snapshots {
+    struct snapshot_id *v; // oldest first
+    uint32_t n, cap;
+};
+// Fiber. The snapshots of the metadata log's directory; snapshots_free in any case. 0 or -errno.
+int snapshots_list(struct meta *m, struct snapshots *out);
+void snapshots_free(struct snapshots *s);
+void snapshot_path(const struct meta *m, const struct snapshot_id *id, char *out, size_t cap);
 // begin.c: the record of a clean stop.
 int meta_append_fence(struct meta *m);
 

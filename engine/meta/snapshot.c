@@ -6,11 +6,12 @@
 //   data batches    the records that make the state: FeatureLevel (metadata.version first), RegisterController,
 //                   RegisterBroker, Topic and Partition, Config, ClientQuota, ProducerIds
 //   control batch   SnapshotFooter
-// The file appears whole, by a rename, when it is synced. The log is not cut behind it: a snapshot that is lost costs time
-// only. What the state cannot give back exactly (other brokers' replicas, access control lists, credentials: a directory that
+// The file appears whole, by a rename, when it is synced. Older ones, and the log before the oldest, go as trim.c says. What the
+// state cannot give back exactly (other brokers' replicas, access control lists, credentials: a directory that
 // a larger cluster left) makes no snapshot: the log keeps it.
 #include "engine/meta/meta_private.h"
 
+#include "engine/base/canary.h"
 #include "engine/log/record.h"
 #include "proto/gen/client_quota_record.h"
 #include "proto/gen/config_record.h"
@@ -23,8 +24,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-enum { KEEP = 2 }; // snapshots
 
 // ---- records ------------------------------------------------------------------------------------------------------------
 static void add_feature(struct recs *rs, const char *name, int16_t level)
@@ -227,45 +226,6 @@ static int put_footer(struct file *f, int64_t now)
     return rc;
 }
 
-// ---- older ones ---------------------------------------------------------------------------------------------------------
-struct old {
-    char names[64][64];
-    uint32_t n;
-};
-
-static int list_old(void *arg, const struct io_dirent *e)
-{
-    struct old *o = arg;
-    size_t n = strlen(e->name);
-    if (!e->is_dir && n == 20 + 1 + 10 + strlen(".checkpoint") && !strcmp(e->name + 31, ".checkpoint") &&
-        o->n < SL_ARRAY_LEN(o->names))
-        memcpy(o->names[o->n++], e->name, n + 1);
-    return 0;
-}
-
-static int name_cmp(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-// The newest few stay. Names sort by offset.
-static void remove_old(struct meta *m, const char *dir)
-{
-    struct old *o = calloc(1, sizeof(*o));
-    char path[1400];
-    if (!o || io_listdir(reactor_io(m->r), dir, list_old, o) || o->n <= KEEP) {
-        free(o);
-        return;
-    }
-    qsort(o->names, o->n, sizeof(o->names[0]), name_cmp);
-    for (uint32_t i = 0; i + KEEP < o->n; i++) {
-        snprintf(path, sizeof(path), "%s/%s", dir, o->names[i]);
-        if (fio_unlink(path, false))
-            sl_log(SL_WARN, "meta", "an old snapshot could not be removed path=%s", path);
-    }
-    free(o);
-}
-
 // ---- when -----------------------------------------------------------------------------------------------------------------
 static bool representable(const struct meta *m)
 {
@@ -283,28 +243,30 @@ int snapshot_write(struct meta *m)
 {
     struct recs rs;
     struct file f = {.m = m};
-    char dir[1100], path[1200];
-    int64_t now = reactor_wall_ms(m->r), offset = m->next_offset;
-    SL_ASSERT(list_empty(&m->changed) && offset > 0);
+    char path[1200];
+    int64_t now = reactor_wall_ms(m->r);
+    struct snapshot_id id = {m->next_offset, m->epoch};
+    SL_ASSERT(list_empty(&m->changed) && id.offset > 0);
     m->snapshot_bytes = 0;
     m->snapshot_ms = now;
     if (!representable(m))
         return 0;
     recs_init(&rs);
     sbuf_init(&f.bytes);
-    snprintf(dir, sizeof(dir), "%s/%s-0", m->dir, META_TOPIC_NAME);
-    snprintf(path, sizeof(path), "%s/%020lld-%010d.checkpoint", dir, (long long)offset, m->epoch);
+    snapshot_path(m, &id, path, sizeof(path));
     add_all(m, &rs);
     int rc = put_header(&f, now);
     rc = rc ? rc : put_records(&f, &rs, now);
     rc = rc ? rc : put_footer(&f, now);
+    if (SL_CANARY(META_CUT_EARLY))
+        (void)meta_start_log_at(m, id.offset);
     rc = rc ? rc : fio_write_file(path, f.bytes.data, f.bytes.len);
     if (rc)
         sl_log(SL_WARN, "meta", "no snapshot was written path=%s: %s", path, strerror(-rc));
     else
         sl_log(SL_INFO, "meta", "snapshot path=%s records=%u bytes=%zu", path, rs.n, f.bytes.len);
     if (!rc)
-        remove_old(m, dir);
+        meta_trim(m);
     sbuf_free(&f.bytes);
     recs_free(&rs);
     return rc;

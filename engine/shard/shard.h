@@ -194,6 +194,7 @@ struct shard_trim_part {
 struct shard_trim {
     struct shard_trim_part *parts;
     uint32_t n;
+    bool remove; // segments below the new start go before the answer, not with the next look of retention
     void *owner;
     uint32_t from;
 };

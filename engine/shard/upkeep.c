@@ -11,11 +11,8 @@
 static const uint64_t MS = 1000 * 1000;
 
 // ---- retention ------------------------------------------------------------------------------------------------------------
-static int retain_one(struct sweep *w, struct part *p)
+static void retain(struct shard *s, struct part *p)
 {
-    struct shard *s = w->s;
-    if (s->stopping)
-        return 0;
     int rc = log_retain(p->log);
     if (rc > 0) {
         watch_fire_part(p); // who waits at an offset that is gone
@@ -26,6 +23,12 @@ static int retain_one(struct sweep *w, struct part *p)
         SL_LOG_EVERY(10000, SL_WARN, "shard", "%s-%d: segments that expired could not be removed: %s",
                      log_topic(p->log), log_partition(p->log), strerror(-rc));
     }
+}
+
+static int retain_one(struct sweep *w, struct part *p)
+{
+    if (!w->s->stopping)
+        retain(w->s, p);
     return 0;
 }
 
@@ -122,7 +125,7 @@ static void trim_begin(struct shard *s, struct shard_trim_part *tp)
     p->refs++;
 }
 
-static void trim_end(struct shard *s, struct shard_trim_part *tp)
+static void trim_end(struct shard *s, struct shard_trim_part *tp, bool remove)
 {
     struct log_ends e;
     if (!tp->part)
@@ -132,6 +135,8 @@ static void trim_end(struct shard *s, struct shard_trim_part *tp)
         log_get_ends(tp->part->log, &e);
         tp->low_watermark = e.log_start;
         watch_fire_part(tp->part);
+        if (remove)
+            retain(s, tp->part);
     }
     shard_part_unref(tp->part);
 }
@@ -144,7 +149,7 @@ static void trim_fiber(void *arg)
     for (uint32_t i = 0; i < run->t->n; i++)
         trim_begin(s, &run->t->parts[i]);
     for (uint32_t i = 0; i < run->t->n; i++)
-        trim_end(s, &run->t->parts[i]);
+        trim_end(s, &run->t->parts[i], run->t->remove);
     shard_reply(s, run->t->from, SHARD_DELETE_RECORDS, run->t);
     s->fibers--;
     free(run);

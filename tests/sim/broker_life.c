@@ -15,6 +15,23 @@ static void set(struct config *c, const char *key, const char *fmt, long long v)
         sl_panic("sim: %s", err);
 }
 
+// In every other seed the metadata log is cut behind snapshots all the time. Draws from a generator of its own.
+static void config_metadata(struct run *r, struct config *c)
+{
+    struct sl_rand g;
+    sl_rand_seed(&g, r->seed * 53 + r->life_no); // another one for each life
+    if (r->seed % 2)
+        return;
+    set(c, "internal.metadata.log.segment.bytes", "%lld", 4096 << sl_rand_below(&g, 3));
+    set(c, "metadata.log.segment.ms", "%lld", sl_rand_chance(&g, 1, 2) ? 100 : 604800000);
+    set(c, "metadata.log.max.record.bytes.between.snapshots", "%lld", 1 << sl_rand_below(&g, 13));
+    set(c, "metadata.log.max.snapshot.interval.ms", "%lld", sl_rand_chance(&g, 1, 2) ? 200 : 0);
+    set(c, "metadata.max.retention.bytes", "%lld",
+        sl_rand_chance(&g, 1, 3) ? -1 : 1 << sl_rand_below(&g, 16));
+    set(c, "metadata.max.retention.ms", "%lld", sl_rand_chance(&g, 1, 2) ? -1 : 300);
+    set(c, "internal.metadata.delete.delay.millis", "%lld", sl_rand_below(&g, 100));
+}
+
 static struct config *config_make(struct run *r)
 {
     const struct knobs *k = &r->k;
@@ -34,6 +51,7 @@ static struct config *config_make(struct run *r)
     set(c, "sluice.writeback.age.ms", "%lld", k->writeback_ms);
     set(c, "sluice.zero.copy.min.bytes", "%lld", run_chance(r, 1, 2) ? 0 : 1000);
     set(c, "sluice.placement", run_chance(r, 1, 2) ? "fused" : "split", 0);
+    config_metadata(r, c);
     if (r->groups) {
         set(c, "group.min.session.timeout.ms", "100", 0);
         set(c, "group.initial.rebalance.delay.ms", "%lld", (long long)run_below(r, 200));

@@ -177,6 +177,8 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            ", torn %" PRIu64 ", writes from changing buffers %" PRIu64 "; events %" PRIu64 "\n",
            s->heals, s->strays, s->refused, s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors,
            s->unstable_writes, s->events);
+    if (s->meta_trims)
+        printf("metadata logs cut behind a snapshot at the end %" PRIu64 "\n", s->meta_trims);
     if (s->joins)
         printf("members of consumer groups: joined %" PRIu64 " times, thrown out %" PRIu64
                ", began anew %" PRIu64 "\n",
@@ -210,7 +212,7 @@ enum { STORAGE_RULES = 13 };
 // moves with every change of the code or of the stories, so there is room.
 struct canary_story {
     uint32_t with;
-    bool groups;
+    bool broker, groups;
     uint64_t within;
 };
 
@@ -238,7 +240,9 @@ static struct canary_story story_of(enum sl_canary c)
     case SL_CANARY_COORD_FORGETS:
     case SL_CANARY_COORD_TWO_OWNERS:
     case SL_CANARY_COORD_NO_EPOCH_FENCE: // only members of groups can notice
-        return (struct canary_story){.groups = true, .within = 100};
+        return (struct canary_story){.broker = true, .groups = true, .within = 100};
+    case SL_CANARY_META_CUT_EARLY:
+        return (struct canary_story){.broker = true, .within = 200};
     default:
         return (struct canary_story){.within = 400};
     }
@@ -252,7 +256,7 @@ static bool run_canary(const struct options *o, enum sl_canary c)
     struct totals sum = {0};
     uint64_t ran;
     with.canary = sl_canary_active = c;
-    with.broker |= story.groups;
+    with.broker |= story.broker;
     with.groups |= story.groups;
     with.with |= story.with;
     if (!o->ranged) {

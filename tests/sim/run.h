@@ -63,6 +63,7 @@ struct totals {
     uint64_t batches_acked, batches_read, records_acked, bytes_acked, deletes, creates, duplicates, forgotten;
     uint64_t trims, starts;           // DeleteRecords answered; log starts seen to move
     uint64_t compacted;               // records that readers saw to be gone
+    uint64_t meta_trims;              // metadata logs that did not begin at 0 any more, at the end
     uint64_t joins, fenced, switches; // of members of consumer groups: got in, were thrown out, began anew
     uint64_t unstable_writes;         // whose buffer changed while they were in flight
     uint64_t faults, events, virtual_ns, late_writes, garbage_sectors, lost_sectors;

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "tests/sim/broker_life.h"
 #include "tests/sim/members.h"
@@ -119,6 +121,35 @@ static void heal(struct run *r, struct people *p)
     r->sum->heals++;
 }
 
+// What a stop leaves of the metadata log: its segments follow each other, and if they do not begin at 0, a snapshot holds what
+// was before.
+struct meta_files {
+    int64_t first, newest;
+};
+
+static void see_meta(void *arg, const char *path, uint64_t size)
+{
+    struct meta_files *f = arg;
+    const char *name = strrchr(path, '/') + 1;
+    int64_t offset = strtoll(name, NULL, 10);
+    size_t n = strlen(name);
+    (void)size;
+    if (n > 4 && !strcmp(name + n - 4, ".log"))
+        f->first = f->first < 0 ? offset : SL_MIN(f->first, offset);
+    if (n > 11 && !strcmp(name + n - 11, ".checkpoint"))
+        f->newest = SL_MAX(f->newest, offset);
+}
+
+static void check_metadata(struct run *r)
+{
+    struct meta_files f = {-1, -1};
+    sim_disk_walk(r->host, "/data/__cluster_metadata-0", see_meta, &f);
+    if (f.first > 0 && f.newest < f.first)
+        run_fail(r, "the metadata log begins at %lld, its newest snapshot is of %lld", (long long)f.first,
+                 (long long)f.newest);
+    r->sum->meta_trims += f.first > 0;
+}
+
 static void one_life(struct run *r, struct people *p)
 {
     story_faults_on(r);
@@ -203,6 +234,7 @@ static void calm_end(struct run *r, struct people *p)
     same(r, third, clean, "after a clean stop");
     stop(r, p, l);
     story_check_files(r);
+    check_metadata(r);
 }
 
 void story_broker(struct run *r)

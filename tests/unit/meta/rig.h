@@ -28,7 +28,7 @@ struct rig {
     struct sim_host *h;
     struct sim_process *p;
     struct config *cfg;
-    const char *snapshot_bytes; // metadata.log.max.record.bytes.between.snapshots; NULL: the default
+    const char *const *settings; // keys and values by turns, NULL at the end; or NULL
     struct io *ios[RIG_REACTORS];
     struct reactor_group *g;
     struct metrics *metrics;
@@ -64,8 +64,8 @@ static inline void rig_config(struct rig *r)
     rig_set(r, "listeners", "PLAINTEXT://127.0.0.1:9092");
     rig_set(r, "log.dirs", "/data");
     rig_set(r, "sluice.journal.file.bytes", "262144");
-    if (r->snapshot_bytes)
-        rig_set(r, "metadata.log.max.record.bytes.between.snapshots", r->snapshot_bytes);
+    for (const char *const *s = r->settings; s && *s; s += 2)
+        rig_set(r, s[0], s[1]);
     if (config_finish(r->cfg, err, sizeof(err)))
         fail_msg("%s", err);
 }
@@ -373,12 +373,12 @@ static inline void rig_do(struct rig *r, void (*script)(struct rig *r, void *arg
         fail_msg("the client gets no answer");
 }
 
-// `snapshot_bytes`: metadata.log.max.record.bytes.between.snapshots, or NULL.
-static inline void rig_new_with(struct rig *r, uint64_t seed, const char *snapshot_bytes)
+// `settings` beside those of rig_config: keys and values by turns, NULL at the end; or NULL.
+static inline void rig_new_with(struct rig *r, uint64_t seed, const char *const *settings)
 {
     struct sim_config sc;
     memset(r, 0, sizeof(*r));
-    r->snapshot_bytes = snapshot_bytes;
+    r->settings = settings;
     sim_config_default(&sc, seed);
     sc.unstable_buffers = true;
     r->w = sim_world_create(&sc);
