@@ -32,6 +32,17 @@ static void config_metadata(struct run *r, struct config *c)
     set(c, "internal.metadata.delete.delay.millis", "%lld", sl_rand_below(&g, 100));
 }
 
+// Nothing changes any more once it is calm.
+static void config_keyed(struct run *r, struct config *c)
+{
+    set(c, "log.cleaner.enable", r->calm ? "false" : "true", 0);
+    set(c, "log.cleaner.backoff.ms", "%lld", r->k.cleaner_ms);
+    set(c, "log.cleaner.dedupe.buffer.size", "%lld", r->k.map_bytes);
+    set(c, "log.segment.delete.delay.ms", "%lld", r->k.retention_ms / 2);
+    if (!r->calm && r->k.retention_ms)
+        set(c, "log.retention.check.interval.ms", "%lld", r->k.retention_ms);
+}
+
 static struct config *config_make(struct run *r)
 {
     const struct knobs *k = &r->k;
@@ -52,6 +63,8 @@ static struct config *config_make(struct run *r)
     set(c, "sluice.zero.copy.min.bytes", "%lld", run_chance(r, 1, 2) ? 0 : 1000);
     set(c, "sluice.placement", run_chance(r, 1, 2) ? "fused" : "split", 0);
     config_metadata(r, c);
+    if (k->keyed)
+        config_keyed(r, c);
     if (r->groups) {
         set(c, "group.min.session.timeout.ms", "100", 0);
         set(c, "group.initial.rebalance.delay.ms", "%lld", (long long)run_below(r, 200));

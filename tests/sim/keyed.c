@@ -1,6 +1,7 @@
 // See keyed.h.
 #include "tests/sim/keyed.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,7 +35,7 @@ void keyed_policy(struct model *m, struct mtopic *t)
     k->converts = sl_rand_chance(&g, 1, 2);
     k->codec = k->converts ? (uint8_t)sl_rand_below(&g, 5) : 0;
     k->min_lag_ms = PICK(&g, 0, 0, 0, 30, 400);
-    k->max_lag_ms = PICK(&g, INT64_MAX, INT64_MAX, 50);
+    k->max_lag_ms = SL_MAX(PICK(&g, INT64_MAX, INT64_MAX, 50), k->min_lag_ms);
     k->delete_retention_ms = PICK(&g, 0, 50, 86400000, 86400000);
     k->segment_ms = PICK(&g, INT64_MAX, INT64_MAX, 20, 200);
     k->dirty_percent = (uint32_t)PICK(&g, 0, 1, 50);
@@ -54,6 +55,30 @@ void keyed_log_config(const struct mtopic *t, struct log_config *c)
     c->delete_retention_ms = k->delete_retention_ms;
     c->segment_ms = k->segment_ms;
     c->min_cleanable_dirty_ratio = k->dirty_percent / 100.0;
+}
+
+uint32_t keyed_settings(const struct run *r, const struct mtopic *t, struct keyed_setting *out)
+{
+    static const char *const codecs[] = {"uncompressed", "gzip", "snappy", "lz4", "zstd"};
+    static const char *const policies[] = {"", "compact", "delete", "compact,delete"};
+    const struct mpolicy *k = &t->policy;
+    uint32_t n = 0;
+#define SETTING(name, ...)                                                                                   \
+    do {                                                                                                     \
+        out[n].key = name;                                                                                   \
+        snprintf(out[n++].value, sizeof(out->value), __VA_ARGS__);                                           \
+    } while (0)
+    SETTING("cleanup.policy", "%s", policies[k->compacted + 2 * k->deletes]);
+    SETTING("compression.type", "%s", k->converts ? codecs[k->codec] : "producer");
+    SETTING("min.compaction.lag.ms", "%lld", (long long)k->min_lag_ms);
+    SETTING("max.compaction.lag.ms", "%lld", (long long)k->max_lag_ms);
+    SETTING("delete.retention.ms", "%lld", (long long)k->delete_retention_ms);
+    SETTING("segment.ms", "%lld", (long long)k->segment_ms);
+    SETTING("min.cleanable.dirty.ratio", "%.2f", k->dirty_percent / 100.0);
+    SETTING("retention.bytes", "%lld", r->k.retention_bytes ? (long long)r->k.retention_bytes : -1);
+#undef SETTING
+    SL_ASSERT(n <= KEYED_SETTINGS);
+    return n;
 }
 
 // ---- batches ------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,13 @@ struct log_config;
 void keyed_policy(struct model *m, struct mtopic *t);
 // The policy's part of a log's settings.
 void keyed_log_config(const struct mtopic *t, struct log_config *c);
+// The same as a topic's configuration. Returns how many.
+enum { KEYED_SETTINGS = 8 };
+struct keyed_setting {
+    const char *key;
+    char value[32];
+};
+uint32_t keyed_settings(const struct run *r, const struct mtopic *t, struct keyed_setting *out);
 // Returns malloc'd bytes of one batch, in any codec, and how many bytes and records.
 uint8_t *keyed_make(struct run *r, const struct payload_spec *s, uint32_t *bytes, uint32_t *records);
 // Remembers the records of a batch that is about to be sent.

@@ -15,22 +15,26 @@
 #include "proto/gen/fetch_response.h"
 #include "proto/gen/init_producer_id_request.h"
 #include "proto/gen/init_producer_id_response.h"
+#include "proto/gen/list_offsets_request.h"
+#include "proto/gen/list_offsets_response.h"
 #include "proto/gen/metadata_request.h"
 #include "proto/gen/metadata_response.h"
 #include "proto/gen/produce_request.h"
 #include "proto/gen/produce_response.h"
 #include "tests/sim/kclient.h"
-#include "tests/sim/payload.h"
+#include "tests/sim/keyed.h"
 
 enum { MAX_IN_FLIGHT = 5, MAX_WRITERS = 16 };
 enum {
     API_PRODUCE = 0,
     API_FETCH = 1,
+    API_LIST_OFFSETS = 2,
     API_METADATA = 3,
     API_CREATE = 19,
     API_DELETE = 20,
     API_INIT_PID = 22
 };
+enum { V_LIST_OFFSETS = 9 };
 enum { V_PRODUCE = 13, V_FETCH = 17, V_METADATA = 12, V_CREATE = 7, V_DELETE = 6, V_INIT_PID = 4 };
 
 // A producer's view of one partition.
@@ -243,8 +247,9 @@ static void produce_new(struct writer *w, struct lane *l)
                              .max_bytes = r->k.max_batch,
                              .now_ms = io_wall_ms(w->pp->io),
                              .producer_id = w->m.idempotent ? w->m.pid : -1,
-                             .sequence = l->next_seq};
-    uint8_t *b = payload_make(r, &s, &bytes, &records);
+                             .sequence = l->next_seq,
+                             .keys = l->p->topic->policy.keys};
+    uint8_t *b = s.keys ? keyed_make(r, &s, &bytes, &records) : payload_make(r, &s, &bytes, &records);
     struct attempt *a =
         model_sent(r->model, l->p, &w->m, b, bytes, records, w->m.idempotent ? l->next_seq : -1);
     if (w->m.idempotent) {
@@ -381,6 +386,9 @@ static void take_partition(struct run *r, const struct kp_fetch_response *resp, 
     g->error = d->error_code;
     g->hw = d->high_watermark;
     g->log_start = d->log_start_offset;
+    if (!g->error && (d->last_stable_offset > d->high_watermark || d->aborted_transactions_n > 0))
+        run_fail(r, "a fetch answer tells of %d aborted transactions and a last stable offset of %lld",
+                 d->aborted_transactions_n, (long long)d->last_stable_offset);
     if (d->records.n > 0) {
         g->n = whole_batches(d->records.p, (uint64_t)d->records.n);
         g->bytes = copy_of(d->records.p, (uint32_t)SL_MAX(g->n, (uint64_t)1));
@@ -391,7 +399,7 @@ static void take_partition(struct run *r, const struct kp_fetch_response *resp, 
 
 // One fetch without a session. False: no answer.
 static bool fetch(struct people *p, struct kconn *c, struct mpart *part, int64_t offset, uint32_t max,
-                  uint32_t wait_ms, struct got *g)
+                  uint32_t wait_ms, bool committed, struct got *g)
 {
     struct kcall call;
     struct kp_fetch_request req;
@@ -408,6 +416,7 @@ static bool fetch(struct people *p, struct kconn *c, struct mpart *part, int64_t
     topic.partitions = &fp;
     topic.partitions_n = 1;
     req.max_wait_ms = (int32_t)wait_ms;
+    req.isolation_level = committed;
     req.min_bytes = 1;
     req.max_bytes = (int32_t)max;
     req.topics = &topic;
@@ -420,6 +429,12 @@ static bool fetch(struct people *p, struct kconn *c, struct mpart *part, int64_t
     return rc == 0;
 }
 
+// Retention moves the start of its log, and an answer of OFFSET_OUT_OF_RANGE does not say where to.
+static bool may_start_anywhere(const struct run *r, const struct mpart *part)
+{
+    return part->topic->policy.deletes && r->k.retention_bytes;
+}
+
 static void check_error(struct people *p, struct mpart *part, int64_t offset, int64_t known,
                         const struct got *g)
 {
@@ -427,7 +442,7 @@ static void check_error(struct people *p, struct mpart *part, int64_t offset, in
     bool unknown = g->error == KERR_UNKNOWN_TOPIC_ID || g->error == KERR_UNKNOWN_TOPIC_OR_PARTITION;
     bool fine = !g->error || not_now(p, g->error);
     if (g->error == KERR_OFFSET_OUT_OF_RANGE)
-        fine = offset > known || model_weak(r->model, part->topic);
+        fine = offset > known || model_weak(r->model, part->topic) || may_start_anywhere(r, part);
     else if (unknown && part->topic->state != TOPIC_SERVING)
         fine = true;
     if (fine)
@@ -436,11 +451,35 @@ static void check_error(struct people *p, struct mpart *part, int64_t offset, in
              (long long)offset, (long long)known, kerr_name(g->error));
 }
 
+static void learn_start(struct people *p, struct kconn *c, struct mpart *part)
+{
+    struct kcall call;
+    struct kp_list_offsets_request req;
+    struct kp_list_offsets_request_list_offsets_topic topic = {.name = kp_str_of(part->topic->name),
+                                                               .partitions_n = 1};
+    struct kp_list_offsets_request_list_offsets_partition at;
+    struct kp_list_offsets_response resp;
+    int64_t start = part->start_seen;
+    kp_list_offsets_request_init(&req);
+    kp_list_offsets_request_list_offsets_partition_init(&at);
+    at.partition_index = part->n;
+    at.timestamp = -2; // the log's start
+    topic.partitions = &at;
+    req.topics = &topic;
+    req.topics_n = 1;
+    int rc = kconn_call(c, &call, API_LIST_OFFSETS, V_LIST_OFFSETS, &req, &resp);
+    if (!rc && resp.topics_n == 1 && resp.topics[0].partitions_n == 1 &&
+        !resp.topics[0].partitions[0].error_code)
+        model_saw_start(p->r->model, part, start, resp.topics[0].partitions[0].offset);
+    kcall_free(&call);
+}
+
 struct reader {
     struct people *pp;
     struct kconn *conn;
     struct mpart *part;
     int64_t tail;
+    bool committed; // read_committed
 };
 
 static void read_once(struct reader *rd)
@@ -456,13 +495,16 @@ static void read_once(struct reader *rd)
         rd->tail = (int64_t)run_below(r, (uint32_t)rd->part->hw_seen + 1);
     }
     struct got g;
-    int64_t known = rd->part->hw_seen;
+    int64_t known = rd->part->hw_seen, start = rd->part->start_seen;
     uint64_t asked = model_now(r->model);
     uint32_t max = (uint32_t)run_skewed(r, 1, 3 * r->k.max_batch);
-    if (!fetch(p, rd->conn, rd->part, rd->tail, max, run_below(r, 30), &g))
+    if (!fetch(p, rd->conn, rd->part, rd->tail, max, run_below(r, 30), rd->committed, &g))
         return;
     check_error(p, rd->part, rd->tail, known, &g);
+    if (g.error == KERR_OFFSET_OUT_OF_RANGE)
+        rd->tail = rd->part->hw_seen;
     if (!g.error) {
+        model_saw_start(r->model, rd->part, start, g.log_start);
         model_saw_hw(r->model, rd->part, known, g.hw);
         rd->tail = model_read(r->model, rd->part, rd->tail, asked, g.hw, g.bytes, g.n);
     }
@@ -492,16 +534,20 @@ static void verify_part(struct people *p, struct kconn **conn, struct mpart *par
     int64_t hw = -1, known = part->hw_seen;
     uint32_t empty = 0;
     for (bool first = true; first || v.next < hw;) {
-        int64_t at = first ? 0 : v.next;
+        int64_t at = first ? part->start_seen : v.next, start = part->start_seen;
         uint64_t asked = model_now(r->model);
         if (++empty > 3000)
             run_fail(r, "%s-%d: nothing comes at offset %lld (high watermark %lld)", part->topic->name,
                      part->n, (long long)at, (long long)hw);
-        if (!connect_to(p, conn) || !fetch(p, *conn, part, at, 1u << 20, 0, &g)) {
+        if (!connect_to(p, conn) || !fetch(p, *conn, part, at, 1u << 20, 0, part->n % 2, &g)) {
             nap(p, 1000, 10000);
             continue;
         }
         check_error(p, part, at, known, &g);
+        if (!g.error)
+            model_saw_start(r->model, part, start, g.log_start);
+        if (g.error == KERR_OFFSET_OUT_OF_RANGE && first)
+            learn_start(p, *conn, part);
         if (g.error) {
             nap(p, 1000, 10000);
             continue;
@@ -605,15 +651,23 @@ static void create_topic(struct people *p, struct kconn *c, struct mtopic *t)
 {
     struct run *r = p->r;
     char bytes[16];
+    struct keyed_setting more[KEYED_SETTINGS];
+    struct kp_create_topics_request_creatable_topic_config cfg[2 + KEYED_SETTINGS];
+    int32_t n = 0;
     snprintf(bytes, sizeof(bytes), "%u", r->k.segment_bytes);
-    struct kp_create_topics_request_creatable_topic_config cfg[] = {
-        {KP_STR_LIT("internal.segment.bytes"), kp_str_of(bytes)},
-        {KP_STR_LIT("write.caching"), KP_STR_LIT("true")}};
+    cfg[n++] = (struct kp_create_topics_request_creatable_topic_config){KP_STR_LIT("internal.segment.bytes"),
+                                                                        kp_str_of(bytes)};
+    if (t->caching)
+        cfg[n++] = (struct kp_create_topics_request_creatable_topic_config){KP_STR_LIT("write.caching"),
+                                                                            KP_STR_LIT("true")};
+    for (uint32_t k = 0, m = t->keyed ? keyed_settings(r, t, more) : 0; k < m; k++)
+        cfg[n++] = (struct kp_create_topics_request_creatable_topic_config){kp_str_of(more[k].key),
+                                                                            kp_str_of(more[k].value)};
     struct kp_create_topics_request_creatable_topic topic = {.name = kp_str_of(t->name),
                                                              .num_partitions = (int32_t)t->parts_n,
                                                              .replication_factor = 1,
                                                              .configs = cfg,
-                                                             .configs_n = t->caching ? 2 : 1};
+                                                             .configs_n = n};
     struct kp_create_topics_request req = {.topics = &topic, .topics_n = 1, .timeout_ms = 30000};
     struct kp_create_topics_response resp;
     struct kcall call;
@@ -744,6 +798,7 @@ void people_start(struct people *p)
         struct reader *rd = calloc(1, sizeof(*rd));
         SL_ASSERT(rd);
         rd->pp = p;
+        rd->committed = k % 2 == 1;
         spawn(p, reader_fiber, rd);
     }
     spawn(p, admin_fiber, p);

@@ -88,14 +88,15 @@ static void keyed_knobs(struct run *r)
     struct knobs *k = &r->k;
     struct sl_rand g;
     sl_rand_seed(&g, r->seed * 41 + 3); // apart
-    k->keyed = (r->seed % 3 == 2 || r->with & WITHOUT_KEYED) && !r->broker && !(r->without & WITHOUT_KEYED);
+    k->keyed = (r->seed % 3 == 2 || r->with & WITHOUT_KEYED) && !r->groups && !(r->without & WITHOUT_KEYED);
     if (!k->keyed)
         return;
     k->cleaner_ms = 1 + (uint32_t)sl_rand_below(&g, sl_rand_chance(&g, 1, 2) ? 5 : 50);
     k->map_bytes = sl_rand_chance(&g, 1, 3) ? 24u * 16 : 1u << 16;
-    if (sl_rand_chance(&g, 1, 3) && !(r->without & WITHOUT_FRONT)) {
+    if (sl_rand_chance(&g, 1, r->broker ? 1 : 3) && !(r->without & WITHOUT_FRONT)) {
         k->front = true;
-        k->retention_bytes = sl_rand_chance(&g, 1, 2) ? 0 : 30000;
+        static const uint32_t bytes[] = {0, 1, 9000, 30000};
+        k->retention_bytes = bytes[sl_rand_below(&g, 4)];
         k->retention_ms = 20;
     }
     if (sl_rand_chance(&g, 2, 3)) // many closed segments

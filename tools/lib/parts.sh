@@ -40,6 +40,7 @@ part_sim() {
     build asan sluice-sim
     checked "$BUILD/asan/sluice-sim" --seeds "1..$last" --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --with keyed --seeds "1..$keyed" --jobs "$JOBS"
+    checked "$BUILD/asan/sluice-sim" --broker --with keyed --seeds "1..$broker" --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --with direct --seeds "1..$direct" --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --broker --seeds "1..$broker" --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --groups --seeds "1..$groups" --jobs "$JOBS"
