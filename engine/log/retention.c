@@ -284,7 +284,7 @@ static uint32_t count_too_many(const struct log *l, uint32_t from)
     return from;
 }
 
-// Whether the newest record of a segment is too old; one that compaction emptied is. Negative: -errno.
+// Whether the newest record of a segment is too old. Negative: -errno.
 static int too_old(struct log *l, struct segment *s, int64_t now)
 {
     int rc = 0;
@@ -292,21 +292,26 @@ static int too_old(struct log *l, struct segment *s, int64_t now)
     if (s->max_timestamp < 0)
         rc = segment_load_index(s);
     int64_t newest = s->max_timestamp;
-    bool old = s->size == 0 || (newest >= 0 && newest < now && now - newest > l->cfg.retention_ms);
+    bool old = s->size && newest >= 0 && newest < now && now - newest > l->cfg.retention_ms;
     segment_release(s);
     return rc ? rc : old;
 }
 
+// One that compaction emptied is as old as what follows it: a reader that stands in front is not told that it is out of range
+// while the next record is there.
 static int count_too_old(struct log *l, uint32_t from, uint32_t *n)
 {
     int64_t now = reactor_wall_ms(l->env->r);
     int rc = 0;
     *n = from;
     while (l->cfg.retention_ms >= 0 && may_go(l, *n)) {
-        rc = too_old(l, l->segments[*n], now);
+        uint32_t i = *n;
+        while (l->segments[i]->size == 0 && may_go(l, i + 1))
+            i++;
+        rc = too_old(l, l->segments[i], now);
         if (rc <= 0)
             return rc;
-        ++*n;
+        *n = i + 1;
     }
     return 0;
 }

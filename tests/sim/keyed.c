@@ -54,6 +54,7 @@ void keyed_log_config(const struct mtopic *t, struct log_config *c)
     c->max_compaction_lag_ms = k->max_lag_ms;
     c->delete_retention_ms = k->delete_retention_ms;
     c->segment_ms = k->segment_ms;
+    c->retention_ms = 604800000;
     c->min_cleanable_dirty_ratio = k->dirty_percent / 100.0;
 }
 

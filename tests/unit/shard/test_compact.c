@@ -383,6 +383,50 @@ static void tombstones_go_in_time(void **state)
     free(b);
 }
 
+// ---- with retention ---------------------------------------------------------------------------------------------------------------
+// Segments that compaction emptied at the front are no older than what follows them: retention does not move the log's start
+// over them, or a reader in front of what is left would be told OFFSET_OUT_OF_RANGE. They go with it in the end.
+static void retained_part(struct broker *b)
+{
+    struct log_config c = config();
+    struct spec s = {.records = 10};
+    struct log_ends e;
+    c.deletes = true;
+    c.retention_ms = 60000;
+    assert_int_equal(t_open(b, 0, "both", 1, &c), 0);
+    key_space = 1; // only the newest record of the closed segments stays
+    for (int i = 0; i < 100; i++)
+        produce(b, &s);
+    fiber_sleep(100ull * 1000 * 1000);
+    compact_all(b);
+    struct log *l = t_log(b, 0, 0);
+    assert_true(log_segment_count(l) > 2);
+    assert_int_equal(log_retain(l), 0);
+    log_get_ends(l, &e);
+    assert_int_equal(e.log_start, 0);
+    fiber_sleep(61ull * 1000 * 1000 * 1000);
+    for (int i = 0; i < 2; i++)
+        produce(b, &s);
+    fiber_sleep(100ull * 1000 * 1000);
+    assert_true(log_retain(l) > 0);
+    log_get_ends(l, &e);
+    assert_true(e.log_start > 0 && e.log_start <= 1000);
+}
+
+static void emptied_segments_wait(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 38);
+    reset(b);
+    t_boot_ok(b);
+    make_compactor(b);
+    t_run(b, retained_part);
+    compactor_destroy(compactor);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
 // ---- producers and transactions -----------------------------------------------------------------------------------------------------
 static void txn_part(struct broker *b)
 {
@@ -576,6 +620,7 @@ int main(void)
         T_BOTH_ENTRIES(newest_stay),
         cmocka_unit_test(rounds_with_a_small_map),
         cmocka_unit_test(tombstones_go_in_time),
+        cmocka_unit_test(emptied_segments_wait),
         cmocka_unit_test(transactions_and_producers),
         cmocka_unit_test(crashes_at_any_moment),
         T_BOTH_ENTRIES(shard_compacts_by_itself),
