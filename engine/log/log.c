@@ -114,6 +114,18 @@ struct segment *log_segment_behind(const struct log *l, int64_t base)
     return i + 1 < l->segments_n ? l->segments[i + 1] : NULL;
 }
 
+int64_t log_segment_end(const struct log *l, const struct segment *s)
+{
+    const struct segment *next = log_segment_behind(l, s->base_offset);
+    return next ? next->base_offset : -1;
+}
+
+struct segment *log_segment_next(const struct log *l, const struct segment *s, int64_t end)
+{
+    struct segment *at = log_segment_for(l, SL_MAX(end, s->base_offset), NULL);
+    return at && at != s ? at : log_segment_behind(l, SL_MAX(s->base_offset, end - 1));
+}
+
 // ---- what it is -----------------------------------------------------------------------------------------------------------
 const struct sl_uuid *log_topic_id(const struct log *l)
 {

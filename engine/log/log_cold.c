@@ -348,10 +348,11 @@ static int cold_read(struct log *l, struct log_read *rd)
 {
     struct segment *s = log_segment_for(l, rd->offset, NULL), *next;
     int rc = -ENOENT;
-    for (; s && rc == -ENOENT; s = next) { // what was the next one may have gone meanwhile
+    for (; s && rc == -ENOENT; s = next) {
+        int64_t end = log_segment_end(l, s);
         segment_hold(s);
         rc = cold_segment(l, s, rd);
-        next = log_segment_behind(l, s->base_offset);
+        next = log_segment_next(l, s, end);
         segment_release(s);
     }
     return rc;

@@ -71,6 +71,11 @@ struct log {
 struct segment *log_active(const struct log *l);
 // The first segment behind the one that starts at `base`, which need not be there any more. NULL: none.
 struct segment *log_segment_behind(const struct log *l, int64_t base);
+// For a walk over segments that is suspended: where what follows `s` begins, asked before; -1: nothing does yet. And where to go
+// on afterwards: the segment that holds `end` by then, which may be a larger one that compaction made of `s` and others, and
+// has to be looked through from its start. NULL: none.
+int64_t log_segment_end(const struct log *l, const struct segment *s);
+struct segment *log_segment_next(const struct log *l, const struct segment *s, int64_t end);
 int log_push_segment(struct log *l, struct segment *s);
 // The segment that holds `offset`: the last whose base is at or below it. NULL: none.
 struct segment *log_segment_for(const struct log *l, int64_t offset, uint32_t *index);

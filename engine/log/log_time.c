@@ -171,12 +171,13 @@ int log_offset_for_time(struct log *l, int64_t ts, int64_t limit, int64_t *offse
     int rc = -ENOENT;
     struct segment *s = l->segments_n ? l->segments[0] : NULL, *next;
     for (; s && rc == -ENOENT; s = next) {
+        int64_t end = log_segment_end(l, s);
         segment_hold(s);
         rc = segment_load_index(s);
         if (!rc)
             rc = s->size == 0 || (s->sealed && s->max_timestamp < ts) ? -ENOENT
                                                                       : find_in_segment(s, ts, limit, &f);
-        next = log_segment_behind(l, s->base_offset);
+        next = log_segment_next(l, s, end);
         segment_release(s);
     }
     if (rc)
@@ -192,11 +193,12 @@ int log_offset_of_max_time(struct log *l, int64_t *offset, int64_t *timestamp, i
     struct segment *s = l->segments_n ? l->segments[0] : NULL, *next;
     int64_t best = -1;
     for (; s; s = next) {
+        int64_t end = log_segment_end(l, s);
         segment_hold(s);
         int rc = segment_load_index(s);
         if (!rc && s->size)
             best = SL_MAX(best, s->max_timestamp);
-        next = log_segment_behind(l, s->base_offset);
+        next = log_segment_next(l, s, end);
         segment_release(s);
         if (rc)
             return rc;

@@ -578,6 +578,86 @@ static void reader_fiber(void *arg)
     x->done = true;
 }
 
+// Readers of segments that compaction makes one with others meanwhile: what is first at or behind the offset that they ask for
+// comes, however the reader and the swap fall together.
+struct merging {
+    struct broker *b;
+    int64_t end; // of the closed segments
+    uint32_t left;
+};
+
+// The first record at `from` or behind it that compaction leaves.
+static int64_t first_left(int64_t from, int64_t end)
+{
+    for (; from < end; from++) {
+        int64_t later = from + 1;
+        while (later < end && sent[later].key != sent[from].key)
+            later++;
+        if (later == end)
+            break;
+    }
+    return from;
+}
+
+static void asking_fiber(void *arg)
+{
+    struct merging *m = arg;
+    for (int i = 0; i < 60; i++) {
+        struct shard_fetch_part fp;
+        struct batch_info info;
+        int64_t from = (int64_t)sl_rand_below(&m->b->rand, (uint64_t)m->end);
+        uint8_t *p = t_fetch(m->b, 0, 0, from, 4096, 0, &fp);
+        assert_int_equal(fp.error, 0);
+        if (fp.bytes) {
+            assert_int_equal(batch_parse(p, fp.bytes, &info), 0);
+            assert_int_equal(info.base_offset, first_left(from, m->end));
+        }
+        free(p);
+        log_env_reclaim(&m->b->s->env, UINT64_MAX);
+    }
+    m->left--;
+}
+
+static void merging_part(struct broker *b)
+{
+    struct log_config c = config();
+    struct spec s = {.records = 1};
+    struct compactable w;
+    assert_int_equal(t_open(b, 0, "merge", 1, &c), 0);
+    key_space = 100;
+    for (int i = 0; i < 600; i++)
+        produce(b, &s);
+    fiber_sleep(100ull * 1000 * 1000);
+    assert_int_equal(log_compactable(t_log(b, 0, 0), &w), 0);
+    struct merging m = {.b = b, .end = w.end, .left = 8};
+    compact_all(b); // many small segments
+    for (uint32_t i = 0; i < 8; i++)
+        assert_non_null(fiber_spawn(b->r, asking_fiber, &m, 0));
+    fiber_sleep(1 + sl_rand_below(&b->rand, 3000000));
+    log_set_first_dirty(t_log(b, 0, 0), w.end / 2); // once more: they become few
+    compact_all(b);
+    while (m.left)
+        fiber_sleep(1000000);
+}
+
+static void readers_of_merged_segments(void **state)
+{
+    for (uint64_t seed = 1; seed <= 25; seed++) {
+        struct broker *b = malloc(sizeof(*b));
+        t_sim(b, seed);
+        reset(b);
+        b->cfg.cache_bytes = 16384; // what was read is read again
+        b->cfg.cache_extent = 4096;
+        t_boot_ok(b);
+        make_compactor(b);
+        t_run(b, merging_part);
+        compactor_destroy(compactor);
+        assert_int_equal(t_stop(b), 0);
+        t_down(b);
+        free(b);
+    }
+}
+
 static void background_part(struct broker *b)
 {
     struct log_config c = config();
@@ -623,6 +703,7 @@ int main(void)
         cmocka_unit_test(emptied_segments_wait),
         cmocka_unit_test(transactions_and_producers),
         cmocka_unit_test(crashes_at_any_moment),
+        cmocka_unit_test(readers_of_merged_segments),
         T_BOTH_ENTRIES(shard_compacts_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
