@@ -374,3 +374,36 @@ void keyed_verify(struct model *m, const struct verify *v, int64_t hw)
             check_gone(m, v, o, newest);
     check_producers(m, v);
 }
+
+// ---- by time -----------------------------------------------------------------------------------------------------------------------
+static const struct mrecord *seen_at(const struct model *m, const struct verify *v, int64_t offset)
+{
+    const struct mpart *p = v->p;
+    bool there = offset < (int64_t)p->claims_cap && p->claims[offset].seen == m->verifications;
+    return there ? record_at(m, &p->claims[offset], offset) : NULL;
+}
+
+int64_t keyed_some_time(struct model *m, const struct verify *v)
+{
+    const struct mrecord *some = NULL;
+    uint32_t n = 0;
+    for (int64_t o = v->start; o < v->next; o++) {
+        const struct mrecord *rec = seen_at(m, v, o);
+        if (rec && run_below(m->r, ++n) == 0)
+            some = rec;
+    }
+    return some ? some->time - 1 + run_below(m->r, 3) : -1;
+}
+
+int64_t keyed_offset_for_time(const struct model *m, const struct verify *v, int64_t time, int64_t *found)
+{
+    for (int64_t o = v->start; o < v->next; o++) {
+        const struct mrecord *rec = seen_at(m, v, o);
+        if (!rec || rec->time < time)
+            continue;
+        *found = rec->time;
+        return o;
+    }
+    *found = -1;
+    return -1;
+}

@@ -29,5 +29,9 @@ struct mbatch keyed_identify(struct model *m, struct mpart *p, const uint8_t *b)
 // The end of a verification that saw v->start up to `hw`: of each key the newest record is there, unless it was a tombstone
 // whose time is over; of each producer the batch with its last sequence.
 void keyed_verify(struct model *m, const struct verify *v, int64_t hw);
+// After it, and while nothing changes: the time of some record that is there, or of the moment before or after; -1: there is none.
+int64_t keyed_some_time(struct model *m, const struct verify *v);
+// The first offset whose record is as new as `time`, and that record's time in *found; -1: none.
+int64_t keyed_offset_for_time(const struct model *m, const struct verify *v, int64_t time, int64_t *found);
 
 #endif

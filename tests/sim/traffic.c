@@ -205,6 +205,9 @@ static void on_message(struct driver *d, uint32_t from, const struct spsc_msg *m
     case SHARD_DELETE_RECORDS:
         c = ((struct shard_trim *)req)->owner;
         break;
+    case SHARD_LIST_OFFSETS:
+        c = ((struct shard_offsets *)req)->owner;
+        break;
     default:
         sl_panic("driver: unknown answer %u", m->op);
     }
@@ -544,6 +547,29 @@ static void probe(struct traffic *t, struct mpart *p, int64_t hw)
     free(b);
 }
 
+// Where a time leads to, over whatever compaction and a recovery made of segments and their time indexes.
+static void probe_time(struct traffic *t, const struct verify *v)
+{
+    struct run *run = run_of(t);
+    struct mpart *p = v->p;
+    struct call c;
+    int64_t time = keyed_some_time(run->model, v), found;
+    struct shard_offset_part part = {
+        .topic_id = p->topic->id, .partition = p->n, .timestamp = time, .current_leader_epoch = -1};
+    struct shard_offsets q = {.parts = &part, .n = 1, .owner = &c};
+    uint32_t to = life_reactor_of(t->l, p);
+    if (time < 0)
+        return;
+    take_credit(t, here(), to, true);
+    ask(t, here(), to, SHARD_LIST_OFFSETS, &q, &c);
+    reactor_credit_give(here(), to, 1);
+    int64_t offset = keyed_offset_for_time(run->model, v, time, &found);
+    if (part.error || part.offset != offset || part.found_timestamp != found)
+        run_fail(run, "%s-%d: time %lld leads to offset %lld (time %lld, %s), not to %lld (%lld)",
+                 p->topic->name, p->n, (long long)time, (long long)part.offset,
+                 (long long)part.found_timestamp, kerr_name(part.error), (long long)offset, (long long)found);
+}
+
 static void verify_part(struct traffic *t, struct mpart *p)
 {
     struct run *run = run_of(t);
@@ -592,6 +618,8 @@ static void verify_part(struct traffic *t, struct mpart *p)
     model_verify_end(run->model, &v, hw);
     for (uint32_t k = 0; k < 3 && hw > 0; k++)
         probe(t, p, hw);
+    for (uint32_t k = 0; k < 3 && run->calm && p->topic->keyed; k++)
+        probe_time(t, &v);
     t->content = sl_hash_pair(t->content, v.hash);
     sim_trace(run->w, "verified", (uint64_t)p->n, (uint64_t)hw, v.hash);
 }
