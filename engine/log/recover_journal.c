@@ -68,6 +68,8 @@ static int load_segments(struct replay *r, const struct ckpt_log *c)
             break;
         struct segment *s =
             recover_add_segment(l, base, settled ? (uint32_t)r->dir->sizes[i] : c->end_position, &rc);
+        if (s)
+            s->index_doubted = true;
         if (s && active) {
             s->allocated = (uint32_t)SL_MIN(r->dir->sizes[i], (uint64_t)UINT32_MAX);
             s->touched = true;

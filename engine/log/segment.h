@@ -47,6 +47,7 @@ struct segment {
     struct offset_index index;
     struct time_index timeindex;
     bool index_loaded;
+    bool index_doubted;     // a crash lies between its index files and now
     uint32_t index_written; // entries that the file has; never any at or above the log's durable end
     uint32_t timeindex_written;
     int64_t first_timestamp; // of its first batch: age for segment.ms; -1: empty

@@ -559,6 +559,14 @@ static void load_times(struct build *b, const uint8_t *p, size_t n)
             return;
 }
 
+// After a crash the files may not belong together: an entry of the offset index comes with what the time index has to say of all
+// batches up to it, and that may be what is lost. Entries behind the newest time are found anew.
+static void doubt(struct build *b)
+{
+    struct timestamp_offset t = time_index_last(&b->t);
+    offset_index_truncate(&b->x, b->t.count ? t.offset + 1 : b->s->base_offset);
+}
+
 // The position from which the batches are to be walked: the last entry's, if it fits its batch; else nothing of the files is
 // believed and it is 0.
 static int load_start(struct build *b, uint32_t *pos)
@@ -592,6 +600,8 @@ static int load_files(struct build *b)
         load_times(b, t, tn);
     free(p);
     free(t);
+    if (b->s->index_doubted)
+        doubt(b);
     struct timestamp_offset last = time_index_last(&b->t);
     if (b->t.count) {
         b->max_timestamp = last.timestamp;

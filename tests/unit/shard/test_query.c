@@ -1,4 +1,5 @@
 // Offsets by time and the special timestamps, epochs' ends, watches, fetch rules, creation and deletion.
+#include "engine/log/checkpoint.h"
 #include "shard_test.h"
 
 // ---- ListOffsets ----------------------------------------------------------------------------------------------------------
@@ -426,11 +427,96 @@ static void transactions(struct broker *b)
 }
 T_BOTH(transactions, 26)
 
+// ---- a time index that lost its end ------------------------------------------------------------------------------------------
+// The index files of a segment that appends go to are written one after the other and not synced: a crash may leave the offset
+// index and only the beginning of the time index. The newest time lies in between, and what comes later is older.
+static void late_part(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    c.segment_bytes = 1 << 20;
+    assert_int_equal(t_open(b, 0, "late", 1, &c), 0);
+    for (int i = 0; i < 90; i++) {
+        struct t_spec s = {
+            .records = 1, .value = 3000, .flat = true, .timestamp = i == 40 ? 1000000 : 1000 + i};
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    }
+}
+
+// The index files are written, though no checkpoint takes note of it: that of the life's beginning holds. What follows is in the
+// journal only.
+static void late_written(struct broker *b)
+{
+    struct sbuf out;
+    sbuf_init(&out);
+    assert_int_equal(ckpt_begin(&out, &b->topics[0].id, 0, 0), 0);
+    assert_int_equal(log_checkpoint(t_log(b, 0, 0), &out), 0);
+    sbuf_free(&out);
+    for (int i = 0; i < 20; i++) {
+        struct t_spec s = {.records = 1, .value = 3000, .flat = true, .timestamp = 2000 + i};
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    }
+}
+
+struct cut_index {
+    struct broker *b;
+    uint32_t times, offsets;
+};
+
+static void cut_index(void *arg, const char *path, uint64_t size)
+{
+    struct cut_index *x = arg;
+    static const uint8_t zero[8192];
+    if (!strstr(path, "/late-0/"))
+        return;
+    if (strstr(path, ".timeindex")) {
+        x->times = (uint32_t)size / 12;
+        assert_true(size > 24 && size < sizeof(zero));
+        assert_int_equal(sim_disk_poke(x->b->host, path, 24, zero, size - 24), 0);
+    } else if (strstr(path, ".index")) {
+        x->offsets = (uint32_t)size / 8;
+    }
+}
+
+static void late_found(struct broker *b)
+{
+    struct shard_offset_part o = list(b, 500000);
+    assert_int_equal(o.error, 0);
+    assert_int_equal(o.offset, 40);
+    assert_int_equal(o.found_timestamp, 1000000);
+    o = list(b, 1050); // as upstream: the first that is as new
+    assert_int_equal(o.offset, 40);
+}
+
+static void time_index_without_its_end(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    struct cut_index x = {.b = b};
+    t_sim(b, 47);
+    t_boot_ok(b);
+    t_run(b, late_part);
+    t_crash(b, false);
+    t_boot_ok(b);
+    t_run(b, late_written);
+    t_crash(b, false);
+    sim_disk_walk(b->host, "/", cut_index, &x);
+    assert_true(x.times > 3 && x.offsets > 40);
+    t_boot_ok(b);
+    t_run(b, late_found);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(offsets_by_time), T_BOTH_ENTRIES(epochs),    T_BOTH_ENTRIES(fetch_rules),
-        T_BOTH_ENTRIES(deletion),        T_BOTH_ENTRIES(same_name), T_BOTH_ENTRIES(transactions),
+        T_BOTH_ENTRIES(offsets_by_time),
+        T_BOTH_ENTRIES(epochs),
+        T_BOTH_ENTRIES(fetch_rules),
+        T_BOTH_ENTRIES(deletion),
+        T_BOTH_ENTRIES(same_name),
+        T_BOTH_ENTRIES(transactions),
+        cmocka_unit_test(time_index_without_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
