@@ -33,8 +33,9 @@
     X(COMPACT_NEWEST_GOES, "compaction: the newest record of a key goes when an older one does")             \
     X(COMPACT_TOMBSTONE_EARLY, "compaction: a tombstone goes before its time is over")                       \
     X(COMPACT_FORGETS_SEQUENCE, "compaction: the batch with a producer's last sequence goes")                \
-    X(COMPACT_SWAP_UNSYNCED, "compaction: old files go before the new one's name is durable")                \
+    X(COMPACT_SWAP_UNSYNCED, "compaction: old files go before the new one is durable")                       \
     X(CONVERT_IGNORED, "compression.type: batches are stored as they were sent")                             \
+    X(ABORTED_NOT_TOLD, "readers of committed records are not told of aborted transactions")                 \
     X(META_CUT_EARLY, "the metadata log is cut before the snapshot that takes its place is durable")         \
     X(COORD_ANSWERS_EARLY, "coordinators answer before their records are durable")                           \
     X(COORD_NO_FENCE, "commits are taken from members that were thrown out")                                 \

@@ -117,7 +117,7 @@ int compact_out_finish(struct compact_out *o)
     int rc = n ? out_flush(o, n) : 0;
     if (!rc)
         rc = fio_ftruncate(s->file, s->size);
-    if (!rc)
+    if (!rc && !SL_CANARY(COMPACT_SWAP_UNSYNCED))
         rc = fio_fsync(s->file, false);
     if (!rc)
         rc = fio_sync_dir(o->l->dir);

@@ -10,6 +10,7 @@
 #include "engine/log/compress.h"
 #include "engine/log/log.h"
 #include "engine/log/record.h"
+#include "engine/log/txnindex.h"
 
 enum { RECORDS_MAX = 12, KEYS_MAX = 24 };
 
@@ -115,6 +116,7 @@ uint8_t *keyed_make(struct run *r, const struct payload_spec *s, uint32_t *bytes
     o.producer_id = s->producer_id;
     o.producer_epoch = s->producer_id < 0 ? -1 : 0;
     o.base_sequence = s->producer_id < 0 ? -1 : s->sequence;
+    o.transactional = s->transactional;
     o.codec = (uint8_t)run_below(r, 5);
     rc = rc ? rc : batch_builder_finish(&b, &o, &pack, &batch, &len);
     uint8_t *out = rc ? NULL : malloc(len);
@@ -170,6 +172,7 @@ static struct mrecord record_of(const uint8_t *batch, const struct record *r)
 
 void keyed_note(struct model *m, struct attempt *a, const uint8_t *batch)
 {
+    a->marker = batch_attributes(batch) & BATCH_ATTR_CONTROL;
     struct record_iter it;
     struct record r;
     size_t n;
@@ -198,11 +201,23 @@ static struct attempt *owner_of(struct model *m, const struct record *r, uint32_
     return id && id <= m->attempts_n ? m->attempts[id] : NULL;
 }
 
+// A marker says in its coordinator epoch which it is.
+static struct attempt *marker_of(struct model *m, const struct record *r)
+{
+    int32_t id;
+    if (record_end_txn_parse(r->value, &id) || id < 1 || (uint32_t)id > m->attempts_n)
+        return NULL;
+    struct attempt *a = m->attempts[id];
+    bool commit = record_control_type(r->key) == RECORD_CONTROL_COMMIT;
+    return a->marker && a->txn->commit == commit ? a : NULL;
+}
+
 static const char *add_record(struct model *m, struct mpart *p, const uint8_t *b, const struct record *r,
                               struct mbatch *out)
 {
-    uint32_t k;
-    struct attempt *a = owner_of(m, r, &k);
+    uint32_t k = 0;
+    bool control = batch_attributes(b) & BATCH_ATTR_CONTROL;
+    struct attempt *a = control ? marker_of(m, r) : owner_of(m, r, &k);
     if (!a || a->part != p || (out->a && out->a != a))
         return "a record that nobody sent in this batch";
     out->a = a;
@@ -220,13 +235,14 @@ static const char *add_record(struct model *m, struct mpart *p, const uint8_t *b
 static struct attempt *empty_of(struct model *m, struct mpart *p, const uint8_t *b)
 {
     int64_t base = batch_base_offset(b);
-    if (batch_producer_id(b) < 0) {
+    if (batch_producer_id(b) < 0 || batch_attributes(b) & BATCH_ATTR_CONTROL) {
         struct claim *c = (uint64_t)base < p->claims_cap ? &p->claims[base] : NULL;
         return c && c->attempt ? m->attempts[c->attempt] : NULL;
     }
     for (uint32_t k = 1; k <= m->attempts_n; k++) {
         struct attempt *a = m->attempts[k];
-        if (a->part == p && a->pid == batch_producer_id(b) && a->sequence == batch_base_sequence(b))
+        if (a->part == p && a->pid == batch_producer_id(b) && !a->marker &&
+            a->sequence == batch_base_sequence(b))
             return a;
     }
     return NULL;
@@ -238,13 +254,15 @@ static const char *check_header(const struct mpart *p, const uint8_t *b, const s
     const struct mpolicy *k = &p->topic->policy;
     uint16_t attrs = batch_attributes(b);
     bool horizon = (attrs & BATCH_ATTR_DELETE_HORIZON) != 0;
+    if (!(attrs & BATCH_ATTR_TRANSACTIONAL) != !a->txn || !(attrs & BATCH_ATTR_CONTROL) != !a->marker)
+        return "a batch that is no part of its transaction any more, or of one that is not its own";
     if (batch_last_offset_delta(b) != (int32_t)a->records - 1)
         return "a batch that covers other offsets than were sent";
     if (batch_producer_id(b) != a->pid || batch_base_sequence(b) != a->sequence)
         return "a batch of another producer or sequence";
     if (!k->compacted && (x->mask != (1u << a->records) - 1 || horizon))
         return "a batch from which compaction took something";
-    if (x->mask && batch_attr_codec(attrs) != (k->converts ? k->codec : a->codec))
+    if (x->mask && batch_attr_codec(attrs) != (k->converts && !a->marker ? k->codec : a->codec))
         return "a batch in another codec";
     if (x->mask && batch_max_timestamp(b) != x->newest)
         return "a batch with another newest timestamp";
@@ -278,7 +296,8 @@ struct mbatch keyed_identify(struct model *m, struct mpart *p, const uint8_t *b)
     const char *wrong = look_into(m, p, b, &out);
     if (!wrong && out.a)
         wrong = check_header(p, b, &out);
-    else if (!wrong && (!p->topic->policy.compacted || batch_producer_id(b) >= 0))
+    else if (!wrong && (!p->topic->policy.compacted ||
+                        (batch_producer_id(b) >= 0 && !(batch_attributes(b) & BATCH_ATTR_CONTROL))))
         wrong = "an empty batch that nobody sent";
     if (wrong)
         run_fail(m->r, "%s-%d: offset %lld holds %s (batch %u)", p->topic->name, p->n, (long long)out.base,
@@ -295,12 +314,18 @@ static const struct mrecord *record_at(const struct model *m, const struct claim
     return a && a->offset >= 0 ? &a->recs[offset - a->offset] : NULL;
 }
 
+// Whether an attempt's records count for others of their keys: not while its transaction is open, nor when it was aborted.
+static bool counts(const struct attempt *a)
+{
+    return !a->marker && (!a->txn || (a->txn->commit && a->txn->ended));
+}
+
 // Whether a tombstone of this key, at `offset` or behind it, may have gone by now.
 static bool tombstone_went(const struct model *m, const struct mpart *p, uint8_t key, int64_t offset)
 {
     for (uint32_t k = 1; k <= m->attempts_n; k++) {
         const struct attempt *a = m->attempts[k];
-        if (a->part != p || a->state == ATTEMPT_REFUSED ||
+        if (a->part != p || a->state == ATTEMPT_REFUSED || !counts(a) ||
             m->wall_max - a->sent_ms < p->topic->policy.delete_retention_ms)
             continue;
         for (uint32_t i = 0; i < a->records; i++)
@@ -320,6 +345,11 @@ static void check_gone(struct model *m, const struct verify *v, int64_t offset, 
     if (!p->topic->policy.compacted)
         run_fail(m->r, "%s-%d: batch %u at offset %lld is gone, and nothing compacts this topic",
                  p->topic->name, p->n, a->id, (long long)offset);
+    if (a->marker && m->wall_max - a->sent_ms < p->topic->policy.delete_retention_ms)
+        run_fail(m->r, "%s-%d: the marker at offset %lld is gone before its time", p->topic->name, p->n,
+                 (long long)offset);
+    if (a->marker || (a->txn && a->txn->ended && !a->txn->commit))
+        return;
     if (m->wall_max - a->sent_ms < p->topic->policy.min_lag_ms)
         run_fail(m->r, "%s-%d: offset %lld was compacted before min.compaction.lag.ms", p->topic->name, p->n,
                  (long long)offset);
@@ -336,7 +366,7 @@ static void check_last_sequence(struct model *m, const struct verify *v, const s
     const struct mpart *p = v->p;
     for (uint32_t k = last->id; k <= m->attempts_n; k++) {
         const struct attempt *a = m->attempts[k];
-        if (a->part == p && a->producer == last->producer && a->last_seen == m->verifications)
+        if (a->part == p && a->producer == last->producer && !a->marker && a->last_seen == m->verifications)
             return;
     }
     run_fail(m->r, "%s-%d: producer %u's last batch, %u at offset %lld, is gone with its sequence",
@@ -348,7 +378,7 @@ static void check_producers(struct model *m, const struct verify *v)
     const struct attempt *last[64] = {0}; // by producer id
     for (uint32_t k = 1; k <= m->attempts_n; k++) {
         const struct attempt *a = m->attempts[k];
-        if (a->part == v->p && a->producer->idempotent && a->state == ATTEMPT_ACKED &&
+        if (a->part == v->p && a->producer->idempotent && !a->marker && a->state == ATTEMPT_ACKED &&
             a->offset >= v->start && a->producer->id < SL_ARRAY_LEN(last))
             last[a->producer->id] = a;
     }
@@ -366,7 +396,7 @@ void keyed_verify(struct model *m, const struct verify *v, int64_t hw)
     for (int64_t o = v->start; o < end; o++) {
         const struct mrecord *rec =
             p->claims[o].seen == m->verifications ? record_at(m, &p->claims[o], o) : NULL;
-        if (rec)
+        if (rec && counts(m->attempts[p->claims[o].attempt]))
             newest[rec->key] = o;
     }
     for (int64_t o = v->start; o < end; o++)
@@ -406,4 +436,86 @@ int64_t keyed_offset_for_time(const struct model *m, const struct verify *v, int
     }
     *found = -1;
     return -1;
+}
+
+// ---- read_committed ----------------------------------------------------------------------------------------------------------------
+enum { PIDS_MAX = 8 };
+struct filter {
+    int64_t pids[PIDS_MAX]; // whose batches are aborted, where the reader is
+    uint32_t n, next;       // of the list: the first that it has not come to
+};
+
+static uint32_t find_pid(const struct filter *f, int64_t pid)
+{
+    uint32_t k = 0;
+    while (k < f->n && f->pids[k] != pid)
+        k++;
+    return k;
+}
+
+static int by_first(const void *a, const void *b)
+{
+    const struct aborted_txn *x = a, *y = b;
+    return (x->first_offset > y->first_offset) - (x->first_offset < y->first_offset);
+}
+
+// As clients do it. True: the reader is not shown this batch.
+static bool filtered(struct filter *f, const uint8_t *b, const struct aborted_txn *list, uint32_t n)
+{
+    int64_t last = batch_base_offset(b) + batch_last_offset_delta(b), pid = batch_producer_id(b);
+    for (; f->next < n && list[f->next].first_offset <= last; f->next++)
+        if (find_pid(f, list[f->next].producer_id) == f->n) {
+            SL_ASSERT(f->n < PIDS_MAX);
+            f->pids[f->n++] = list[f->next].producer_id;
+        }
+    uint32_t at = find_pid(f, pid);
+    struct record_iter it;
+    struct record r;
+    if (batch_attributes(b) & BATCH_ATTR_CONTROL) {
+        record_iter_init(&it, b + BATCH_RECORDS, batch_size(b) - BATCH_RECORDS, batch_record_count(b));
+        if (at < f->n && record_iter_next(&it, &r) > 0 && record_control_type(r.key) == RECORD_CONTROL_ABORT)
+            f->pids[at] = f->pids[--f->n];
+        return true;
+    }
+    return (batch_attributes(b) & BATCH_ATTR_TRANSACTIONAL) && at < f->n;
+}
+
+static void check_stable(struct model *m, const struct mpart *p, int64_t stable)
+{
+    for (const struct mtxn *t = m->txns; t; t = t->next)
+        if (t->part == p && t->first >= 0 && !t->ended && t->first < stable)
+            run_fail(m->r, "%s-%d: the last stable offset is %lld, a transaction is open from %lld on",
+                     p->topic->name, p->n, (long long)stable, (long long)t->first);
+}
+
+void keyed_committed(struct model *m, struct mpart *p, int64_t stable, const uint8_t *bytes, uint64_t n,
+                     const struct aborted_txn *aborted, uint32_t aborted_n)
+{
+    struct filter f = {.n = 0};
+    struct aborted_txn *list = malloc((aborted_n + 1) * sizeof(*list));
+    SL_ASSERT(list);
+    if (aborted_n) {
+        memcpy(list, aborted, aborted_n * sizeof(*list));
+        qsort(list, aborted_n, sizeof(*list), by_first);
+    }
+    check_stable(m, p, stable);
+    for (uint32_t size; n; n -= size, bytes += size) {
+        size = batch_size(bytes);
+        struct mbatch x = keyed_identify(m, p, bytes);
+        bool hidden = filtered(&f, bytes, list, aborted_n);
+        if (x.next > stable)
+            run_fail(m->r, "%s-%d: a read_committed reader got offset %lld above the last stable offset %lld",
+                     p->topic->name, p->n, (long long)x.next - 1, (long long)stable);
+        if (!x.mask || x.a->marker)
+            continue;
+        if (hidden != (x.a->txn && !x.a->txn->commit))
+            run_fail(m->r,
+                     "%s-%d: batch %u at offset %lld is %s for readers of committed records; its transaction "
+                     "was %s",
+                     p->topic->name, p->n, x.a->id, (long long)x.base, hidden ? "hidden" : "there",
+                     !x.a->txn          ? "none"
+                     : x.a->txn->commit ? "committed"
+                                        : "aborted");
+    }
+    free(list);
 }

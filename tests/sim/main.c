@@ -232,9 +232,11 @@ static struct canary_story story_of(enum sl_canary c)
     case SL_CANARY_COMPACT_NEWEST_GOES:
     case SL_CANARY_COMPACT_TOMBSTONE_EARLY:
     case SL_CANARY_COMPACT_FORGETS_SEQUENCE:
-    case SL_CANARY_COMPACT_SWAP_UNSYNCED:
     case SL_CANARY_CONVERT_IGNORED:
+    case SL_CANARY_ABORTED_NOT_TOLD:
         return (struct canary_story){.with = WITHOUT_KEYED, .within = 200};
+    case SL_CANARY_COMPACT_SWAP_UNSYNCED:
+        return (struct canary_story){.with = WITHOUT_KEYED, .within = 400};
     case SL_CANARY_COORD_ANSWERS_EARLY:
     case SL_CANARY_COORD_NO_FENCE:
     case SL_CANARY_COORD_FORGETS:

@@ -359,7 +359,7 @@ static void check_next(struct model *m, const struct verify *v, struct lane_seen
     if (a->last_seen != m->verifications) {
         // What came before all that is still there may have been deleted.
         s->hole |= a->producer->idempotent && a->state != ATTEMPT_REFUSED && (v->start == 0 || s->last) &&
-                   !p->topic->policy.compacted;
+                   !p->topic->policy.compacted && !a->marker;
         return;
     }
     bool ordered = s->last && (a->producer->idempotent || s->last->connection == a->connection);

@@ -34,6 +34,14 @@ struct mrecord {
     bool tombstone;
 };
 
+// A transaction of one partition. Its end is decided when its marker is sent.
+struct mtxn {
+    int64_t pid, first; // first: where its first batch was acknowledged; -1
+    bool commit, ended; // ended: a marker was sent
+    struct mpart *part;
+    struct mtxn *next;
+};
+
 // One batch that a producer sent (again, after a restart, it is the same attempt).
 struct attempt {
     uint32_t id;   // 1..
@@ -52,6 +60,8 @@ struct attempt {
     uint8_t *copy;        // idempotent, not acknowledged yet: to send again
     int64_t pid;          // -1: plain
     struct mrecord *recs; // of a topic with keys
+    struct mtxn *txn;     // NULL: none
+    bool marker;          // that ends it
     uint8_t codec;        // as sent
     int64_t sent_ms;      // the lowest the wall clock was since then
     UT_hash_handle hh;
@@ -113,6 +123,7 @@ struct model {
     struct attempt *by_hash;
     uint64_t verifications, clock;
     uint32_t policies;
+    struct mtxn *txns;
     int64_t wall_max; // the latest the wall clock was
 };
 

@@ -11,6 +11,7 @@ struct payload_spec {
     int64_t producer_id; // -1: none
     int32_t sequence;
     uint32_t keys; // of a topic whose records have some
+    bool transactional;
 };
 // Bytes of a value: of one kind or another, or what lies on the disk.
 void payload_fill(struct run *r, uint8_t *b, uint32_t n);

@@ -1,5 +1,5 @@
 // Producers, readers and the administrator. See traffic.h.
-#include "tests/sim/traffic.h"
+#include "tests/sim/traffic_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +54,7 @@ struct flight {
     struct traffic *t;
     struct shard_append a;
     struct shard_append_part part;
+    struct call *call; // of the fiber that waits for it; NULL: none
     struct attempt *att;
     struct prod_part *pp;
     uint32_t to;
@@ -73,7 +74,7 @@ static struct run *run_of(struct traffic *t)
 
 static bool going(struct traffic *t)
 {
-    return !t->stop && !t->l->over;
+    return traffic_going(t);
 }
 
 // ---- what comes back ---------------------------------------------------------------------------------------------------
@@ -162,6 +163,11 @@ static void append_came(struct traffic *t, struct reactor *r, struct shard_appen
     struct flight *f = a->owner;
     reactor_credit_give(r, f->to, 1);
     t->appends--;
+    if (f->call) {
+        f->call->done = true;
+        fiber_wake(f->call->f);
+        return;
+    }
     append_answered(t, f);
     free(f->part.records);
     free(f);
@@ -246,6 +252,26 @@ static void ask(struct traffic *t, struct reactor *r, uint32_t to, uint16_t op, 
 static struct reactor *here(void)
 {
     return fiber_reactor(fiber_current());
+}
+
+bool traffic_going(const struct traffic *t)
+{
+    return !t->stop && !t->l->over;
+}
+
+bool traffic_hushed(const struct traffic *t)
+{
+    return t->hush || !t->opened;
+}
+
+struct life *traffic_life(const struct traffic *t)
+{
+    return t->l;
+}
+
+bool traffic_may_fail(struct traffic *t, struct mpart *p, int16_t error)
+{
+    return may_fail(t, p, error);
 }
 
 // ---- producing -----------------------------------------------------------------------------------------------------------
@@ -347,6 +373,37 @@ static struct mpart *pick_part(struct traffic *t)
     return pick;
 }
 
+struct mpart *traffic_pick(struct traffic *t)
+{
+    return pick_part(t);
+}
+
+int32_t traffic_append(struct traffic *t, struct mpart *p, uint8_t *batch, uint32_t bytes, bool internal,
+                       int64_t *base)
+{
+    uint32_t to = life_reactor_of(t->l, p);
+    if (!take_credit(t, here(), to, false)) {
+        free(batch);
+        return -1;
+    }
+    struct call c = {0};
+    struct flight f = {.t = t, .to = to, .call = &c};
+    f.part = (struct shard_append_part){
+        .topic_id = p->topic->id, .partition = p->n, .records = batch, .bytes = (int32_t)bytes};
+    f.a = (struct shard_append){.parts = &f.part,
+                                .n = 1,
+                                .acks = -1,
+                                .api_version = 9,
+                                .internal = internal,
+                                .timeout_ms = 30000,
+                                .owner = &f};
+    t->appends++;
+    ask(t, here(), to, SHARD_APPEND, &f.a, &c);
+    free(f.part.records);
+    *base = f.part.base_offset;
+    return t->l->over ? -1 : f.part.error;
+}
+
 static void produce_once(struct traffic *t, struct producer *pr)
 {
     struct mpart *p = pick_part(t);
@@ -368,6 +425,7 @@ static void produce_once(struct traffic *t, struct producer *pr)
 struct fiber_arg {
     struct traffic *t;
     struct producer *pr;
+    uint32_t n; // of a producer of transactions
 };
 
 static void producer_fiber(void *arg)
@@ -379,6 +437,20 @@ static void producer_fiber(void *arg)
              burst && going(t); burst--)
             if (t->opened && !t->hush)
                 produce_once(t, fa->pr);
+        fiber_sleep(t->hush ? HUSH_NS : 1000 * run_skewed(run_of(t), 1, run_of(t)->k.pause_us));
+    }
+    t->fibers--;
+    free(fa);
+}
+
+static void txn_fiber(void *arg)
+{
+    struct fiber_arg *fa = arg;
+    struct traffic *t = fa->t;
+    uint32_t n = fa->n;
+    while (going(t)) {
+        if (!traffic_hushed(t))
+            txns_step(t, n);
         fiber_sleep(t->hush ? HUSH_NS : 1000 * run_skewed(run_of(t), 1, run_of(t)->k.pause_us));
     }
     t->fibers--;
@@ -397,7 +469,7 @@ static uint64_t whole_batches(const uint8_t *b, uint64_t n)
 
 // One fetch of one partition. Returns malloc'd bytes, *n of them whole batches; -1 in *n: the partition is gone.
 static uint8_t *fetch(struct traffic *t, struct mpart *p, int64_t offset, uint32_t max, uint64_t key,
-                      struct shard_fetch_part *part, int64_t *n)
+                      bool committed, struct shard_fetch_part *part, int64_t *n)
 {
     struct run *run = run_of(t);
     struct reactor *r = here();
@@ -413,6 +485,7 @@ static uint8_t *fetch(struct traffic *t, struct mpart *p, int64_t offset, uint32
                             .n = 1,
                             .max_bytes = max,
                             .min_one = true,
+                            .read_committed = committed,
                             .watch_key = key,
                             .watch_bytes = 1,
                             .owner = &c};
@@ -433,6 +506,9 @@ static uint8_t *fetch(struct traffic *t, struct mpart *p, int64_t offset, uint32
         if (*n == 0)
             run_fail(run, "%s-%d: a fetch at offset %lld returned %u bytes and no whole batch",
                      p->topic->name, p->n, (long long)offset, part->bytes);
+        if (committed && !t->l->over)
+            keyed_committed(run->model, p, part->last_stable, b, (uint64_t)*n, part->aborted,
+                            part->aborted_n);
     }
     if (f.pins) {
         if (run_chance(run, 1, 4))
@@ -496,7 +572,8 @@ static void read_once(struct traffic *t, int64_t *tail, struct mpart **last)
     uint64_t asked = model_now(run->model);
     uint64_t key = run_chance(run, 1, 2) ? ++t->next_key : 0;
     uint32_t max = (uint32_t)run_skewed(run, 1, 3 * run->k.max_batch);
-    uint8_t *b = fetch(t, p, *tail, max, key, &part, &n);
+    bool committed = p->topic->keyed && !p->topic->caching && run_chance(run, 1, 2);
+    uint8_t *b = fetch(t, p, *tail, max, key, committed, &part, &n);
     if (n >= 0 && !t->l->over) {
         check_range(t, p, *tail, known, &part);
         model_saw_start(run->model, p, start, part.log_start);
@@ -537,7 +614,7 @@ static void probe(struct traffic *t, struct mpart *p, int64_t hw)
     uint64_t asked = model_now(run_of(t)->model);
     uint32_t to = life_reactor_of(t->l, p);
     take_credit(t, here(), to, true);
-    uint8_t *b = fetch(t, p, at, 1, 0, &part, &n);
+    uint8_t *b = fetch(t, p, at, 1, 0, false, &part, &n);
     reactor_credit_give(here(), to, 1);
     if (n > 0)
         (void)model_read(run_of(t)->model, p, at, asked, part.high_watermark, b, (uint64_t)n);
@@ -583,7 +660,7 @@ static void verify_part(struct traffic *t, struct mpart *p)
         take_credit(t, here(), to, true);
         int64_t at = first ? p->start_seen : v.next, start = p->start_seen;
         uint64_t asked = model_now(run->model);
-        uint8_t *b = fetch(t, p, at, 1u << 20, 0, &part, &n);
+        uint8_t *b = fetch(t, p, at, 1u << 20, 0, false, &part, &n);
         reactor_credit_give(here(), to, 1);
         if (n < 0) {
             if (!run->calm)
@@ -794,14 +871,19 @@ struct traffic *traffic_create(struct life *l)
     return t;
 }
 
-static void spawn(struct traffic *t, fiber_fn fn, struct producer *pr)
+static void spawn_nth(struct traffic *t, fiber_fn fn, struct producer *pr, uint32_t n)
 {
     struct fiber_arg *fa = malloc(sizeof(*fa));
     SL_ASSERT(fa);
-    *fa = (struct fiber_arg){t, pr};
+    *fa = (struct fiber_arg){t, pr, n};
     t->fibers++;
     uint32_t d = run_below(run_of(t), t->l->drivers);
     SL_ASSERT(fiber_spawn(t->drivers[d].r, fn, fa, 64 << 10));
+}
+
+static void spawn(struct traffic *t, fiber_fn fn, struct producer *pr)
+{
+    spawn_nth(t, fn, pr, 0);
 }
 
 void traffic_start(struct traffic *t, bool verify, bool quiet)
@@ -816,6 +898,8 @@ void traffic_start(struct traffic *t, bool verify, bool quiet)
     }
     for (uint32_t k = 0; k < run->k.consumers && !quiet; k++)
         spawn(t, reader_fiber, NULL);
+    for (uint32_t k = 0; run->k.keyed && k < TXNS_MAX && !quiet; k++)
+        spawn_nth(t, txn_fiber, NULL, k);
     spawn(t, admin_fiber, verify ? &producers[0] : NULL);
 }
 
