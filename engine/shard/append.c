@@ -616,8 +616,10 @@ static void append_one(struct shard *s, struct shard_append_part *ap)
         return;
     }
     list_push_back(&p->held, &ap->node);
+    struct shard *owner = p->s;
     if (p->held.next == &ap->node)
         append_resume(p);
+    background_start(owner);
 }
 
 void append_handle(struct shard *s, uint32_t from, struct shard_append *a)

@@ -47,6 +47,8 @@ void background_fail(struct shard *s, const char *what, int err)
                "shard=%u dir=%s %s failed: %s; the directory is offline until the broker is restarted on a "
                "sound disk",
                s->cfg.shard, s->cfg.dir, what, strerror(-err));
+        if (s->cfg.offline)
+            s->cfg.offline(s->ready_arg, s);
     }
     while ((n = list_pop_front(&s->journal_waiters)))
         list_entry(n, struct part, journal_node)->waiting_journal = false;
@@ -386,16 +388,24 @@ static void stop_fiber(void *arg)
         sl_log(SL_ERROR, "shard", "shard=%u clean stop failed: %s; the next start recovers", s->cfg.shard,
                strerror(-rc));
     s->stop_error = rc;
-    reactor_service_stopped(s->r, &s->svc);
+    if (--s->front->row_stopping == 0)
+        reactor_service_stopped(s->r, &s->front->svc);
 }
 
-void background_stop(struct service *svc)
+static void stop_one(struct shard *s)
 {
-    struct shard *s = SL_CONTAINER_OF(svc, struct shard, svc);
     s->stopping = true;
     timer_cancel(s->r, &s->background);
     timer_cancel(s->r, &s->expiry);
     upkeep_stop(s);
     if (!fiber_spawn(s->r, stop_fiber, s, 0))
         sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
+}
+
+void background_stop(struct service *svc)
+{
+    struct shard *front = SL_CONTAINER_OF(svc, struct shard, svc);
+    front->row_stopping = front->row_n;
+    for (uint32_t i = 0; i < front->row_n; i++)
+        stop_one(front->row[i]);
 }

@@ -32,7 +32,7 @@ struct fetch_run {
 void fetch_release(struct shard *s, struct shard_pins *pins)
 {
     for (uint32_t i = 0; i < pins->n; i++) {
-        log_pieces_free(&s->env, pins->pins[i].pieces, pins->pins[i].n);
+        log_pieces_free(&s->env, pins->pins[i].pieces, pins->pins[i].n); // of whichever directory
         free(pins->pins[i].aborted);
     }
     free(pins);
@@ -98,7 +98,7 @@ static struct part *part_prepare(struct shard *s, struct shard_fetch_part *fp, s
     }
     log_get_ends(p->log, e);
     fp->leader_epoch = e->leader_epoch;
-    fp->error = s->env.failed ? KERR_KAFKA_STORAGE_ERROR : shard_check_epoch(p, fp->current_leader_epoch);
+    fp->error = p->s->env.failed ? KERR_KAFKA_STORAGE_ERROR : shard_check_epoch(p, fp->current_leader_epoch);
     if (fp->error)
         return NULL;
     fp->high_watermark = e->high_watermark;

@@ -89,7 +89,7 @@ static void open_fiber(void *arg)
     struct shard_open *o = run->o;
     uint32_t n = 0;
     struct log **made = malloc((o->n + 1) * sizeof(*made));
-    fiber_lock(&s->manage);
+    fiber_lock(&s->front->manage);
     int rc = s->env.failed ? s->env.failed : made ? open_all(s, o, made, &n) : -ENOMEM;
     for (uint32_t i = 0; i < n; i++) {
         if (rc || shard_find(s, &o->topic_id, log_partition(made[i])))
@@ -97,7 +97,7 @@ static void open_fiber(void *arg)
         else
             shard_add_part(s, made[i]);
     }
-    fiber_unlock(&s->manage);
+    fiber_unlock(&s->front->manage);
     free(made);
     if (rc)
         sl_log(SL_ERROR, "shard", "opening partitions of %s failed: %s", o->topic, strerror(-rc));
@@ -107,10 +107,26 @@ static void open_fiber(void *arg)
     free(run);
 }
 
-void manage_open(struct shard *s, uint32_t from, struct shard_open *o)
+// The shard of the row that the request's directory is; NULL: that one could not be opened.
+static struct shard *of_dir(struct shard *front, uint32_t dir)
 {
+    for (uint32_t i = 0; i < front->row_n; i++)
+        if (front->row[i]->cfg.dir_no == dir)
+            return front->row[i];
+    return NULL;
+}
+
+void manage_open(struct shard *front, uint32_t from, struct shard_open *o)
+{
+    struct shard *s = of_dir(front, o->dir);
     struct open_run *run = malloc(sizeof(*run));
     o->from = from;
+    if (!s) {
+        free(run);
+        o->error = KERR_KAFKA_STORAGE_ERROR;
+        shard_reply(front, from, SHARD_OPEN, o);
+        return;
+    }
     if (!run)
         sl_panic("shard %u: out of memory for a request", s->cfg.shard);
     *run = (struct open_run){.s = s, .o = o};
@@ -143,14 +159,14 @@ static void part_close(struct part *p)
     watch_fire_part(p);
 }
 
-static int delete_one(struct shard *s, struct part *p)
+static int delete_one(struct part *p)
 {
     part_close(p);
     log_close_begin(p->log);
     while (p->refs > 1) // the table's own, and every append, read and query in flight
         fiber_sleep(1000000);
-    int rc = log_delete(p->log);
-    HASH_DEL(s->parts, p);
+    int rc = p->s->journal ? log_delete(p->log) : p->s->env.failed;
+    HASH_DEL(p->s->parts, p);
     shard_part_unref(p);
     return rc;
 }
@@ -169,7 +185,7 @@ static void deleter(void *arg)
     struct delete_all *w = arg;
     while (w->next < w->d->n) {
         struct part *p = shard_find(w->s, &w->d->topic_id, w->d->partitions[w->next++]);
-        int rc = p && !p->closing ? delete_one(w->s, p) : 0; // one that is closing was named twice
+        int rc = p && !p->closing ? delete_one(p) : 0; // one that is closing was named twice
         w->rc = w->rc ? w->rc : rc;
     }
     fiber_wait_done(&w->wait);
@@ -182,13 +198,13 @@ static void delete_fiber(void *arg)
     struct shard_delete *d = run->d;
     struct delete_all w = {.s = s, .d = d};
     uint32_t workers = SL_MIN((uint32_t)OPENERS, d->n);
-    fiber_lock(&s->manage);
+    fiber_lock(&s->front->manage);
     fiber_wait_add(&w.wait, workers);
     for (uint32_t i = 0; i < workers; i++)
         if (!fiber_spawn(s->r, deleter, &w, 0))
             sl_panic("shard %u: out of memory for a fiber", s->cfg.shard);
     fiber_wait(&w.wait);
-    fiber_unlock(&s->manage);
+    fiber_unlock(&s->front->manage);
     int rc = w.rc;
     if (rc)
         sl_log(SL_ERROR, "shard", "deleting partitions failed: %s", strerror(-rc));

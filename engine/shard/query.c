@@ -141,6 +141,7 @@ void query_describe(struct shard *s, uint32_t from, struct shard_describe *q)
         o->error = p ? 0 : KERR_UNKNOWN_TOPIC_OR_PARTITION;
         if (!p)
             continue;
+        o->dir = p->s->cfg.dir_no;
         log_get_ends(p->log, &o->ends);
         o->size = log_size_bytes(p->log);
     }

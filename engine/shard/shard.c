@@ -14,9 +14,16 @@ static const uint64_t BALLAST_TICK_NS = 500ull * 1000 * 1000;
 struct part *shard_find(struct shard *s, const struct sl_uuid *topic_id, int32_t partition)
 {
     struct part_key key = {.topic_id = *topic_id, .partition = partition};
-    struct part *p = NULL;
-    HASH_FIND(hh, s->parts, &key, sizeof(key), p);
-    return p && !p->closing ? p : NULL;
+    const struct shard *front = s->front;
+    unsigned hash;
+    HASH_VALUE(&key, sizeof(key), hash);
+    for (uint32_t i = 0; i < front->row_n; i++) {
+        struct part *p = NULL;
+        HASH_FIND_BYHASHVALUE(hh, front->row[i]->parts, &key, sizeof(key), hash, p);
+        if (p && !p->closing)
+            return p;
+    }
+    return NULL;
 }
 
 struct part *shard_add_part(struct shard *s, struct log *l)
@@ -78,7 +85,6 @@ static void shard_on_msg(struct service *svc, uint32_t reactor, const struct sps
     switch (m->op) {
     case SHARD_APPEND:
         append_handle(s, from, req);
-        background_start(s);
         break;
     case SHARD_FETCH:
         fetch_handle(s, from, req);
@@ -123,11 +129,14 @@ static void shard_on_msg(struct service *svc, uint32_t reactor, const struct sps
 
 static bool shard_on_flush(struct service *svc)
 {
-    struct shard *s = SL_CONTAINER_OF(svc, struct shard, svc);
-    bool did = watch_flush(s);
-    did |= direct_flush(&s->env);
-    if (s->journal)
-        did |= journal_flush(s->journal);
+    struct shard *front = SL_CONTAINER_OF(svc, struct shard, svc);
+    bool did = watch_flush(front);
+    for (uint32_t i = 0; i < front->row_n; i++) {
+        struct shard *s = front->row[i];
+        did |= direct_flush(&s->env);
+        if (s->journal)
+            did |= journal_flush(s->journal);
+    }
     return did;
 }
 
@@ -162,6 +171,8 @@ static void start_fiber(void *arg)
     }
     if (!err)
         upkeep_start_timers(s);
+    else
+        background_fail(s, "opening the journal", err);
     s->ready(s->ready_arg, err);
     if (!err && s->cfg.shard == 0) { // beside serving
         (void)log_remove_deleted(s->r, s->cfg.dir);
@@ -209,6 +220,8 @@ struct shard *shard_create(struct reactor *r, struct store *store, const struct 
     s->r = r;
     s->cfg = *cfg;
     s->store = store;
+    s->front = s->row[0] = s;
+    s->row_n = 1;
     s->ready = ready;
     s->ready_arg = arg;
     s->max_batch = SL_MIN(journal_max_bytes(&cfg->journal), cfg->tail_pool_bytes / 2);
@@ -247,7 +260,33 @@ int shard_start(struct shard *s)
 
 struct service *shard_service(struct shard *s)
 {
+    SL_ASSERT(s->front == s);
     return &s->svc;
+}
+
+void shard_join(struct shard *front, struct shard *s)
+{
+    SL_ASSERT(front->front == front && s->front == s && s->row_n == 1 && front->r == s->r);
+    SL_ASSERT(front->row_n < SHARD_DIRS_MAX);
+    front->row[front->row_n++] = s;
+    s->front = front;
+}
+
+void shard_give_up(struct shard *s, int err)
+{
+    SL_ASSERT(err < 0 && !s->journal);
+    s->env.failed = err;
+    store_fail(s->store, err);
+}
+
+uint32_t shard_dir_no(const struct shard *s)
+{
+    return s->cfg.dir_no;
+}
+
+struct reactor *shard_reactor(const struct shard *s)
+{
+    return s->r;
 }
 
 struct log_env *shard_env(struct shard *s)
@@ -294,15 +333,14 @@ void shard_destroy(struct shard *s)
     if (!s)
         return;
     struct part *p, *tmp;
+    watch_destroy_all(s); // they are linked to the partitions of the whole row
     direct_env_destroy(&s->env.direct);
     cache_destroy(s->env.cache);
     HASH_ITER(hh, s->parts, p, tmp)
     {
-        list_init(&p->watches);
         HASH_DEL(s->parts, p);
         part_free(p);
     }
-    watch_destroy_all(s);
     if (s->journal)
         journal_destroy(s->journal);
     decompress_ctx_destroy(&s->ctx);

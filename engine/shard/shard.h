@@ -9,6 +9,12 @@
 //
 // A partition belongs to shard (hash(topic id) + partition) mod shards for the life of the process; shard i runs on
 // the reactor that placement.h names.
+//
+// With several log directories there is a whole shard, journal and checkpoints and all, for each directory and each place:
+// shard i is then a row of them on one reactor, one a directory (shard_join). The first one is the row's front: it is the
+// service that others speak to, and it finds the partition in whichever directory it lies. Nobody else needs to know where
+// that is. A directory that fails takes its own shard of each row with it, and the memory that was that shard's; the others
+// of the row go on.
 #ifndef SLUICE_ENGINE_SHARD_SHARD_H
 #define SLUICE_ENGINE_SHARD_SHARD_H
 
@@ -161,6 +167,7 @@ struct shard_epochs {
 // ---- partitions --------------------------------------------------------------------------------------------------------
 // Opens (creates) partitions of one topic in this shard; answered when their directory entries are durable.
 struct shard_open {
+    uint32_t dir; // where partitions are made that are not there yet: shard_config.dir_no
     const char *topic;
     struct sl_uuid topic_id;
     const int32_t *partitions;
@@ -202,6 +209,7 @@ struct shard_describe_part {
     struct sl_uuid topic_id;
     int32_t partition;
     int16_t error;
+    uint32_t dir; // out: shard_config.dir_no of the directory where it is
     struct log_ends ends;
     uint64_t size;
 };
@@ -213,8 +221,12 @@ struct shard_describe {
 };
 
 // ---- set-up (composition root, before the reactors run) -------------------------------------------------------------------
+enum { SHARD_DIRS_MAX = 32 }; // log directories of a broker, that of the metadata log among them
 struct shard_config {
-    uint32_t shard, shards;
+    uint32_t shard, shards; // of its directory
+    uint32_t dir_no;        // which directory, below SHARD_DIRS_MAX
+    void (*offline)(void *arg,
+                    struct shard *s); // its directory failed: on its reactor, at most once; NULL: nobody asks
     uint64_t tail_pool_bytes, read_pool_bytes;
     uint32_t read_ahead;   // bytes that a sequential reader is read ahead at most; 0: never
     uint64_t cache_bytes;  // of the cold cache; 0: all of the read pool
@@ -241,6 +253,15 @@ struct shard *shard_create(struct reactor *r, struct store *store, const struct 
                            void (*ready)(void *arg, int err), void *arg);
 // Opens the journal in a fiber on the shard's reactor, then calls `ready` there. After store_begin_life.
 int shard_start(struct shard *s);
+// Before its reactor runs: `s` joins the row of `front`, a shard of another directory on the same reactor; messages for it
+// come through that one's service, and it stops with it. Shards that are not joined are a row of their own. The front is
+// destroyed first.
+void shard_join(struct shard *front, struct shard *s);
+// Before its reactor runs, instead of shard_start: its directory could not be recovered, for an I/O error (-errno). Its
+// logs are known and refuse everything.
+void shard_give_up(struct shard *s, int err);
+uint32_t shard_dir_no(const struct shard *s);
+struct reactor *shard_reactor(const struct shard *s);
 struct service *shard_service(struct shard *s);
 struct log_env *shard_env(struct shard *s);
 int shard_adopt(struct shard *s, struct log *l);

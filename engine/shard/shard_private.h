@@ -83,8 +83,11 @@ struct fired_box {
 };
 
 struct shard {
-    struct service svc;
+    struct service svc; // the front's is in use
     struct reactor *r;
+    struct shard *front;               // of the row; itself if it is that
+    struct shard *row[SHARD_DIRS_MAX]; // the front's: all of them, itself first
+    uint32_t row_n, row_stopping;
     struct shard_config cfg;
     struct store *store;
     struct log_env env;
@@ -115,12 +118,13 @@ struct shard {
     uint32_t writeback_left;       // logs that this run may still look at
     bool checkpointing, stopping;
     bool closing_in_bulk;
-    struct fiber_mutex manage;  // one creation or deletion at a time
+    struct fiber_mutex manage;  // the front's: one creation or deletion at a time
     uint64_t checkpoint_wanted; // generation
     uint32_t fibers;            // background fibers alive
     int stop_error;
 };
 
+// In any shard of the row.
 struct part *shard_find(struct shard *s, const struct sl_uuid *topic_id, int32_t partition);
 struct part *shard_add_part(struct shard *s, struct log *l);
 void shard_part_unref(struct part *p);
@@ -156,7 +160,7 @@ void query_epochs(struct shard *s, uint32_t from, struct shard_epochs *q);
 void query_describe(struct shard *s, uint32_t from, struct shard_describe *q);
 void query_producers(struct shard *s, uint32_t from, struct shard_producers *q);
 // manage.c
-void manage_open(struct shard *s, uint32_t from, struct shard_open *o);
+void manage_open(struct shard *front, uint32_t from, struct shard_open *o);
 void manage_config(struct shard *s, uint32_t from, struct shard_open *o);
 void manage_delete(struct shard *s, uint32_t from, struct shard_delete *d);
 // A pass over all partitions, several at a time.

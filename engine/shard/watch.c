@@ -91,7 +91,7 @@ void watch_arrived(struct part *p, int64_t bytes)
         struct watch *w = list_entry(n, struct watch_node, node)->w;
         w->need -= bytes;
         if (w->need <= 0)
-            watch_fire(p->s, w);
+            watch_fire(p->s->front, w);
     }
 }
 
@@ -99,7 +99,7 @@ void watch_fire_part(struct part *p)
 {
     struct list_node *n;
     while ((n = list_first(&p->watches)))
-        watch_fire(p->s, list_entry(n, struct watch_node, node)->w);
+        watch_fire(p->s->front, list_entry(n, struct watch_node, node)->w);
 }
 
 void watch_ack(struct shard *s, uint32_t from)
