@@ -117,7 +117,8 @@ void store_fail(struct store *s, int err);
 int store_failed(const struct store *s); // 0, or that error
 
 // Fiber. The last steps of a clean stop, after every log is closed, cut and synced and upstream's checkpoint files are
-// written: removes the journal directory durably, then writes .kafka_cleanshutdown with `broker_epoch` durably.
+// written: removes the journal directory durably, then writes .kafka_cleanshutdown with `broker_epoch` durably. Below 0 that
+// file is left out: a directory of the metadata log alone has none with upstream, which would not take it away either.
 int store_end_clean(struct store *s, int64_t broker_epoch);
 void store_close(struct store *s);
 

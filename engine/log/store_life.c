@@ -320,5 +320,5 @@ int store_end_clean(struct store *s, int64_t broker_epoch)
     int rc = SL_CANARY(CLEAN_TOO_EARLY) ? write_clean_file(s, broker_epoch) : 0;
     if (rc == 0 && s->has_journal_dir)
         rc = remove_journals(s);
-    return rc ? rc : write_clean_file(s, broker_epoch);
+    return rc || broker_epoch < 0 ? rc : write_clean_file(s, broker_epoch);
 }

@@ -125,13 +125,17 @@ static void worker(void *arg)
 {
     struct meta *m = arg;
     struct list_node *n;
-    while ((n = list_pop_front(&m->jobs)) || m->reopen_due || m->trim_due) {
-        if (n)
+    for (;;) {
+        if (m->dirs_due && !m->dirs_waiting)
+            dirs_offline(m);
+        else if ((n = list_pop_front(&m->jobs)))
             run_job(m, list_entry(n, struct meta_job, node));
         else if (m->reopen_due)
             meta_reopen(m);
-        else
+        else if (m->trim_due)
             meta_trim(m);
+        else
+            break;
         snapshot_maybe(m);
     }
     m->working = false;
@@ -139,7 +143,7 @@ static void worker(void *arg)
 
 void meta_work(struct meta *m)
 {
-    bool due = m->reopen_due || m->trim_due;
+    bool due = m->reopen_due || m->trim_due || (m->dirs_due && !m->dirs_waiting);
     if (m->working || !m->begun || (list_empty(&m->jobs) && !due))
         return;
     m->working = true;
@@ -193,6 +197,10 @@ static void agent_on_msg(struct service *svc, uint32_t from, const struct spsc_m
     struct meta *m = a->m;
     if (msg->op == META_IMAGE) {
         agent_switch(a, from, msg);
+        return;
+    }
+    if (msg->op == META_DIR_OFFLINE) {
+        dirs_on_msg(a, from, msg);
         return;
     }
     SL_ASSERT(a->r == m->r); // everything else is for the controller

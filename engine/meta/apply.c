@@ -188,6 +188,8 @@ static int on_register_broker(struct apply *x, const void *msg)
                             .rack = r->rack.n < 0 ? NULL : dup_str(a, r->rack),
                             .endpoints = ep,
                             .endpoints_n = (uint32_t)SL_MAX(r->end_points_n, 0),
+                            .dirs = r->log_dirs,
+                            .dirs_n = (uint32_t)SL_MAX(r->log_dirs_n, 0),
                             .fenced = r->fenced};
     if (!ep || (r->rack.n >= 0 && !b.rack))
         return -ENOMEM;
@@ -230,9 +232,12 @@ static int on_unfence(struct apply *x, const void *msg)
 static int on_registration_change(struct apply *x, const void *msg)
 {
     const struct kp_broker_registration_change_record *r = msg;
-    if (r->fenced == 0)
-        return state_broker(x->m, r->broker_id) ? 0 : broken(x, "a change of an unregistered broker");
-    return set_fenced(x, r->broker_id, r->fenced > 0);
+    struct broker_state *b = state_broker(x->m, r->broker_id);
+    if (!b)
+        return broken(x, "a change of an unregistered broker");
+    if (r->log_dirs_n > 0 && state_set_dirs(b, r->log_dirs, r->log_dirs_n))
+        return -ENOMEM;
+    return r->fenced == 0 ? 0 : set_fenced(x, r->broker_id, r->fenced > 0);
 }
 
 // ---- the rest ---------------------------------------------------------------------------------------------

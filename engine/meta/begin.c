@@ -3,9 +3,10 @@
 //   new log:     LeaderChange, KRaftVersion, KRaftVoters (one control batch)
 //                BeginTransaction "Bootstrap records", FeatureLevel.., EndTransaction (one batch)
 //   other log:   LeaderChange at the new epoch; AbortTransaction if the last life left one open (meta_append)
-//   every start: RegisterController, RegisterBroker (its offset is the broker epoch),
-// BrokerRegistrationChange (unfence), a
-//                PartitionChange for every partition that this broker leads, which raises its leader epoch
+//   every start: RegisterController, RegisterBroker (its offset is the broker epoch), a PartitionChange for every
+//                partition whose directory is not the one that was known, BrokerRegistrationChange (unfence), a
+//                PartitionChange for every partition that this broker leads, which raises its leader epoch; one
+//                without a leader where the directory is not here
 //   clean stop:  BrokerRegistrationChange (fence)
 #include "engine/meta/meta_private.h"
 
@@ -213,8 +214,9 @@ static void add_broker(struct meta *m, struct recs *rs)
             f[r.features_n++].max_supported_version = supported_max(m, &meta_supported[i]);
         }
     if (version >= 3) {
-        r.log_dirs = &m->id.directory_id;
-        r.log_dirs_n = 1;
+        r.log_dirs = arena_array(&rs->arena, SHARD_DIRS_MAX, sizeof(*r.log_dirs));
+        r.log_dirs_n = r.log_dirs ? (int32_t)dirs_online(m, r.log_dirs) : 0;
+        rs->rc = r.log_dirs ? rs->rc : -ENOMEM;
     }
     recs_add(rs, REC_REGISTER_BROKER, version, &r);
 }
@@ -283,19 +285,40 @@ static void add_lead(struct meta *m, struct recs *rs, const struct meta_topic *t
     recs_add(rs, REC_PARTITION_CHANGE, version_partition(m), &r);
 }
 
+// Its directory is offline, or gone: nobody leads it, and it is made anew nowhere.
+static void add_no_lead(struct meta *m, struct recs *rs, const struct meta_topic *t, uint32_t i)
+{
+    struct kp_partition_change_record r;
+    kp_partition_change_record_init(&r);
+    r.partition_id = (int32_t)i;
+    r.topic_id = t->id;
+    r.leader = NO_LEADER;
+    recs_add(rs, REC_PARTITION_CHANGE, version_partition(m), &r);
+    SL_LOG_EVERY(1000, SL_ERROR, "meta", "%s-%u is offline: its log directory is not here", t->name, i);
+}
+
+static void add_leads(struct meta *m, struct recs *rs, const struct meta_topic *t)
+{
+    for (uint32_t p = 0; p < t->partitions_n; p++) {
+        if (!may_lead(m, &t->partitions[p]))
+            continue;
+        if (dirs_at_start(m, t, p) >= 0)
+            add_lead(m, rs, t, p);
+        else if (t->partitions[p].leader == m->id.node_id)
+            add_no_lead(m, rs, t, p);
+    }
+}
+
 static int append_start(struct meta *m)
 {
     struct recs rs;
     recs_init(&rs);
     add_controller(m, &rs);
     add_broker(m, &rs);
+    dirs_add_found(m, &rs);
     add_fencing(m, &rs, UNFENCE);
-    for (uint32_t i = 0; i < m->image->pub.topics_n; i++) {
-        const struct meta_topic *t = m->image->pub.topics[i];
-        for (uint32_t p = 0; p < t->partitions_n; p++)
-            if (may_lead(m, &t->partitions[p]))
-                add_lead(m, &rs, t, p);
-    }
+    for (uint32_t i = 0; i < m->image->pub.topics_n; i++)
+        add_leads(m, &rs, m->image->pub.topics[i]);
     int rc = meta_append(m, &rs, false);
     recs_free(&rs);
     return rc;
@@ -314,6 +337,8 @@ static int begin(struct meta *m, char *err, size_t cap)
         rc = append_bootstrap(m);
     if (!rc && state_feature(m, "metadata.version") == 0)
         return meta_fail(err, cap, -EUCLEAN, "the metadata log finalizes no metadata.version");
+    if (!rc && dirs_check_version(m, err, cap))
+        return -EINVAL;
     if (!rc)
         rc = append_start(m);
     if (rc)

@@ -202,47 +202,61 @@ void meta_open_wait(struct meta_open *run)
     }
 }
 
-static void open_send(struct meta_open *run, const struct meta_topic *t, uint32_t shard, const int32_t *ids,
-                      uint32_t n, int32_t epoch, int16_t *error)
+static void open_send(struct meta_open *run, const struct meta_topic *t, const int32_t *ids, uint32_t n,
+                      int dir, int16_t *error)
 {
     struct open_req *q = malloc(sizeof(*q) + n * sizeof(int32_t));
     if (!q)
         sl_panic("meta: out of memory for opening partitions");
     q->ids = (int32_t *)(q + 1);
     memcpy(q->ids, ids, n * sizeof(int32_t));
-    q->o = (struct shard_open){.topic = t->name,
+    q->o = (struct shard_open){.dir = (uint32_t)dir,
+                               .topic = t->name,
                                .topic_id = t->id,
                                .partitions = q->ids,
                                .n = n,
-                               .leader_epoch = epoch,
+                               .leader_epoch = t->partitions[ids[0]].leader_epoch,
                                .owner = &run->w};
     meta_log_config(run->m->settings->config, t, &q->o.config);
     q->error = error;
     q->next = run->all;
     run->all = q;
+    uint32_t shard = shard_of(&t->id, ids[0], run->m->placement.shards);
     call_shard(run->m, shard, run->configure ? SHARD_CONFIG : SHARD_OPEN, &q->o, &run->w);
 }
 
-// Groups a topic's partitions by shard and epoch; usually one request a shard.
+// Those that go with partition i: of the same shard, directory and epoch. Marks them, and returns how many they are.
+static uint32_t open_group(const struct meta *m, const struct meta_topic *t, uint32_t i, int dir, bool *done,
+                           int32_t *ids)
+{
+    int32_t epoch = t->partitions[i].leader_epoch;
+    uint32_t k = 0;
+    for (uint32_t p = i; p < t->partitions_n;
+         p += m->placement.shards) { // shard_of is (hash + partition) mod shards
+        const struct meta_partition *mp = &t->partitions[p];
+        if (done[p] || mp->leader_epoch != epoch || !lives_here(m, mp) || dirs_of(m, mp) != dir)
+            continue;
+        ids[k++] = (int32_t)p;
+        done[p] = true;
+    }
+    return k;
+}
+
+// Groups a topic's partitions by shard, directory and epoch; usually one request a shard. What is in no directory that is
+// here stays closed.
 void meta_open_topic(struct meta_open *run, const struct meta_topic *t, uint32_t from, int16_t *error)
 {
     struct meta *m = run->m;
-    uint32_t n = t->partitions_n, shards = m->placement.shards;
+    uint32_t n = t->partitions_n;
     int32_t *ids = malloc((n + 1) * sizeof(*ids));
     bool *done = calloc(n + 1, sizeof(*done));
     if (!ids || !done)
         sl_panic("meta: out of memory for opening partitions");
     for (uint32_t i = from; i < n; i++) {
-        if (done[i] || !lives_here(m, &t->partitions[i]))
+        int dir = dirs_of(m, &t->partitions[i]);
+        if (done[i] || dir < 0 || !lives_here(m, &t->partitions[i]))
             continue;
-        int32_t epoch = t->partitions[i].leader_epoch;
-        uint32_t k = 0;
-        for (uint32_t p = i; p < n; p += shards) // shard_of is (hash + partition) mod shards
-            if (!done[p] && t->partitions[p].leader_epoch == epoch && lives_here(m, &t->partitions[p])) {
-                ids[k++] = (int32_t)p;
-                done[p] = true;
-            }
-        open_send(run, t, shard_of(&t->id, (int32_t)i, shards), ids, k, epoch, error);
+        open_send(run, t, ids, open_group(m, t, i, dir, done, ids), dir, error);
         call_wait(&run->w, OPEN_WINDOW);
     }
     free(ids);

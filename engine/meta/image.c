@@ -268,6 +268,12 @@ static int copy_brokers(const struct meta *m, struct image *img)
                 return -ENOMEM;
         }
         b[i].endpoints = ep;
+        struct sl_uuid *dirs = arena_array(a, b[i].dirs_n + 1, sizeof(*dirs));
+        if (!dirs)
+            return -ENOMEM;
+        if (b[i].dirs_n)
+            memcpy(dirs, b[i].dirs, b[i].dirs_n * sizeof(*dirs));
+        b[i].dirs = dirs;
         const char *rack = text(a, b[i].rack);
         if (b[i].rack && !rack)
             return -ENOMEM;
@@ -321,6 +327,12 @@ static int fill(struct meta *m, struct image *img)
     img->pub.controller_epoch = m->epoch;
     img->pub.kraft_version = m->kraft_version;
     img->pub.directory_id = m->id.directory_id;
+    struct meta_dir *dirs = arena_array(&img->arena, m->id.dirs_n + 1, sizeof(*dirs));
+    if (!dirs)
+        return -ENOMEM;
+    memcpy(dirs, m->id.dirs, m->id.dirs_n * sizeof(*dirs));
+    img->pub.dirs = dirs;
+    img->pub.dirs_n = m->id.dirs_n;
     img->pub.features_epoch = img->pub.offset;
     img->settings = settings_ref(m->settings);
     img->pub.config = m->settings->config;

@@ -42,6 +42,22 @@ void meta_random_id(struct meta *m, struct sl_uuid *out)
     } while (state_find_id(m, out));
 }
 
+int meta_format_more(struct store *st, const struct meta_identity *id, struct sl_uuid *dir, char *err,
+                     size_t cap)
+{
+    struct store_identity si = {.node_id = id->node_id};
+    random_id(reactor_io(fiber_reactor(fiber_current())), &si.directory_id);
+    _Static_assert(sizeof(si.cluster_id) == sizeof(id->cluster_id), "copied whole");
+    memcpy(si.cluster_id, id->cluster_id, sizeof(si.cluster_id));
+    int rc = store_write_identity(st, &si);
+    if (rc)
+        return meta_fail(err, cap, rc, "%s/meta.properties: %s", store_dir(st), strerror(-rc));
+    *dir = si.directory_id;
+    sl_log(SL_INFO, "meta", "formatted dir=%s cluster.id=%s node.id=%d", store_dir(st), id->cluster_id,
+           id->node_id);
+    return 0;
+}
+
 int meta_format(struct store *st, const struct config *cfg, struct meta_identity *out, char *err, size_t cap)
 {
     struct io *io = reactor_io(fiber_reactor(fiber_current()));
@@ -193,13 +209,9 @@ static int load_bootstrap(struct meta *m, char *err, size_t cap)
 
 static int load(struct meta *m, struct log_env *env, char *err, size_t cap)
 {
-    const char *dir = cfg_str(m->cfg, CFG_METADATA_LOG_DIR);
     struct log_ends e = {0};
     int64_t from = 0;
     bool fresh;
-    if (dir && strcmp(dir, m->dir) != 0)
-        return meta_fail(err, cap, -EINVAL, "metadata.log.dir=%s: must be the log directory, %s", dir,
-                         m->dir);
     int rc = open_log(m, env, &fresh, err, cap);
     if (rc)
         return rc;
@@ -213,6 +225,8 @@ static int load(struct meta *m, struct log_env *env, char *err, size_t cap)
         rc = replay_log(m, from, e.appended_end, err, cap);
     if (!rc && state_feature(m, "metadata.version") == 0)
         rc = load_bootstrap(m, err, cap);
+    if (!rc && state_feature(m, "metadata.version") != 0)
+        rc = dirs_check_version(m, err, cap);
     if (rc)
         return rc;
     m->epoch++; // every life of the broker is an election
@@ -239,6 +253,7 @@ int meta_load(struct reactor *r, struct log_env *env, struct store *st, const st
         room = cfg_int(cfg, CFG_INTERNAL_METADATA_LOG_SEGMENT_BYTES) / 2;
     m->batch_limit = (uint32_t)SL_MIN((int64_t)m->batch_limit, SL_MAX(room, (int64_t)1024));
     snprintf(m->dir, sizeof(m->dir), "%s", store_dir(st));
+    dirs_init(m);
     topic_config_init(&m->base, cfg);
     list_init(&m->changed);
     list_init(&m->jobs);
@@ -284,5 +299,6 @@ void meta_destroy(struct meta *m)
     image_free_topics(m);
     free(m->agents);
     free(m->unopened);
+    free(m->found);
     free(m);
 }

@@ -93,3 +93,30 @@ void meta_controller_endpoint(const struct config *cfg, struct meta_endpoint *ou
     out->port = l[i].port;
     out->security_protocol = (int16_t)l[i].protocol;
 }
+
+// ---- directories --------------------------------------------------------------------------------------------
+bool dir_is(const struct sl_uuid *id, enum dir_reserved which)
+{
+    return sl_uuid_msb(id) == 0 && be64_load(id->b + 8) == (uint64_t)which;
+}
+
+bool meta_dir_online(const struct meta_broker *b, const struct sl_uuid *dir)
+{
+    if (dir_is(dir, DIR_UNASSIGNED) || dir_is(dir, DIR_MIGRATING))
+        return true;
+    if (dir_is(dir, DIR_LOST))
+        return false;
+    for (uint32_t i = 0; i < b->dirs_n; i++)
+        if (sl_uuid_eq(&b->dirs[i], dir))
+            return true;
+    return b->dirs_n == 0; // a registration from before directories had ids
+}
+
+bool meta_offline_here(const struct meta_image *img, const struct meta_partition *p)
+{
+    const struct meta_broker *self = meta_find_broker(img, img->node_id);
+    for (uint32_t i = 0; self && i < p->replicas_n; i++)
+        if (p->replicas[i] == img->node_id)
+            return !meta_dir_online(self, &p->directory);
+    return false;
+}

@@ -51,6 +51,13 @@ struct meta_endpoint {
     uint16_t port;
     int16_t security_protocol;
 };
+// A log directory of this broker.
+struct meta_dir {
+    const char *path;  // as configured; the configuration's
+    struct sl_uuid id; // its directory.id; zero: it could not be opened
+    bool data;         // in log.dirs: partitions are placed there; else it holds the metadata log alone
+    bool online;
+};
 struct meta_broker {
     int32_t id;
     int64_t epoch;    // offset of its RegisterBrokerRecord
@@ -58,6 +65,8 @@ struct meta_broker {
     const struct meta_endpoint *endpoints;
     uint32_t endpoints_n;
     bool fenced;
+    const struct sl_uuid *dirs; // its directories that are online; none: it never said
+    uint32_t dirs_n;
 };
 struct meta_feature {
     const char *name;
@@ -102,7 +111,9 @@ struct meta_image {
     int32_t node_id, controller_id;
     int32_t controller_epoch; // of the metadata log
     int16_t kraft_version;
-    struct sl_uuid directory_id;            // of the log directory
+    struct sl_uuid directory_id; // of the metadata log's directory
+    const struct meta_dir *dirs; // of this broker, those of log.dirs first and in its order
+    uint32_t dirs_n;
     const struct meta_topic *const *topics; // sorted by name
     uint32_t topics_n;
     const struct meta_broker *brokers;
@@ -123,6 +134,11 @@ const struct meta_image *meta_image_get(struct reactor *r);
 const struct meta_topic *meta_find_topic(const struct meta_image *img, const char *name, size_t len);
 const struct meta_topic *meta_find_topic_id(const struct meta_image *img, const struct sl_uuid *id);
 const struct meta_broker *meta_find_broker(const struct meta_image *img, int32_t id);
+
+// Upstream's hasOnlineDir: what a broker's registration says of the directory of one of its replicas.
+bool meta_dir_online(const struct meta_broker *b, const struct sl_uuid *dir);
+// This broker has a replica of the partition, in a directory that is offline or not there any more.
+bool meta_offline_here(const struct meta_image *img, const struct meta_partition *p);
 
 // What is set of a resource; NULL: nothing. A group: meta_find_resource(img, META_RES_GROUP, group id).
 const struct meta_resource *meta_find_resource(const struct meta_image *img, int8_t type, const char *name);
@@ -150,6 +166,7 @@ enum meta_op {
     META_ALTER_QUOTAS = MSG_OP(SVC_META, 8),      // struct meta_alter_quotas *
     META_UPDATE_FEATURES = MSG_OP(SVC_META, 9),   // struct meta_update_features *
     META_UNREGISTER = MSG_OP(SVC_META, 10),       // struct meta_unregister *
+    META_DIR_OFFLINE = MSG_OP(SVC_META, 11), // agent -> controller: u[0] number of the directory; answered
 };
 enum meta_alter_op { META_SET, META_DELETE, META_APPEND, META_SUBTRACT }; // AlterConfigOp.OpType
 struct meta_alter_entry {
@@ -305,12 +322,19 @@ struct meta;
 struct meta_identity {
     int32_t node_id;
     char cluster_id[64];
-    struct sl_uuid directory_id;
+    struct sl_uuid directory_id; // of the metadata log's directory
+    // By number (shard_config.dir_no), those of log.dirs first. None: the metadata log's directory is the only one.
+    struct meta_dir dirs[SHARD_DIRS_MAX];
+    uint32_t dirs_n;
 };
 // Formats an empty directory as upstream's storage tool would: meta.properties (store_write_identity), a
 // cluster id and
 // directory id from io_random, and later the metadata log's first records.
 int meta_format(struct store *st, const struct config *cfg, struct meta_identity *out, char *err, size_t cap);
+// Fiber. The same for a further directory of a broker that has its identity already; *dir: the new directory id. Writes
+// meta.properties anew where only the directory id is missing.
+int meta_format_more(struct store *st, const struct meta_identity *id, struct sl_uuid *dir, char *err,
+                     size_t cap);
 // Opens or creates and recovers the metadata log and replays it into the first image. The log comes back to
 // be adopted by
 // the shard that owns it (shard_of(&meta_topic_uuid, 0, shards)).
@@ -318,6 +342,16 @@ int meta_load(struct reactor *r, struct log_env *env, struct store *st, const st
               const struct meta_identity *id, struct meta **out, struct log **log, char *err, size_t cap);
 // The image as loaded, for recovering the other logs (boot only).
 const struct meta_image *meta_boot_image(const struct meta *m);
+// Boot: where a partition of the boot image that was found in no directory may be made: the number of the directory that the
+// metadata names, or of the one with the fewest partitions where it names none; -1: nowhere, for its directory is not here.
+int meta_dir_for(struct meta *m, const struct meta_partition *p);
+// Boot: a partition was found, or made, in this directory, which may have been given up since. meta_begin records what the metadata did not know.
+void meta_found(struct meta *m, const struct meta_topic *t, int32_t partition, uint32_t dir);
+// Boot, before meta_begin: a directory that was opened could not be recovered, and is offline.
+void meta_dir_given_up(struct meta *m, uint32_t dir);
+// A directory other than the metadata log's went offline, and others are left. On reactor `r`, any number of times: the
+// controller takes the lead of its partitions away and registers what is left.
+void meta_dir_failed(struct meta *m, struct reactor *r, uint32_t dir);
 // Resolves a topic's log settings; `cfg`: the image's config.
 void meta_log_config(const struct config *cfg, const struct meta_topic *t, struct log_config *out);
 // Puts the controller on the reactor that owns the metadata partition and an agent on every reactor.

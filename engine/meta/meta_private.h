@@ -163,6 +163,17 @@ struct meta_job { // a queued request of a client of the controller
     void *req;
 };
 
+// How many partitions each directory holds, while new ones are placed.
+struct placing {
+    uint32_t counts[SHARD_DIRS_MAX];
+};
+struct found_part { // a partition whose directory the metadata does not know yet
+    struct sl_uuid topic;
+    int32_t partition;
+    uint32_t dir;
+    bool alone; // the only replica
+};
+
 struct meta {
     const struct config *cfg;
     struct store *store;
@@ -226,6 +237,13 @@ struct meta {
     bool reopen_due;
     struct timer trim; // of the log and its snapshots (trim.c)
     bool trim_due;
+    // directories (dirs.c)
+    struct placing boot_placing;
+    bool boot_counted;
+    struct found_part *found; // sorted once the start appends them
+    uint32_t found_n, found_cap;
+    uint64_t dirs_due; // bits: went offline, and no record says so yet
+    bool dirs_waiting; // it could not be appended: tried again with the reopen timer
     struct sl_uuid incarnation;
     int64_t broker_epoch;
 };
@@ -254,6 +272,7 @@ struct draft *state_draft(struct meta *m, struct topic_state *t); // NULL: no me
 int state_set_config(struct meta *m, struct topic_state *t, struct kp_str key, struct kp_str value);
 struct draft_part *state_part(struct draft *d, int32_t partition, bool create);
 struct broker_state *state_broker(struct meta *m, int32_t id);
+int state_set_dirs(struct broker_state *b, const struct sl_uuid *dirs, int32_t n);
 int state_set_broker(struct meta *m, const struct meta_broker *b, const struct sl_uuid *incarnation);
 void state_drop_broker(struct meta *m, int32_t id);
 int state_set_feature(struct meta *m, struct kp_str name, int16_t level);
@@ -277,6 +296,9 @@ void settings_destroy(struct meta *m);
 // lookup.c: orders of the frozen arrays, for qsort and bsearch.
 int meta_resource_cmp(const void *a, const void *b);
 int meta_quota_cmp(const void *a, const void *b);
+// DirectoryId's reserved values: their upper half is zero.
+enum dir_reserved { DIR_UNASSIGNED = 0, DIR_LOST = 1, DIR_MIGRATING = 2 };
+bool dir_is(const struct sl_uuid *id, enum dir_reserved which);
 
 // ---- apply.c ----------------------------------------------------------------------------------------------
 // Applies one record's value, which was read at `offset`. -EPROTONOSUPPORT: unknown type, version or feature
@@ -356,6 +378,29 @@ struct snapshots {
 int snapshots_list(struct meta *m, struct snapshots *out);
 void snapshots_free(struct snapshots *s);
 void snapshot_path(const struct meta *m, const struct snapshot_id *id, char *out, size_t cap);
+// ---- dirs.c: log directories ---------------------------------------------------------------------------------
+// With several directories in log.dirs upstream's controller leaves the choice to the broker (UNASSIGNED), which tells it
+// afterwards. We are both: the records are the same, and appended together.
+void dirs_init(struct meta *m);
+// The directory id that a new partition's record carries.
+struct sl_uuid dirs_default(const struct meta *m);
+void dirs_count(const struct meta *m, struct placing *pl);
+// Adds the record that places a new partition, if its own did not, where there are the fewest.
+void dirs_add_choice(struct meta *m, struct recs *rs, struct placing *pl, const struct sl_uuid *topic,
+                     int32_t partition);
+// The number of the directory where our replica is to be opened; -1: it is offline, or gone.
+int dirs_of(const struct meta *m, const struct meta_partition *p);
+// Our directories that are online, in upstream's order; at most SHARD_DIRS_MAX.
+uint32_t dirs_online(const struct meta *m, struct sl_uuid *out);
+// 0, or -EINVAL: several directories, and records of this metadata.version cannot name them.
+int dirs_check_version(const struct meta *m, char *err, size_t cap);
+// The start's: a partition's place as it will be known once dirs_add_found's records are applied; as dirs_of.
+int dirs_at_start(struct meta *m, const struct meta_topic *t, uint32_t partition);
+void dirs_add_found(struct meta *m, struct recs *rs);
+// A job of the controller's fiber: records what went offline.
+void dirs_offline(struct meta *m);
+void dirs_on_msg(struct meta_agent *a, uint32_t from, const struct spsc_msg *msg);
+
 // begin.c: the record of a clean stop.
 int meta_append_fence(struct meta *m);
 

@@ -176,7 +176,7 @@ void recs_add_partition(struct meta *m, struct recs *rs, const struct sl_uuid *t
     r.isr = isr;
     for (int32_t i = 0; i < n; i++) {
         struct broker_state *b = state_broker(m, replicas[i]);
-        dirs[i] = replicas[i] == m->id.node_id ? m->id.directory_id : (struct sl_uuid){0};
+        dirs[i] = replicas[i] == m->id.node_id ? dirs_default(m) : (struct sl_uuid){0};
         if (b && !b->b.fenced)
             isr[r.isr_n++] = replicas[i];
     }

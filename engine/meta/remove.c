@@ -142,6 +142,19 @@ static int16_t check_count(struct meta_grow_topic *t, int32_t have)
     return t->error;
 }
 
+static void add_directories(struct meta *m, const struct meta_grow *g, const uint32_t *had, struct recs *rs)
+{
+    struct placing pl;
+    dirs_count(m, &pl);
+    for (uint32_t i = 0; i < g->n && !g->validate_only; i++) {
+        const struct meta_grow_topic *t = &g->topics[i];
+        const struct topic_state *s =
+            t->error ? NULL : state_find_name(m, t->name, (size_t)SL_MAX(t->name_len, 0));
+        for (int32_t p = (int32_t)had[i]; s && p < t->count; p++)
+            dirs_add_choice(m, rs, &pl, &s->id, p);
+    }
+}
+
 static void grow_one(struct meta *m, struct meta_grow *g, struct meta_grow_topic *t, struct recs *rs)
 {
     struct topic_state *s = state_find_name(m, t->name, (size_t)SL_MAX(t->name_len, 0));
@@ -218,6 +231,7 @@ void op_create_partitions(struct meta *m, struct meta_grow *g)
             grow_one(m, g, t, &rs);
     }
     if (rs.n || rs.rc) {
+        add_directories(m, g, had, &rs);
         int rc = meta_append(m, &rs, true);
         for (uint32_t i = 0; i < g->n && rc; i++)
             if (!g->topics[i].error)

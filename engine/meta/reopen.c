@@ -40,6 +40,7 @@ static void on_due(struct timer *t)
 {
     struct meta *m = SL_CONTAINER_OF(t, struct meta, reopen);
     m->reopen_due = true;
+    m->dirs_waiting = false;
     meta_work(m);
 }
 

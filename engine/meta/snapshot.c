@@ -59,6 +59,8 @@ static void add_registration(struct meta *m, struct recs *rs, const struct kept_
     if (!b)
         return;
     r.fenced = b->b.fenced;
+    r.log_dirs = (struct sl_uuid *)b->b.dirs;
+    r.log_dirs_n = (int32_t)b->b.dirs_n;
     recs_add(rs, REC_REGISTER_BROKER, k->rec[2], &r);
 }
 

@@ -155,7 +155,23 @@ static void broker_clear(struct broker_state *s)
         free((char *)s->b.endpoints[i].host);
     }
     free((void *)s->b.endpoints);
+    free((void *)s->b.dirs);
     free((char *)s->b.rack);
+}
+
+// Takes over a copy of the directories that are online now.
+int state_set_dirs(struct broker_state *b, const struct sl_uuid *dirs, int32_t n)
+{
+    size_t count = (size_t)SL_MAX(n, 0);
+    struct sl_uuid *copy = calloc(count + 1, sizeof(*copy));
+    if (!copy)
+        return -ENOMEM;
+    if (count)
+        memcpy(copy, dirs, count * sizeof(*copy));
+    free((void *)b->b.dirs);
+    b->b.dirs = copy;
+    b->b.dirs_n = (uint32_t)count;
+    return 0;
 }
 
 struct broker_state *state_broker(struct meta *m, int32_t id)
@@ -181,6 +197,8 @@ int state_set_broker(struct meta *m, const struct meta_broker *b, const struct s
         ok = ok && ep[i].listener && ep[i].host;
     }
     s.b.endpoints = ep;
+    s.b.dirs = NULL;
+    ok = state_set_dirs(&s, b->dirs, (int32_t)b->dirs_n) == 0 && ok;
     s.b.rack = b->rack ? strdup(b->rack) : NULL;
     struct broker_state *old = state_broker(m, b->id), *v = m->brokers;
     if (!old)

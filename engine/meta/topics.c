@@ -258,6 +258,16 @@ static void open_created(struct meta *m, struct meta_create *c)
     meta_publish_end(m);
 }
 
+// Where the new partitions are: after all their records, as it is told upstream's controller.
+static void add_directories(struct meta *m, const struct meta_create *c, struct recs *rs)
+{
+    struct placing pl;
+    dirs_count(m, &pl);
+    for (uint32_t i = 0; i < c->n && !c->validate_only; i++)
+        for (int32_t p = 0; p < c->topics[i].out_partitions && !c->topics[i].error; p++)
+            dirs_add_choice(m, rs, &pl, &c->topics[i].id, p);
+}
+
 static void fail_rest(struct meta_create *c, int16_t error, const char *text)
 {
     for (uint32_t i = 0; i < c->n; i++)
@@ -283,6 +293,7 @@ void op_create_topics(struct meta *m, struct meta_create *c)
         if (!c->topics[i].error)
             create_one(m, c, &c->topics[i], &rs);
     if (rs.n || rs.rc) {
+        add_directories(m, c, &rs);
         int rc = meta_append(m, &rs, true);
         if (rc)
             fail_rest(c, meta_error_of(rc), "The metadata log could not be written.");

@@ -53,10 +53,7 @@ static void add_partition(struct req *r, const struct meta_partition *p, int32_t
     o->isr_nodes = (int32_t *)p->isr;
     o->isr_nodes_n = (int32_t)p->isr_n;
     o->offline_replicas = req_alloc_array(r, p->replicas_n, sizeof(int32_t));
-    o->offline_replicas_n = 0;
-    for (uint32_t i = 0; i < p->replicas_n; i++)
-        if (!api_live_broker(r, p->replicas[i], &ep))
-            o->offline_replicas[o->offline_replicas_n++] = p->replicas[i];
+    o->offline_replicas_n = api_offline_replicas(r, p, o->offline_replicas);
 }
 
 static void add_topic(struct req *r, const struct meta_topic *t, out_topic *o)

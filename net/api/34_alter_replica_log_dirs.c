@@ -1,7 +1,7 @@
-// AlterReplicaLogDirs (key 34), versions 1-2: moving partitions between log directories. There is one, so that a move is to
-// where the partition is already, or refused.
+// AlterReplicaLogDirs (key 34), versions 1-2: moving partitions between log directories. A move to where the partition is
+// already is done.
 //
-// Deviations from upstream 4.3: none known.
+// Deviations from upstream 4.3: a move to another directory is refused with UNSUPPORTED_VERSION: there are no future replicas.
 #include "net/api/common.h"
 
 #include "proto/gen/alter_replica_log_dirs_request.h"
@@ -11,22 +11,38 @@ typedef struct kp_alter_replica_log_dirs_request_alter_replica_log_dir in_dir;
 typedef struct kp_alter_replica_log_dirs_request_alter_replica_log_dir_topic in_topic;
 typedef struct kp_alter_replica_log_dirs_response_alter_replica_log_dir_topic_result out_topic;
 
-static bool is_log_dir(struct req *r, struct kp_str path)
+static const struct meta_dir *find_dir(struct req *r, struct kp_str path)
 {
-    const struct cfg_list *dirs = cfg_list(r->net->cfg.cfg, CFG_LOG_DIRS);
-    for (size_t i = 0; i < dirs->count; i++)
-        if (kp_str_eq(path, kp_str_of(dirs->items[i])) || kp_str_eq(path, api_path(r, dirs->items[i])))
-            return path.n > 0 && path.p[0] == '/';
-    return false;
+    const struct meta_image *img = net_image(r->net);
+    for (uint32_t i = 0; i < img->dirs_n && path.n > 0 && path.p[0] == '/'; i++)
+        if (img->dirs[i].data && (kp_str_eq(path, kp_str_of(img->dirs[i].path)) ||
+                                  kp_str_eq(path, api_path(r, img->dirs[i].path))))
+            return &img->dirs[i];
+    return NULL;
 }
 
-static int16_t answer_of(struct req *r, const in_dir *d, const in_topic *in, int32_t partition)
+static bool is_in(const struct meta_image *img, const struct meta_partition *p, const struct meta_dir *d)
 {
-    const struct meta_topic *t = api_topic(r, in->name);
-    if (!is_log_dir(r, d->path))
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < img->dirs_n; i++)
+        n += img->dirs[i].data;
+    return n == 1 || sl_uuid_eq(&p->directory, &d->id);
+}
+
+static int16_t answer_of(struct req *r, const in_dir *in, const in_topic *topic, int32_t partition)
+{
+    const struct meta_image *img = net_image(r->net);
+    const struct meta_topic *t = api_topic(r, topic->name);
+    const struct meta_dir *d = find_dir(r, in->path);
+    if (!d)
         return KERR_LOG_DIR_NOT_FOUND;
-    return t && partition >= 0 && (uint32_t)partition < t->partitions_n ? KERR_NONE
-                                                                        : KERR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (!d->online)
+        return KERR_KAFKA_STORAGE_ERROR;
+    if (!t || partition < 0 || (uint32_t)partition >= t->partitions_n)
+        return KERR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (meta_offline_here(img, &t->partitions[partition]))
+        return KERR_KAFKA_STORAGE_ERROR;
+    return is_in(img, &t->partitions[partition], d) ? KERR_NONE : KERR_UNSUPPORTED_VERSION;
 }
 
 // Topics of several directories are answered once each.
@@ -51,6 +67,10 @@ static void start(struct req *r)
     uint32_t topics = 0, parts = 0;
     if (!REQ_DECODE(r, &m, alter_replica_log_dirs_request))
         return;
+    if (!net_image(r->net)) {
+        req_close(r, "the metadata is not loaded yet");
+        return;
+    }
     kp_alter_replica_log_dirs_response_init(&out);
     for (int32_t d = 0; d < m.dirs_n; d++)
         for (int32_t t = 0; t < m.dirs[d].topics_n; t++, topics++)

@@ -67,11 +67,13 @@ static void plan_named(struct req *r, struct state *st)
     }
 }
 
-static void topics_fill(struct req *r, struct state *st, out_dir *d)
+static void topics_fill(struct req *r, struct state *st, uint32_t dir, out_dir *d)
 {
     d->topics = req_alloc_array(r, st->n, sizeof(*d->topics));
     for (uint32_t i = 0; i < st->n; i++) {
         if (st->parts[i].error)
+            continue;
+        if (st->parts[i].dir != dir)
             continue;
         out_topic *t = d->topics_n ? &d->topics[d->topics_n - 1] : NULL;
         if (!t || !kp_str_eq(t->name, st->names[i])) {
@@ -87,20 +89,26 @@ static void topics_fill(struct req *r, struct state *st, out_dir *d)
 static void respond(struct req *r, struct state *st)
 {
     struct kp_describe_log_dirs_response out;
-    const struct cfg_list *dirs = cfg_list(r->net->cfg.cfg, CFG_LOG_DIRS);
+    const struct meta_image *img = net_image(r->net);
     kp_describe_log_dirs_response_init(&out);
-    out.results = req_alloc_array(r, dirs->count, sizeof(*out.results));
-    for (size_t i = 0; i < dirs->count; i++) {
-        out_dir *d = &out.results[out.results_n++];
+    out.results = req_alloc_array(r, img->dirs_n, sizeof(*out.results));
+    for (uint32_t i = 0; i < img->dirs_n; i++) {
+        const struct meta_dir *md = &img->dirs[i];
         uint64_t total, usable;
+        if (!md->data)
+            continue;
+        out_dir *d = &out.results[out.results_n++];
         kp_describe_log_dirs_response_describe_log_dirs_result_init(d);
-        d->log_dir = api_path(r, dirs->items[i]);
-        if (r->version >= 4 && !io_space(dirs->items[i], &total, &usable)) {
+        d->log_dir = api_path(r, md->path);
+        if (!md->online) {
+            d->error_code = KERR_KAFKA_STORAGE_ERROR;
+            continue;
+        }
+        if (r->version >= 4 && !io_space(md->path, &total, &usable)) {
             d->total_bytes = (int64_t)total;
             d->usable_bytes = (int64_t)usable;
         }
-        if (i == 0)
-            topics_fill(r, st, d);
+        topics_fill(r, st, i, d);
     }
     REQ_RESPOND(r, &out, describe_log_dirs_response);
 }

@@ -67,10 +67,7 @@ static void part_fill(struct req *r, const struct meta_partition *in, int32_t in
     o->isr_nodes_n = (int32_t)in->isr_n;
     o->eligible_leader_replicas_n = o->last_known_elr_n = 0;
     o->offline_replicas = req_alloc_array(r, in->replicas_n, sizeof(int32_t));
-    o->offline_replicas_n = 0;
-    for (uint32_t i = 0; i < in->replicas_n; i++)
-        if (!api_live_broker(r, in->replicas[i], &ep))
-            o->offline_replicas[o->offline_replicas_n++] = in->replicas[i];
+    o->offline_replicas_n = api_offline_replicas(r, in, o->offline_replicas);
 }
 
 static void next_set(struct page *p, struct kp_str name, int32_t partition)

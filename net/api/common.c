@@ -96,8 +96,22 @@ int16_t api_check_leader(const struct req *r, const struct meta_topic *t, int32_
 {
     if (!t || partition < 0 || (uint32_t)partition >= t->partitions_n)
         return KERR_UNKNOWN_TOPIC_OR_PARTITION;
-    return t->partitions[partition].leader == net_image(r->net)->node_id ? KERR_NONE
-                                                                         : KERR_NOT_LEADER_OR_FOLLOWER;
+    const struct meta_image *img = net_image(r->net);
+    if (t->partitions[partition].leader < 0 && meta_offline_here(img, &t->partitions[partition]))
+        return KERR_KAFKA_STORAGE_ERROR;
+    return t->partitions[partition].leader == img->node_id ? KERR_NONE : KERR_NOT_LEADER_OR_FOLLOWER;
+}
+
+int32_t api_offline_replicas(const struct req *r, const struct meta_partition *p, int32_t *out)
+{
+    const struct meta_image *img = net_image(r->net);
+    const struct meta_endpoint *ep;
+    int32_t n = 0;
+    for (uint32_t i = 0; i < p->replicas_n; i++)
+        if (!api_live_broker(r, p->replicas[i], &ep) ||
+            (p->replicas[i] == img->node_id && meta_offline_here(img, p)))
+            out[n++] = p->replicas[i];
+    return n;
 }
 
 const struct meta_broker *api_live_broker(const struct req *r, int32_t id, const struct meta_endpoint **ep)

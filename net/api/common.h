@@ -47,6 +47,9 @@ const struct meta_topic *api_topic(const struct req *r, struct kp_str name);
 const struct meta_topic *api_topic_by_id(const struct req *r, const struct sl_uuid *id);
 // KERR_NONE if this broker leads the partition of topic `t` (NULL: unknown).
 int16_t api_check_leader(const struct req *r, const struct meta_topic *t, int32_t partition);
+// Fills `out` (room for all replicas) with those of the partition that are on no live broker, or in a log directory of this
+// one that is offline; returns how many they are.
+int32_t api_offline_replicas(const struct req *r, const struct meta_partition *p, int32_t *out);
 // A broker that lives and that this connection's clients can reach, and its endpoint; else NULL.
 const struct meta_broker *api_live_broker(const struct req *r, int32_t id, const struct meta_endpoint **ep);
 // A live broker to name as controller: the image's, else any. -1: none.

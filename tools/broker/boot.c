@@ -9,8 +9,6 @@
 #include <string.h>
 #include <sys/resource.h>
 
-enum { LOCK_WAIT_MS = 10000 };
-
 int boot_fail(struct broker *b, int rc, const char *fmt, ...)
 {
     va_list ap;
@@ -60,120 +58,44 @@ static uint32_t open_segments(const struct config *c)
 
 enum { DIRECT_FLYING = 8 }; // direct writes of a shard at a time
 
+// What the shards of all directories have in common. Each directory has its share of the memory, so that one that fails keeps
+// no other's.
 static int shards_make(struct broker *b, void (*ready)(void *, int))
 {
     const struct config *c = b->cfg;
-    uint64_t pool = (uint64_t)cfg_int(c, CFG_SLUICE_POOL_BYTES) / b->placement.shards;
-    for (uint32_t i = 0; i < b->placement.shards; i++) {
-        struct shard_config sc = {
-            .shard = i,
-            .shards = b->placement.shards,
-            .tail_pool_bytes = pool / 2,
-            .read_pool_bytes = pool / 4,
-            .read_ahead = (uint32_t)cfg_int(c, CFG_SLUICE_READ_AHEAD_BYTES),
-            .dirty_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_WRITEBACK_DIRTY_BYTES) / b->placement.shards,
-            .writeback_age_ms = (uint32_t)cfg_int(c, CFG_SLUICE_WRITEBACK_AGE_MS),
-            .producer_check_ms = cfg_int(c, CFG_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS),
-            .retention_check_ms = cfg_int(c, CFG_LOG_RETENTION_CHECK_INTERVAL_MS),
-            .cleaner_backoff_ms =
-                cfg_bool(c, CFG_LOG_CLEANER_ENABLE) ? SL_MAX(cfg_int(c, CFG_LOG_CLEANER_BACKOFF_MS), 1) : 0,
-            .compactor = {.map_bytes = (uint64_t)SL_MAX(cfg_int(c, CFG_LOG_CLEANER_DEDUPE_BUFFER_SIZE), 0) /
-                                       b->placement.shards,
-                          .load_factor = cfg_double(c, CFG_LOG_CLEANER_IO_BUFFER_LOAD_FACTOR),
-                          .bytes_per_second =
-                              cfg_double(c, CFG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND) / b->placement.shards},
-            .max_watches = 100000,
-            .fetch_window = 4u << 20,
-            .bulk_logs = BROKER_BULK_LOGS,
-            .files_max = SL_MAX(open_segments(c) / b->placement.shards, 8u),
-            .journal = journal_settings(c),
-            .direct = {.min = (uint32_t)cfg_int(c, CFG_SLUICE_DIRECT_MIN_BYTES), .flying = DIRECT_FLYING}};
-        sc.dirty_bytes = SL_MIN(sc.dirty_bytes, pool / 8);
-        snprintf(sc.dir, sizeof(sc.dir), "%s", b->dir);
-        snprintf(sc.journal.dir, sizeof(sc.journal.dir), "%.1000s/sluice.journal.d", b->dir);
-        sc.journal.shard = i;
-        struct reactor *r = reactor_group_get(b->group, b->placement.shard_reactor[i]);
-        b->shards[i] = shard_create(r, b->store, &sc, ready, b);
-        if (!b->shards[i])
-            return boot_fail(b, -ENOMEM, "out of memory for shard %u", i);
-    }
-    return 0;
-}
-
-static int identify(struct broker *b, struct meta_identity *id)
-{
-    char err[512];
-    if (store_kind(b->store) == STORE_EMPTY) {
-        int rc = meta_format(b->store, b->cfg, id, err, sizeof(err));
-        return rc ? boot_fail(b, rc, "%s", err) : 0;
-    }
-    struct store_identity si;
-    if (!store_get_identity(b->store, &si))
-        return boot_fail(b, -EINVAL, "%s: meta.properties is missing or unreadable", b->dir);
-    int64_t node = cfg_int(b->cfg, CFG_NODE_ID);
-    if (si.node_id != node)
-        return boot_fail(b, -EINVAL, "node.id=%lld: %s/meta.properties was written by node.id=%d",
-                         (long long)node, b->dir, si.node_id);
-    id->node_id = si.node_id;
-    id->directory_id = si.directory_id;
-    snprintf(id->cluster_id, sizeof(id->cluster_id), "%s", si.cluster_id);
-    return 0;
-}
-
-static int open_store(struct broker *b)
-{
-    const struct cfg_list *dirs = cfg_list(b->cfg, CFG_LOG_DIRS);
-    char err[900];
-    int rc = 0;
-    if (dirs->count != 1)
-        return boot_fail(b, -EINVAL, "log.dirs: %zu directories given; exactly one is served", dirs->count);
-    snprintf(b->dir, sizeof(b->dir), "%s", dirs->items[0]);
-    b->store = store_open(reactor_group_get(b->group, 0), b->dir, LOCK_WAIT_MS, err, sizeof(err), &rc);
-    if (!b->store)
-        return boot_fail(b, rc, "%s", err);
-    rc = store_read_journals(b->store, err, sizeof(err));
-    return rc ? boot_fail(b, rc, "%s", err) : 0;
-}
-
-// The first checkpoint and journal file of every shard, then the switch to the new life.
-static int begin_life(struct broker *b)
-{
-    struct store_shard_begin begin[REACTOR_MAX];
-    struct sbuf images[REACTOR_MAX];
-    struct journal_config jc = journal_settings(b->cfg);
-    struct store_life life;
-    char err[900];
-    uint32_t n = b->placement.shards;
-    int rc = 0;
-    store_new_life(b->store, &life.life);
-    for (uint32_t i = 0; i < n; i++) {
-        sbuf_init(&images[i]);
-        rc = rc ? rc : shard_first_checkpoint(b->shards[i], &life.life, &images[i]);
-        begin[i] = (struct store_shard_begin){.checkpoint = (const uint8_t *)images[i].data,
-                                              .checkpoint_len = images[i].len};
-    }
-    if (!rc)
-        rc = store_begin_life(b->store, &jc, n, begin, &life, err, sizeof(err));
-    else
-        snprintf(err, sizeof(err), "first checkpoint: %s", strerror(-rc));
-    for (uint32_t i = 0; i < n; i++) {
-        sbuf_free(&images[i]);
-        shard_set_life(b->shards[i], &life.life);
-    }
-    return rc ? boot_fail(b, rc, "%s", err) : 0;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->dirs_n; i++)
+        n += dir_up(&b->dirs[i]) ? b->dirs[i].shards_n : 0;
+    uint64_t pool = (uint64_t)cfg_int(c, CFG_SLUICE_POOL_BYTES) / n;
+    struct shard_config sc = {
+        .tail_pool_bytes = pool / 2,
+        .read_pool_bytes = pool / 4,
+        .read_ahead = (uint32_t)cfg_int(c, CFG_SLUICE_READ_AHEAD_BYTES),
+        .dirty_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_WRITEBACK_DIRTY_BYTES) / n,
+        .writeback_age_ms = (uint32_t)cfg_int(c, CFG_SLUICE_WRITEBACK_AGE_MS),
+        .producer_check_ms = cfg_int(c, CFG_PRODUCER_ID_EXPIRATION_CHECK_INTERVAL_MS),
+        .retention_check_ms = cfg_int(c, CFG_LOG_RETENTION_CHECK_INTERVAL_MS),
+        .cleaner_backoff_ms =
+            cfg_bool(c, CFG_LOG_CLEANER_ENABLE) ? SL_MAX(cfg_int(c, CFG_LOG_CLEANER_BACKOFF_MS), 1) : 0,
+        .compactor = {.map_bytes = (uint64_t)SL_MAX(cfg_int(c, CFG_LOG_CLEANER_DEDUPE_BUFFER_SIZE), 0) / n,
+                      .load_factor = cfg_double(c, CFG_LOG_CLEANER_IO_BUFFER_LOAD_FACTOR),
+                      .bytes_per_second = cfg_double(c, CFG_LOG_CLEANER_IO_MAX_BYTES_PER_SECOND) / n},
+        .max_watches = 100000,
+        .fetch_window = 4u << 20,
+        .bulk_logs = BROKER_BULK_LOGS,
+        .files_max = SL_MAX(open_segments(c) / n, 8u),
+        .journal = journal_settings(c),
+        .direct = {.min = (uint32_t)cfg_int(c, CFG_SLUICE_DIRECT_MIN_BYTES), .flying = DIRECT_FLYING}};
+    sc.dirty_bytes = SL_MIN(sc.dirty_bytes, pool / 8);
+    return dirs_make_shards(b, &sc, ready);
 }
 
 // ---- after boot: every reactor runs ---------------------------------------------------------------------------------------
 static void shard_ready(void *arg, int err)
 {
     struct broker *b = arg;
-    if (err) {
-        int none = 0;
+    if (err) // its directory is offline, and the broker may go on without it
         sl_log(SL_ERROR, "broker", "a shard could not open its journal: %s", strerror(-err));
-        atomic_compare_exchange_strong(&b->failed, &none, err);
-        reactor_group_stop(b->group);
-        return;
-    }
     b->shards_ready++;
 }
 
@@ -182,7 +104,7 @@ static void register_fiber(void *arg)
 {
     struct broker *b = arg;
     char err[512] = "";
-    while (b->shards_ready < b->placement.shards && !b->failed)
+    while (b->shards_ready < b->shards_started && !b->failed)
         fiber_sleep(200 * 1000);
     int rc = b->failed ? b->failed : meta_begin(b->meta, err, sizeof(err));
     if (rc) {
@@ -212,8 +134,8 @@ static void listen_fiber(void *arg)
         sl_log(SL_ERROR, "broker", "%s", err);
         reactor_group_stop(b->group);
     } else if (!b->failed && ++b->listening == b->placement.nets) {
-        sl_log(SL_INFO, "broker", "serving dir=%s reactors=%u shards=%u", b->dir, b->reactors,
-               b->placement.shards);
+        sl_log(SL_INFO, "broker", "serving dir=%s reactors=%u shards=%u dirs=%u", b->dirs[b->meta_dir].path,
+               b->reactors, b->placement.shards, b->dirs_n);
     }
     free(run);
 }
@@ -234,13 +156,9 @@ static int place_services(struct broker *b)
 {
     uint32_t controller = b->placement.shard_reactor[shard_of(&meta_topic_uuid, 0, b->placement.shards)];
     uint64_t frames = (uint64_t)cfg_int(b->cfg, CFG_SLUICE_POOL_BYTES) / 4 / b->placement.nets;
-    for (uint32_t i = 0; i < b->placement.shards; i++) {
-        reactor_add_service(reactor_group_get(b->group, b->placement.shard_reactor[i]),
-                            shard_service(b->shards[i]));
-        if (shard_start(b->shards[i]))
-            return boot_fail(b, -ENOMEM, "out of memory for a fiber");
-    }
-    int rc = place_coordinators(b);
+    int rc = dirs_place_shards(b);
+    if (!rc)
+        rc = place_coordinators(b);
     if (rc)
         return rc;
     rc = meta_start(b->meta, b->group, &b->placement);
@@ -274,27 +192,23 @@ static int boot(struct broker *b)
     if (!rc && !(b->limits = net_limits_create(b->cfg, err, sizeof(err))))
         return boot_fail(b, -EINVAL, "%s", err);
     if (!rc)
-        rc = open_store(b);
-    if (!rc)
-        rc = identify(b, &id);
+        rc = dirs_open(b, &id);
     if (!rc)
         rc = shards_make(b, shard_ready);
     if (rc)
         return rc;
-    rc = store_mark_dirty(b->store); // before anything is written or removed (S11)
-    if (rc)
-        return boot_fail(b, rc, "%s: %s", b->dir, strerror(-rc));
-    uint32_t owner = shard_of(&meta_topic_uuid, 0, b->placement.shards);
-    rc = meta_load(reactor_group_get(b->group, 0), shard_env(b->shards[owner]), b->store, b->cfg, &id,
+    struct shard *owner = dir_shard(b, b->meta_dir, &meta_topic_uuid, 0);
+    rc = meta_load(reactor_group_get(b->group, 0), shard_env(owner), b->dirs[b->meta_dir].store, b->cfg, &id,
                    &b->meta, &b->meta_log, err, sizeof(err));
     if (rc)
         return boot_fail(b, rc, "%s", err);
-    rc = shard_adopt(b->shards[owner], b->meta_log);
+    rc = shard_adopt(owner, b->meta_log);
     b->meta_log = NULL;
+    struct journal_config jc = journal_settings(b->cfg);
     if (!rc)
         rc = recover_partitions(b);
     if (!rc)
-        rc = begin_life(b);
+        rc = dirs_begin_life(b, &jc);
     return rc ? rc : place_services(b);
 }
 

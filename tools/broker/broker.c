@@ -79,10 +79,7 @@ void broker_destroy(struct broker *b)
         meta_destroy(b->meta);
     if (b->meta_log)
         log_destroy(b->meta_log);
-    for (uint32_t i = 0; i < REACTOR_MAX; i++)
-        shard_destroy(b->shards[i]);
-    if (b->store)
-        store_close(b->store);
+    dirs_destroy(b);
     reactor_group_destroy(b->group);
     free(b);
 }

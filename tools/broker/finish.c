@@ -13,21 +13,17 @@ static unsigned long long ms_of(const struct broker *b, enum service_kind kind)
 void finish_fiber(void *arg)
 {
     struct broker *b = arg;
-    int rc = b->failed;
     uint64_t begin = io_now_ns(reactor_io(reactor_current()));
-    for (uint32_t i = 0; i < b->placement.shards && !rc; i++)
-        rc = shard_stop_error(b->shards[i]);
+    int rc = b->failed && !b->registered ? b->failed : dirs_end(b);
     if (!rc)
-        rc = shard_write_points(b->shards, b->placement.shards, &meta_topic_uuid, b->dir);
-    if (!rc)
-        rc = store_end_clean(b->store, meta_broker_epoch(b->meta));
+        rc = b->failed;
     if (rc) {
         b->rc = rc;
         sl_log(SL_WARN, "broker", "the stop was not clean (%s): the next start recovers", strerror(-rc));
     } else {
         sl_log(SL_INFO, "broker",
-               "stopped cleanly dir=%s net.ms=%llu metadata.ms=%llu shards.ms=%llu files.ms=%llu", b->dir,
-               ms_of(b, SVC_NET), ms_of(b, SVC_META), ms_of(b, SVC_SHARD),
+               "stopped cleanly dir=%s net.ms=%llu metadata.ms=%llu shards.ms=%llu files.ms=%llu",
+               b->dirs[b->meta_dir].path, ms_of(b, SVC_NET), ms_of(b, SVC_META), ms_of(b, SVC_SHARD),
                (unsigned long long)(io_now_ns(reactor_io(reactor_current())) - begin) / 1000000);
     }
     b->finished = true;

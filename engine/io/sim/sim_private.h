@@ -99,7 +99,7 @@ struct sim_handle {
     uint32_t flags;
 };
 
-enum { SIM_RING_LOCKS = 4 };
+enum { SIM_RING_LOCKS = 8 };
 
 // What a ring keeps after its process was killed: the registered locks, until the last late write has landed.
 struct sim_grave {

@@ -56,6 +56,7 @@ struct rig_part {
     uint32_t batch_bytes;
     int32_t epoch;
     int16_t error;
+    uint32_t dir; // where it lies
 };
 
 struct rig {
@@ -70,6 +71,7 @@ struct rig {
     struct rig_shard shards[RIG_SHARDS];
     struct service meta;
     struct meta_image img;
+    struct meta_dir dirs[4];
     uint32_t altered; // resources that the controller was last asked to alter
     bool altered_incremental;
     struct meta_broker broker;
@@ -306,6 +308,7 @@ static void rig_describe(struct rig_shard *s, struct shard_describe *q)
         struct rig_part *x = rig_part(s->rig, &q->parts[i].topic_id, q->parts[i].partition);
         SL_ASSERT(net_shard_of(&s->rig->n, &q->parts[i].topic_id, q->parts[i].partition) == s->index);
         q->parts[i].error = x ? 0 : KERR_UNKNOWN_TOPIC_OR_PARTITION;
+        q->parts[i].dir = x ? x->dir : 0;
         q->parts[i].size = x ? (uint64_t)x->end * 10 : 0;
     }
 }
@@ -525,6 +528,14 @@ static void rig_image(struct rig *t)
                                  .controller_id = RIG_NODE,
                                  .brokers = &t->broker,
                                  .brokers_n = 1};
+    const struct cfg_list *dirs = cfg_list(t->cfg, CFG_LOG_DIRS);
+    for (size_t i = 0; i < dirs->count; i++) {
+        SL_ASSERT(i < SL_ARRAY_LEN(t->dirs));
+        t->dirs[i] = (struct meta_dir){
+            .path = dirs->items[i], .id = sl_uuid_make(0x5000, i), .data = true, .online = true};
+    }
+    t->img.dirs = t->dirs;
+    t->img.dirs_n = (uint32_t)dirs->count;
 }
 
 static inline struct rig *rig_new_with(uint32_t credits, const char *const *pairs)

@@ -54,6 +54,81 @@ static void test_log_dirs(void **state)
     rig_free(t);
 }
 
+// Each directory with what lies in it; one that is offline with the error alone.
+static void test_log_dirs_several(void **state)
+{
+    const char *const pairs[] = {"log.dirs=/tmp,/var,/usr", NULL};
+    struct rig *t = rig_new_with(64, pairs);
+    struct kp_describe_log_dirs_request m;
+    struct kp_describe_log_dirs_response out;
+    rig_topic(t, "a", 3);
+    rig_part(t, &t->topics[0].id, 1)->dir = 1;
+    t->dirs[2].online = false;
+    kp_describe_log_dirs_request_init(&m);
+    m.topics_n = -1;
+    ASK(t, 4, describe_log_dirs, &m, &out);
+    assert_int_equal(out.results_n, 3);
+    assert_int_equal(out.results[0].topics[0].partitions_n, 2);
+    assert_int_equal(out.results[1].topics[0].partitions_n, 1);
+    assert_int_equal(out.results[1].topics[0].partitions[0].partition_index, 1);
+    assert_true(kp_str_eq(out.results[1].log_dir, KP_STR_LIT("/var")) && out.results[1].total_bytes > 0);
+    assert_int_equal(out.results[2].error_code, KERR_KAFKA_STORAGE_ERROR);
+    assert_true(kp_str_eq(out.results[2].log_dir, KP_STR_LIT("/usr")));
+    assert_int_equal(out.results[2].topics_n, 0);
+    assert_int_equal(out.results[2].total_bytes, -1);
+    t->dirs[1].data = false; // the metadata log's alone
+    ASK(t, 4, describe_log_dirs, &m, &out);
+    assert_int_equal(out.results_n, 2);
+    rig_free(t);
+}
+
+// What lies in a directory that is offline has no leader, and says why.
+static void test_offline_partition(void **state)
+{
+    const char *const pairs[] = {"log.dirs=/tmp,/var", NULL};
+    struct rig *t = rig_new_with(64, pairs);
+    struct kp_metadata_request m;
+    struct kp_metadata_response out;
+    rig_topic(t, "a", 2);
+    t->broker.dirs = &t->dirs[0].id;
+    t->broker.dirs_n = 1;
+    t->mparts[0][0].directory = t->dirs[0].id;
+    t->mparts[0][1].directory = t->dirs[1].id;
+    t->mparts[0][1].leader = -1;
+    kp_metadata_request_init(&m);
+    m.topics_n = -1;
+    ASK(t, 12, metadata, &m, &out);
+    assert_int_equal(out.topics[0].partitions[0].offline_replicas_n, 0);
+    assert_int_equal(out.topics[0].partitions[1].leader_id, -1);
+    assert_int_equal(out.topics[0].partitions[1].error_code, KERR_LEADER_NOT_AVAILABLE);
+    assert_int_equal(out.topics[0].partitions[1].offline_replicas_n, 1);
+    assert_int_equal(out.topics[0].partitions[1].offline_replicas[0], RIG_NODE);
+    rig_free(t);
+}
+
+static void test_move_several(void **state)
+{
+    const char *const pairs[] = {"log.dirs=/tmp,/var,/usr", NULL};
+    struct rig *t = rig_new_with(64, pairs);
+    struct kp_alter_replica_log_dirs_request m;
+    struct kp_alter_replica_log_dirs_response out;
+    int32_t part = 0;
+    struct kp_alter_replica_log_dirs_request_alter_replica_log_dir_topic topic = {KP_STR_LIT("a"), &part, 1};
+    struct kp_alter_replica_log_dirs_request_alter_replica_log_dir dirs[] = {
+        {KP_STR_LIT("/tmp"), &topic, 1}, {KP_STR_LIT("/var"), &topic, 1}, {KP_STR_LIT("/usr"), &topic, 1}};
+    rig_topic(t, "a", 1);
+    t->mparts[0][0].directory = t->dirs[1].id;
+    t->dirs[2].online = false;
+    kp_alter_replica_log_dirs_request_init(&m);
+    m.dirs = dirs;
+    m.dirs_n = 3;
+    ASK(t, 2, alter_replica_log_dirs, &m, &out);
+    assert_int_equal(out.results[0].partitions[0].error_code, KERR_UNSUPPORTED_VERSION);
+    assert_int_equal(out.results[0].partitions[1].error_code, KERR_NONE);
+    assert_int_equal(out.results[0].partitions[2].error_code, KERR_KAFKA_STORAGE_ERROR);
+    rig_free(t);
+}
+
 static void test_move(void **state)
 {
     const char *const pairs[] = {"log.dirs=/tmp", NULL};
@@ -358,11 +433,19 @@ static void test_controller(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_log_dirs),   cmocka_unit_test(test_move),
-        cmocka_unit_test(test_elections),  cmocka_unit_test(test_reassignments),
-        cmocka_unit_test(test_quorum),     cmocka_unit_test(test_producers),
-        cmocka_unit_test(test_quotas),     cmocka_unit_test(test_alter_quotas),
-        cmocka_unit_test(test_security),   cmocka_unit_test(test_transactions),
+        cmocka_unit_test(test_log_dirs),
+        cmocka_unit_test(test_log_dirs_several),
+        cmocka_unit_test(test_offline_partition),
+        cmocka_unit_test(test_move_several),
+        cmocka_unit_test(test_move),
+        cmocka_unit_test(test_elections),
+        cmocka_unit_test(test_reassignments),
+        cmocka_unit_test(test_quorum),
+        cmocka_unit_test(test_producers),
+        cmocka_unit_test(test_quotas),
+        cmocka_unit_test(test_alter_quotas),
+        cmocka_unit_test(test_security),
+        cmocka_unit_test(test_transactions),
         cmocka_unit_test(test_controller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
