@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/sim/model.h"
 #include "tests/sim/people.h"
@@ -43,13 +44,23 @@ static void config_keyed(struct run *r, struct config *c)
         set(c, "log.retention.check.interval.ms", "%lld", r->k.retention_ms);
 }
 
+static void set_dirs(struct config *c, const struct run *r)
+{
+    char list[100] = "";
+    for (uint32_t i = 0; i < r->dirs; i++)
+        snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s", i ? "," : "", run_dirs[i]);
+    set(c, "log.dirs", list, 0);
+    if (r->meta_apart)
+        set(c, "metadata.log.dir", "/meta", 0);
+}
+
 static struct config *config_make(struct run *r)
 {
     const struct knobs *k = &r->k;
     struct config *c = config_new();
     char err[512];
     set(c, "node.id", "1", 0);
-    set(c, "log.dirs", "/data", 0);
+    set_dirs(c, r);
     set(c, "listeners", "PLAINTEXT://127.0.0.1:%lld", BROKER_PORT);
     set(c, "auto.create.topics.enable", "false", 0);
     set(c, "message.max.bytes", "%lld", SL_MAX(k->max_batch, 4096u));

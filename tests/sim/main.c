@@ -4,6 +4,7 @@
 //   sluice-sim --seeds A..B [--jobs J]            many; exit 1 at the first that fails, with its number
 //   sluice-sim --broker ...                       the whole broker over sockets, not the storage rooms alone
 //   sluice-sim --groups ...                       the whole broker, with members of groups
+//   sluice-sim --dirs ...                         the whole broker, with two or three log directories, drives of which break
 //   sluice-sim --keep-going ...                   does not stop at a failing seed
 //   sluice-sim --canary NAME ...                  with one rule broken: exit 0 if a seed notices, 1 if none does
 //   sluice-sim --canaries [--seeds A..B]          every canary in turn, each with those seeds at most, or with as many as it
@@ -31,7 +32,7 @@ enum { MAX_JOBS = 64, SEED_SECONDS = 120 };
 struct options {
     uint64_t from, to;
     uint32_t jobs;
-    bool broker, groups, verbose, trace, replay_check, canaries, keep_going;
+    bool broker, groups, several, verbose, trace, replay_check, canaries, keep_going;
     bool ranged; // seeds were given
     enum sl_canary canary;
     uint32_t without, with;
@@ -65,6 +66,7 @@ static void child(const struct options *o, uint64_t seed, struct totals *sum)
                     .trace = o->trace,
                     .broker = o->broker,
                     .groups = o->groups,
+                    .several = o->several,
                     .without = o->without,
                     .with = o->with,
                     .sum = sum};
@@ -179,6 +181,8 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            s->unstable_writes, s->events);
     if (s->meta_trims)
         printf("metadata logs cut behind a snapshot at the end %" PRIu64 "\n", s->meta_trims);
+    if (s->drives_broken)
+        printf("drives that broke under a broker with others %" PRIu64 "\n", s->drives_broken);
     if (s->joins)
         printf("members of consumer groups: joined %" PRIu64 " times, thrown out %" PRIu64
                ", began anew %" PRIu64 "\n",
@@ -308,7 +312,7 @@ static int usage(void)
 {
     fprintf(stderr,
             "usage: sluice-sim [--seed N | --seeds A..B] [--jobs N] [--verbose] [--trace] [--replay-check]\n"
-            "                  [--broker] [--without LIST] [--with LIST] [--keep-going]"
+            "                  [--broker] [--groups] [--dirs] [--without LIST] [--with LIST] [--keep-going]"
             "                  [--canary NAME | --canaries]\ncanaries:\n");
     for (unsigned c = 1; c < SL_CANARY_COUNT; c++)
         fprintf(stderr, "  %-24s %s\n", sl_canary_name((enum sl_canary)c), sl_canary_text((enum sl_canary)c));
@@ -357,6 +361,8 @@ static bool parse(struct options *o, int argc, char **argv)
             o->broker = true;
         else if (strcmp(a, "--groups") == 0)
             o->broker = o->groups = true;
+        else if (strcmp(a, "--dirs") == 0)
+            o->broker = o->several = true;
         else if (strcmp(a, "--keep-going") == 0)
             o->keep_going = true;
         else if (strcmp(a, "--canaries") == 0)

@@ -107,7 +107,7 @@ static bool not_now(const struct people *p, int16_t error)
     case KERR_KAFKA_STORAGE_ERROR:
     case KERR_UNKNOWN_TOPIC_OR_PARTITION: // its partition could not be opened
         // With hush the disk is just being healed: partitions are opened again after a while.
-        return p->hush || (!p->r->calm && (p->r->k.faults || p->r->k.tight_disk));
+        return p->hush || (!p->r->calm && (p->r->k.faults || p->r->k.tight_disk || p->r->several));
     default:
         return false;
     }

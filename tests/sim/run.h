@@ -61,6 +61,7 @@ struct totals {
     uint64_t strays;                                              // files of earlier lives that came back
     uint64_t refused;                                             // starts, after a bit rotted
     uint64_t batches_acked, batches_read, records_acked, bytes_acked, deletes, creates, duplicates, forgotten;
+    uint64_t drives_broken;           // while a broker ran
     uint64_t trims, starts;           // DeleteRecords answered; log starts seen to move
     uint64_t compacted;               // records that readers saw to be gone
     uint64_t meta_trims;              // metadata logs that did not begin at 0 any more, at the end
@@ -75,6 +76,7 @@ struct run {
     bool verbose, trace;
     bool broker;      // the whole broker over sockets, not storage alone
     bool groups;      // with members of groups
+    bool several;     // log directories, on drives of their own that may break
     uint32_t without; // WITHOUT_*
     uint32_t with;    // the same, for parts that every seed is to have
     struct sim_world *w;
@@ -86,7 +88,10 @@ struct run {
     struct members *members; // NULL: none
     struct totals *sum;
     uint32_t life_no;
-    bool calm; // faults have stopped: what fails now is a bug
+    uint32_t dirs;      // of log.dirs: run_dirs[0..n)
+    bool meta_apart;    // metadata.log.dir is a directory of its own
+    uint32_t drives[3]; // of the directories; 0: the root's
+    bool calm;          // faults have stopped: what fails now is a bug
 };
 
 // Ends the process with the seed and the last events. Any oracle calls it.
@@ -104,6 +109,9 @@ static inline bool run_chance(struct run *r, uint32_t num, uint32_t den)
 }
 // Between lo and hi, small values more often.
 uint64_t run_skewed(struct run *r, uint64_t lo, uint64_t hi);
+
+// The log directories of the broker's story.
+extern const char *const run_dirs[3];
 
 // scenario.c: the whole story of one seed.
 void scenario_run(struct run *r);

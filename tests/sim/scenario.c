@@ -430,17 +430,23 @@ static void check_segment(void *arg, const char *path, uint64_t size)
 
 void story_check_files(struct run *r)
 {
-    if (sim_disk_size(r->host, LIFE_DIR "/sluice.journal.d") != -ENOENT)
-        run_fail(r, "the journal directory is there after a clean stop");
-    if (sim_disk_size(r->host, LIFE_DIR "/.kafka_cleanshutdown") < 0)
-        run_fail(r, "there is no .kafka_cleanshutdown after a clean stop");
+    char path[256];
+    for (uint32_t i = 0; i < r->dirs; i++) {
+        snprintf(path, sizeof(path), "%s/sluice.journal.d", run_dirs[i]);
+        if (sim_disk_size(r->host, path) != -ENOENT)
+            run_fail(r, "the journal directory %s is there after a clean stop", path);
+        snprintf(path, sizeof(path), "%s/.kafka_cleanshutdown", run_dirs[i]);
+        if (sim_disk_size(r->host, path) < 0)
+            run_fail(r, "there is no %s after a clean stop", path);
+    }
     for (struct mtopic *t = r->model->topics; t; t = t->next) {
         for (uint32_t k = 0; t->state == TOPIC_SERVING && k < t->parts_n; k++) {
             struct file_walk fw = {.r = r};
-            char dir[256];
-            snprintf(dir, sizeof(dir), "%s/%s-%u", LIFE_DIR, t->name, k);
             model_verify_begin(r->model, &fw.v, &t->parts[k], t->parts[k].start_seen);
-            sim_disk_walk(r->host, dir, check_segment, &fw);
+            for (uint32_t i = 0; i < r->dirs; i++) {
+                snprintf(path, sizeof(path), "%s/%s-%u", run_dirs[i], t->name, k);
+                sim_disk_walk(r->host, path, check_segment, &fw);
+            }
             model_verify_end(r->model, &fw.v, t->parts[k].hw_seen);
         }
     }
@@ -585,6 +591,17 @@ static void failed(void *arg, const char *what)
     run_fail(arg, "%s", what);
 }
 
+const char *const run_dirs[3] = {LIFE_DIR, "/data2", "/data3"};
+
+// The first directory, which has the metadata log unless that is apart, is on the root's drive: it does not break alone.
+static void dirs_make(struct run *r)
+{
+    r->dirs = r->several ? 2 + run_below(r, 2) : 1;
+    r->meta_apart = r->several && run_chance(r, 1, 4);
+    for (uint32_t i = r->meta_apart ? 0 : 1; i < r->dirs; i++)
+        r->drives[i] = sim_disk_mount(r->host, run_dirs[i]);
+}
+
 void scenario_run(struct run *r)
 {
     struct sim_config c;
@@ -598,6 +615,7 @@ void scenario_run(struct run *r)
     r->host = sim_host_create(r->w);
     r->model = model_create(r);
     knobs_make(r);
+    dirs_make(r);
     run_say(
         r,
         "segments %u, batches to %u%s, journal %u x %u, slots %u, groups %u, %u producers, %u readers%s%s%s",

@@ -30,7 +30,7 @@ static bool boot(struct run *r, struct people *p, struct blife *l)
     int rc = blife_error(l, &text);
     if (!rc)
         return true;
-    if (r->calm || !(r->k.faults || r->k.tight_disk))
+    if (r->calm || !(r->k.faults || r->k.tight_disk || r->several))
         run_fail(r, "the start failed: %d %s", rc, text);
     run_say(r, "  start failed by faults: %s", text);
     blife_kill(l);
@@ -143,16 +143,41 @@ static void see_meta(void *arg, const char *path, uint64_t size)
 static void check_metadata(struct run *r)
 {
     struct meta_files f = {-1, -1};
-    sim_disk_walk(r->host, "/data/__cluster_metadata-0", see_meta, &f);
+    sim_disk_walk(r->host, r->meta_apart ? "/meta/__cluster_metadata-0" : "/data/__cluster_metadata-0",
+                  see_meta, &f);
     if (f.first > 0 && f.newest < f.first)
         run_fail(r, "the metadata log begins at %lld, its newest snapshot is of %lld", (long long)f.first,
                  (long long)f.newest);
     r->sum->meta_trims += f.first > 0;
 }
 
+// Some drive breaks, mostly after a while; those that broke before are repaired, mostly. What lies on the others is served on,
+// and what was acknowledged is there when the drive is. (A tight disk's promises are of all that is written.)
+static void break_drive(void *arg)
+{
+    struct run *r = arg;
+    uint32_t i = run_below(r, r->dirs);
+    if (r->calm || !r->drives[i])
+        return;
+    run_say(r, "  the drive of %s breaks", run_dirs[i]);
+    sim_disk_break_drive(r->host, r->drives[i], true);
+    r->sum->drives_broken++;
+}
+
+static void repair_drives(struct run *r)
+{
+    for (uint32_t i = 0; i < r->dirs; i++)
+        if (r->drives[i])
+            sim_disk_break_drive(r->host, r->drives[i], false);
+}
+
 static void one_life(struct run *r, struct people *p)
 {
     story_faults_on(r);
+    if (r->several && run_chance(r, 3, 4))
+        repair_drives(r);
+    if (r->several && !r->k.tight_disk && run_chance(r, 1, 2))
+        sim_at(r->w, run_chance(r, 1, 8) ? 0 : run_skewed(r, MS, SEC), break_drive, r);
     struct blife *l = blife_start(r);
     if (run_chance(r, 1, 4) && !sim_run(r->w, run_skewed(r, 1000, 60 * MS), blife_up, l)) {
         end_life(r, p, l);
@@ -170,7 +195,7 @@ static void one_life(struct run *r, struct people *p)
     } else {
         sim_run(r->w, run_skewed(r, 1000, SEC), NULL, NULL);
     }
-    if (story_may_heal(r))
+    if (story_may_heal(r) && !r->several) // a drive that broke is not healed by space
         heal(r, p);
     if (r->groups && run_chance(r, 1, 6))
         sim_run(r->w, run_skewed(r, SEC, 4 * SEC), NULL, NULL); // long enough for time-outs
@@ -207,6 +232,7 @@ static void calm_end(struct run *r, struct people *p)
 {
     run_say(r, "calm");
     story_faults_off(r);
+    repair_drives(r);
     struct blife *l = blife_start(r);
     boot(r, p, l);
     sim_run(r->w, run_skewed(r, MS, SEC), NULL, NULL);

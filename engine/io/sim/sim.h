@@ -141,6 +141,10 @@ int sim_disk_poke(struct sim_host *h, const char *path, uint64_t pos, const void
 int sim_disk_create(struct sim_host *h, const char *path);
 // Makes a sector unreadable.
 int sim_disk_break(struct sim_host *h, const char *path, uint64_t pos);
+// Makes a directory in the root, durably, as the mount point of a drive of its own; returns the drive's number (1 to 31).
+uint32_t sim_disk_mount(struct sim_host *h, const char *path);
+// While a drive is broken each write, sync, allocation and change of a name on it fails with EIO; reads go on.
+void sim_disk_break_drive(struct sim_host *h, uint32_t drive, bool broken);
 // Calls fn for every file below `path`, in name order.
 void sim_disk_walk(struct sim_host *h, const char *path,
                    void (*fn)(void *arg, const char *file, uint64_t size), void *arg);

@@ -91,6 +91,13 @@ static int fault(struct sim_op *o, uint32_t ppm, int err)
     return sim_chance(o->w, ppm) ? err : 0;
 }
 
+// The same for what changes the drive of `i`.
+static int fault_on(struct sim_op *o, const struct sim_inode *i, uint32_t ppm, int err)
+{
+    int rc = fault(o, ppm, err);
+    return sim_drive_broken(o->disk, i) ? -EIO : rc;
+}
+
 // Starts an operation on a handle. NULL: refused, and completed.
 static struct sim_op *start_on(struct io *io, struct io_op *op, enum sim_kind kind, io_file f)
 {
@@ -121,7 +128,7 @@ static int open_now(struct sim_op *o)
         struct sim_inode *dir = sim_lookup_parent(d, o->path, &name, &err);
         if (!dir)
             return err;
-        if ((err = fault(o, o->w->cfg.faults.enospc, -ENOSPC)) != 0)
+        if ((err = fault_on(o, dir, o->w->cfg.faults.enospc, -ENOSPC)) != 0)
             return err;
         i = sim_dir_create(d, dir, name, false);
     }
@@ -335,7 +342,7 @@ static int write_now(struct sim_op *o)
         *(beyond ? &w->stats.extending_writes : &w->stats.hole_writes) += 1;
         sim_trace(w, beyond ? "extending" : "hole", o->ino->id, pos, len);
     }
-    int err = fault(o, fl->eio_write, -EIO);
+    int err = fault_on(o, o->ino, fl->eio_write, -EIO);
     if (err || sim_chance(w, fl->short_write))
         len = shorten(o, len);
     if (sim_chance(w, fl->lost_write))
@@ -416,7 +423,7 @@ static int fsync_now(struct sim_op *o)
     struct sim_inode *i = o->ino;
     if (--i->syncs == 0)
         i->sync_upto = 0;
-    int err = fault(o, o->w->cfg.faults.eio_sync, -EIO);
+    int err = fault_on(o, o->ino, o->w->cfg.faults.eio_sync, -EIO);
     if (err)
         return err;
     sim_names_persist(o->disk, o->disk->cached_names);
@@ -482,7 +489,7 @@ void sim_file_covered_free(struct sim_op *o)
 static void land_syncfs(struct sim_event *e)
 {
     struct sim_op *o = op_of(e);
-    int err = fault(o, o->w->cfg.faults.eio_sync, -EIO);
+    int err = fault_on(o, o->ino, o->w->cfg.faults.eio_sync, -EIO);
     uncover(o);
     for (uint32_t k = 0; k < o->covered_n && !err; k++) {
         const struct sim_covered *c = &o->covered[k];
@@ -521,7 +528,7 @@ bool sim_file_can_syncfs(struct io *io, io_file f)
 static void land_fallocate(struct sim_event *e)
 {
     struct sim_op *o = op_of(e);
-    int err = fault(o, o->w->cfg.faults.enospc, -ENOSPC);
+    int err = fault_on(o, o->ino, o->w->cfg.faults.enospc, -ENOSPC);
     finish(o, err ? err : sim_inode_allocate(o->disk, o->ino, o->pos, o->len));
 }
 
@@ -550,7 +557,7 @@ static int mkdir_now(struct sim_op *o)
         return err;
     if (!*name || sim_dir_find(dir, name))
         return -EEXIST;
-    if ((err = fault(o, o->w->cfg.faults.enospc, -ENOSPC)) != 0)
+    if ((err = fault_on(o, dir, o->w->cfg.faults.enospc, -ENOSPC)) != 0)
         return err;
     sim_dir_create(o->disk, dir, name, true);
     return 0;

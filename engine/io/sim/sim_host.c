@@ -212,6 +212,24 @@ static void copy_dir(struct sim_disk *to, struct sim_inode *dst, const struct si
     }
 }
 
+uint32_t sim_disk_mount(struct sim_host *h, const char *path)
+{
+    struct sim_disk *d = &h->disk;
+    SL_ASSERT(path[0] == '/' && !strchr(path + 1, '/') && d->drives < 31);
+    struct sim_inode *i = sim_dir_create(d, d->root, path + 1, true);
+    sim_dir_persist(d, d->root, d->seq);
+    i->drive = (uint8_t)++d->drives;
+    return d->drives;
+}
+
+void sim_disk_break_drive(struct sim_host *h, uint32_t drive, bool broken)
+{
+    SL_ASSERT(drive > 0 && drive <= h->disk.drives);
+    uint32_t bit = 1u << drive;
+    h->disk.broken_drives = broken ? h->disk.broken_drives | bit : h->disk.broken_drives & ~bit;
+    sim_trace(h->w, "drive", drive, broken, 0);
+}
+
 struct sim_host *sim_host_clone(struct sim_host *h)
 {
     SL_ASSERT(!sim_disk_busy(h));

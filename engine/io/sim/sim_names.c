@@ -207,6 +207,7 @@ bool sim_dir_empty(const struct sim_inode *dir)
 struct sim_inode *sim_dir_create(struct sim_disk *d, struct sim_inode *dir, const char *name, bool is_dir)
 {
     struct sim_inode *i = sim_inode_new(d, is_dir);
+    i->drive = dir->drive;
     set_cur(d, dir, name, i);
     dirop_add(d, dir, name, i, NULL, NULL);
     return i;
@@ -226,6 +227,8 @@ int sim_dir_unlink(struct sim_disk *d, const char *path, bool is_dir)
         return is_dir ? -ENOTDIR : -EISDIR;
     if (is_dir && !sim_dir_empty(i))
         return -ENOTEMPTY;
+    if (sim_drive_broken(d, dir))
+        return -EIO;
     dirop_add(d, dir, name, NULL, NULL, NULL);
     set_cur(d, dir, name, NULL);
     return 0;
@@ -261,6 +264,8 @@ int sim_dir_rename(struct sim_disk *d, const char *from, const char *to)
         return -ENOTEMPTY;
     if (i->is_dir && is_below(i, td))
         return -EINVAL;
+    if (sim_drive_broken(d, fd) || sim_drive_broken(d, td))
+        return -EIO;
     dirop_add(d, td, tn, i, fd, fn);
     set_cur(d, td, tn, i);
     set_cur(d, fd, fn, NULL);

@@ -40,7 +40,8 @@ struct sim_inode {
     uint32_t links; // volatile entries
     uint32_t opens;
     bool is_dir;
-    bool charged; // its pages count as used
+    bool charged;  // its pages count as used
+    uint8_t drive; // its directory's; 0: the root's
     // file
     uint64_t size, dur_size;
     uint32_t size_seq, dur_size_seq;
@@ -70,7 +71,8 @@ struct sim_disk {
     uint32_t
         cached_names; // changes up to here are in the drive's cache: the next sync of anything makes them durable
     uint64_t next_inode;
-    uint64_t capacity, used; // pages; capacity 0: no limit
+    uint32_t drives, broken_drives; // how many were mounted; bits
+    uint64_t capacity, used;        // pages; capacity 0: no limit
     struct sim_inode *root;
     struct list_node inodes;
     struct list_node dirops; // in order
@@ -315,6 +317,10 @@ struct sim_inode *sim_lookup(struct sim_disk *d, const char *path, int *err);
 // The directory of `path`'s last part, and that part.
 struct sim_inode *sim_lookup_parent(struct sim_disk *d, const char *path, const char **name, int *err);
 struct sim_inode *sim_dir_find(const struct sim_inode *dir, const char *name);
+static inline bool sim_drive_broken(const struct sim_disk *d, const struct sim_inode *i)
+{
+    return (d->broken_drives >> i->drive & 1) != 0;
+}
 struct sim_inode *sim_dir_create(struct sim_disk *d, struct sim_inode *dir, const char *name, bool is_dir);
 int sim_dir_unlink(struct sim_disk *d, const char *path, bool is_dir);
 int sim_dir_rename(struct sim_disk *d, const char *from, const char *to);
