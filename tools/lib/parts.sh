@@ -102,5 +102,6 @@ part_interop() {
     build release sluiced
     counted tests/clients/metacheck/run "$BUILD"
     counted tests/clients/run "$BUILD" --only transactions
+    counted tests/clients/run "$BUILD" --only dirs_handover
     counted tests/clients/compare/run "$BUILD"
 }
