@@ -107,7 +107,8 @@ void dirs_count(const struct meta *m, struct placing *pl)
     for (uint32_t i = 0; i < m->sorted_n; i++)
         for (uint32_t k = 0; k < m->sorted[i]->partitions_n; k++) {
             const struct meta_partition *p = &m->sorted[i]->partitions[k];
-            int dir = dir_is(&p->directory, DIR_UNASSIGNED) ? -1 : dirs_of(m, p);
+            bool known = !dir_is(&p->directory, DIR_UNASSIGNED) && !dir_is(&p->directory, DIR_MIGRATING);
+            int dir = known ? dirs_of(m, p) : -1;
             if (dir >= 0)
                 pl->counts[dir]++;
         }
