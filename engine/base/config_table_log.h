@@ -83,11 +83,11 @@
 /* Logs on disk. */
 #define CFG_TABLE_LOG(X) \
     X(LOG_DIRS, "log.dirs", LIST, "./data", SOME, HIGH, READ_ONLY, USED, 0, \
-      "Directory that holds the logs; exactly one is served. The default stands back when log.dir is set.") \
+      "Directories that hold the logs, at most 31; a partition lies in one of them. The default stands back when log.dir is set.") \
     X(LOG_DIR, "log.dir", LIST, NULL, SOME, HIGH, READ_ONLY, USED, 0, \
-      "A single log directory; log.dirs wins.") \
+      "The same; log.dirs wins.") \
     X(METADATA_LOG_DIR, "metadata.log.dir", STRING, NULL, ANY, HIGH, READ_ONLY, USED, 0, \
-      "Directory of the metadata log. Null: the first of log.dirs.") \
+      "Directory of the metadata log, one of log.dirs or another. Null: the first of log.dirs.") \
     X(CORDONED_LOG_DIRS, "cordoned.log.dirs", LIST, "", ANY, MEDIUM, PER_BROKER, ACCEPTED, 0, \
       "Directories that take no new partitions.") \
     X(LOG_DIR_FAILURE_TIMEOUT_MS, "log.dir.failure.timeout.ms", LONG, "30000", AT_LEAST(1), LOW, \

@@ -55,6 +55,8 @@
       "Bytes received from clients") \
     X(NET_BYTES_OUT, "sluice_net_sent_bytes_total", "", COUNTER, "bytes", \
       "Bytes sent to clients") \
+    X(OFFLINE_DIRS, "sluice_offline_log_dirs", "", GAUGE, "directories", \
+      "Log directories that could not be opened, or failed since") \
     X(NET_CONNECTIONS, "sluice_net_connections", "", GAUGE, "connections", \
       "Open client connections") \
     X(THROTTLED_REQUESTS, "sluice_throttled_requests_total", "", COUNTER, "requests", \

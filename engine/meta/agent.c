@@ -70,6 +70,7 @@ void meta_publish_end(struct meta *m)
     SL_ASSERT(img && w->pending == 0);
     m->image = img;
     m->next_image = NULL;
+    dirs_tell(m);
     w->fiber = fiber_current();
     w->pending = m->agents_n;
     for (uint32_t i = 0; i < m->agents_n; i++) {

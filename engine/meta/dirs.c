@@ -71,6 +71,15 @@ uint32_t dirs_online(const struct meta *m, struct sl_uuid *out)
     return n;
 }
 
+void dirs_tell(struct meta *m)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < m->id.dirs_n; i++)
+        n += m->id.dirs[i].data && !m->id.dirs[i].online;
+    if (reactor_metrics(m->r))
+        metric_set(reactor_metrics(m->r), METRIC_OFFLINE_DIRS, n);
+}
+
 int dirs_check_version(const struct meta *m, char *err, size_t cap)
 {
     uint32_t n = 0;

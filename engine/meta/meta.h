@@ -345,7 +345,8 @@ const struct meta_image *meta_boot_image(const struct meta *m);
 // Boot: where a partition of the boot image that was found in no directory may be made: the number of the directory that the
 // metadata names, or of the one with the fewest partitions where it names none; -1: nowhere, for its directory is not here.
 int meta_dir_for(struct meta *m, const struct meta_partition *p);
-// Boot: a partition was found, or made, in this directory, which may have been given up since. meta_begin records what the metadata did not know.
+// Boot: a partition was found, or made, in this directory, which may have been given up since. meta_begin records
+// what the metadata did not know.
 void meta_found(struct meta *m, const struct meta_topic *t, int32_t partition, uint32_t dir);
 // Boot, before meta_begin: a directory that was opened could not be recovered, and is offline.
 void meta_dir_given_up(struct meta *m, uint32_t dir);

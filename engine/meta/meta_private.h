@@ -399,6 +399,7 @@ int dirs_at_start(struct meta *m, const struct meta_topic *t, uint32_t partition
 void dirs_add_found(struct meta *m, struct recs *rs);
 // A job of the controller's fiber: records what went offline.
 void dirs_offline(struct meta *m);
+void dirs_tell(struct meta *m); // the metric
 void dirs_on_msg(struct meta_agent *a, uint32_t from, const struct spsc_msg *msg);
 
 // begin.c: the record of a clean stop.

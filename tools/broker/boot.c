@@ -67,6 +67,12 @@ static int shards_make(struct broker *b, void (*ready)(void *, int))
     for (uint32_t i = 0; i < b->dirs_n; i++)
         n += dir_up(&b->dirs[i]) ? b->dirs[i].shards_n : 0;
     uint64_t pool = (uint64_t)cfg_int(c, CFG_SLUICE_POOL_BYTES) / n;
+    if (b->dirs_n > 1 && pool / 4 < (uint64_t)cfg_int(c, CFG_MESSAGE_MAX_BYTES))
+        return boot_fail(
+            b, -EINVAL,
+            "sluice.pool.bytes: shared by %u shards of %u directories, each takes batches of at most "
+            "%llu bytes; message.max.bytes=%lld",
+            n, b->dirs_n, (unsigned long long)pool / 4, (long long)cfg_int(c, CFG_MESSAGE_MAX_BYTES));
     struct shard_config sc = {
         .tail_pool_bytes = pool / 2,
         .read_pool_bytes = pool / 4,

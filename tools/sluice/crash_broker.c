@@ -44,13 +44,15 @@ static uint16_t free_port(void)
 static void become_broker(struct crash_run *run)
 {
     const struct crash_options *o = run->o;
-    char listeners[64], dirs[1100], log[1100];
+    char listeners[64], dirs[CRASH_DIRS_MAX * 1100], log[1100];
     const char **argv = calloc((size_t)(ARGS_FIXED + 2 * o->sets_n + 1), sizeof(*argv));
     int n = 0;
     if (!argv)
         _exit(127);
     snprintf(listeners, sizeof(listeners), "listeners=PLAINTEXT://127.0.0.1:%u", run->port);
-    snprintf(dirs, sizeof(dirs), "log.dirs=%s/data", run->data);
+    int at = snprintf(dirs, sizeof(dirs), "log.dirs=%s/data", run->data);
+    for (int i = 1; i < o->dirs; i++)
+        at += snprintf(dirs + at, sizeof(dirs) - (size_t)at, ",%s/data%d", run->data, i + 1);
     snprintf(log, sizeof(log), "%s/broker.log", run->data);
     argv[n++] = o->sluiced;
     for (int i = 0; i < o->sets_n; i++) {

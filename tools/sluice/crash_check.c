@@ -22,6 +22,7 @@ enum {
     KEY_SECONDS = 't',
     KEY_PARTITIONS = 'p',
     KEY_BATCH = 'b',
+    KEY_DIRS = 'd',
     KEY_SET = 's',
     KEY_SEED = 'S'
 };
@@ -32,6 +33,7 @@ static const struct argp_option OPTIONS[] = {
     {"seconds", KEY_SECONDS, "S", 0, "Load before a kill: random, at most this long (2)", 0},
     {"partitions", KEY_PARTITIONS, "N", 0, "Partitions, and producers (8)", 0},
     {"batch", KEY_BATCH, "BYTES", 0, "Largest batch; most are smaller (262144)", 0},
+    {"dirs", KEY_DIRS, "N", 0, "Log directories, side by side (1)", 0},
     {"set", KEY_SET, "KEY=VALUE", 0, "A setting of the broker (repeatable)", 0},
     {"seed", KEY_SEED, "N", 0, "Of sizes and moments (the clock)", 0},
     {"sluiced", KEY_SLUICED, "FILE", 0, "The broker's program (beside this one)", 0},
@@ -61,6 +63,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_BATCH:
         o->max_batch = (int)number(state, "batch", arg, BATCH_MIN, BATCH_MAX);
+        return 0;
+    case KEY_DIRS:
+        o->dirs = (int)number(state, "dirs", arg, 1, CRASH_DIRS_MAX);
         return 0;
     case KEY_SEED:
         o->seed = strtoull(arg, NULL, 10);
@@ -222,7 +227,7 @@ int command_crash_check(int argc, char **argv)
     const char *sets[SETS_MAX];
     char program[1024];
     struct crash_options o = {
-        .rounds = 20, .seconds = 2, .partitions = 8, .max_batch = 256 << 10, .sets = sets};
+        .rounds = 20, .seconds = 2, .partitions = 8, .dirs = 1, .max_batch = 256 << 10, .sets = sets};
     struct crash_run run = {.o = &o};
     o.seed = (uint64_t)time(NULL);
     if (argp_parse(&argp, argc, argv, 0, NULL, &o))

@@ -17,6 +17,7 @@
 #define CRASH_TOPIC "crash-check"
 enum { CRASH_PARTITIONS_MAX = 256, CRASH_TIMEOUT_MS = 15000 };
 
+enum { CRASH_DIRS_MAX = 16 };
 struct crash_options {
     const char *dir; /* where the data directory is made */
     const char *sluiced;
@@ -24,6 +25,7 @@ struct crash_options {
     double seconds; /* of load before a kill, at most */
     int partitions;
     int max_batch; /* bytes */
+    int dirs;      /* log directories: 1 to CRASH_DIRS_MAX */
     uint64_t seed;
     const char **sets; /* key=value for the broker */
     int sets_n;

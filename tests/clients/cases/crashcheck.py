@@ -38,6 +38,12 @@ def sound(ctx):
     check(acked and int(acked[1]) > 20, text)
 
 
+def several(ctx):
+    status, text = crash_check(ctx, "several", "--rounds", "4", "--dirs", "3", "--seed", "9", "--set", "log.segment.bytes=1048576")
+    same(0, status, f"exit status; {text}")
+    check("kills         4 of 4" in text and "lost 0, changed 0, doubled 0, unreadable 0" in text, text)
+
+
 def forgetful(ctx):
     wrapper = ctx.tmp / "forgetful"
     wrapper.write_text(FORGETFUL.replace("{sluiced}", str(ctx.build / "sluiced")))
@@ -51,4 +57,5 @@ def run(ctx):
     if ctx.upstream:
         return
     ctx.results.run("crashcheck/sound", lambda: sound(ctx))
+    ctx.results.run("crashcheck/several", lambda: several(ctx))
     ctx.results.run("crashcheck/forgetful", lambda: forgetful(ctx))

@@ -7,6 +7,7 @@ Where upstream demands that a new directory be formatted, or would make lost par
 """
 
 import shutil
+import subprocess
 import struct
 
 from lib import batch, wire
@@ -192,6 +193,20 @@ def refuses(broker, words):
     broker.kill()
 
 
+def offline_tools(ctx, broker):
+    """`sluice log check` looks into each directory, after a kill and after a clean stop."""
+    dirs, _, _ = filled(broker)
+    for end in (broker.kill, broker.stop):
+        end()
+        done = subprocess.run(
+            [str(ctx.build / "sluice"), "log", "check", *map(str, dirs)], capture_output=True, text=True, check=False, timeout=120
+        )
+        same(0, done.returncode, f"exit status of log check; {done.stdout}{done.stderr}")
+        same(3, done.stdout.count("0 problems"), f"directories that were checked; {done.stdout}")
+        broker.start()
+    broker.stop()
+
+
 def refused(broker):
     dirs, _, _ = filled(broker)
     broker.stop()
@@ -228,6 +243,10 @@ def apart(broker):
 
 
 def run(ctx):
+    if not ctx.upstream:
+        broker = ctx.broker(name="offline_tools", start=False)
+        ctx.results.run("dirs/offline_tools", lambda: offline_tools(ctx, broker), ctx.logs)
+        broker.kill()
     tests = [spread, apart] if ctx.upstream else [spread, unreadable, removed, refused, apart]
     for test in tests:
         broker = ctx.broker(name=test.__name__, start=False)
