@@ -138,7 +138,7 @@ static int choose(const struct meta *m, struct placing *pl)
 struct sl_uuid dirs_default(const struct meta *m)
 {
     int first;
-    return usable_count(m, &first) == 1 ? m->id.dirs[first].id : (struct sl_uuid){0};
+    return usable_count(m, &first) == 1 ? m->id.dirs[first].id : sl_uuid_make(0, DIR_UNASSIGNED);
 }
 
 static void add_directory(struct meta *m, struct recs *rs, const struct sl_uuid *topic, int32_t partition,

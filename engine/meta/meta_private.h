@@ -296,8 +296,8 @@ void settings_destroy(struct meta *m);
 // lookup.c: orders of the frozen arrays, for qsort and bsearch.
 int meta_resource_cmp(const void *a, const void *b);
 int meta_quota_cmp(const void *a, const void *b);
-// DirectoryId's reserved values: their upper half is zero.
-enum dir_reserved { DIR_UNASSIGNED = 0, DIR_LOST = 1, DIR_MIGRATING = 2 };
+// Upstream's reserved directory ids: their upper half is zero. Records from before directories had ids count as MIGRATING.
+enum dir_reserved { DIR_MIGRATING = 0, DIR_UNASSIGNED = 1, DIR_LOST = 2 };
 bool dir_is(const struct sl_uuid *id, enum dir_reserved which);
 
 // ---- apply.c ----------------------------------------------------------------------------------------------

@@ -63,7 +63,7 @@ struct shard *dir_shard(const struct broker *b, uint32_t dir, const struct sl_uu
 int dir_give_up(struct broker *b, uint32_t dir, int rc, const char *why);
 // Every directory's new life.
 int dirs_begin_life(struct broker *b, const struct journal_config *jc);
-// Clean ends, of those that were stopped cleanly. The first error.
+// Clean ends, of those that were stopped cleanly. The first error of one that had not failed before.
 int dirs_end(struct broker *b);
 void dirs_destroy(struct broker *b);
 // coordinators.c

@@ -442,7 +442,7 @@ int dirs_end(struct broker *b)
         if (e)
             sl_log(SL_WARN, "broker", "dir=%s was not stopped cleanly (%s): the next start recovers it",
                    d->path, strerror(-e));
-        rc = rc ? rc : e;
+        rc = rc || d->offline ? rc : e; // of one that failed while the broker ran, everybody was told then
     }
     return rc;
 }

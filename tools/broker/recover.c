@@ -139,6 +139,23 @@ static int locate(struct run *run, const struct job *j, int *dir)
     return rc;
 }
 
+// A partition that was moved by hand after an unclean stop left acknowledged records behind, in a journal.
+static int check_journals(struct broker *b, const struct job *j, uint32_t dir)
+{
+    for (uint32_t i = 0; i < b->dirs_n; i++) {
+        if (i == dir || !dir_up(&b->dirs[i]))
+            continue;
+        const struct store_log *sl = store_find_log(b->dirs[i].store, &j->topic->id, j->partition);
+        if (sl && sl->entries_n && !sl->deleted)
+            return boot_fail(
+                b, -EUCLEAN,
+                "%s-%d lies in %s, but the journal of %s has records of it: move it back, and move it after "
+                "a clean stop",
+                j->topic->name, j->partition, b->dirs[dir].path, b->dirs[i].path);
+    }
+    return 0;
+}
+
 // ---- one partition --------------------------------------------------------------------------------------------------------
 // The metadata is to know where it lies all the same: it must not be made anew in another directory.
 static int fail_one(struct run *run, const struct job *j, uint32_t dir, int rc, const char *err)
@@ -202,6 +219,8 @@ static int recover_one(struct run *run, const struct job *j)
     struct broker *b = run->b;
     struct log_config lc;
     int dir, rc = locate(run, j, &dir);
+    if (!rc && dir >= 0)
+        rc = check_journals(b, j, (uint32_t)dir);
     if (rc)
         return rc;
     meta_log_config(meta_boot_image(b->meta)->config, j->topic, &lc);

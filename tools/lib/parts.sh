@@ -34,8 +34,8 @@ part_tsan() {
 
 # The storage engine in a simulated world: fixed seeds, the same seeds twice, and every rule broken once.
 part_sim() {
-    local last=300 keyed=150 direct=60 broker=40 groups=60
-    long && last=20000 keyed=5000 direct=2000 broker=2000 groups=2000
+    local last=300 keyed=150 direct=60 broker=40 groups=60 dirs=60
+    long && last=20000 keyed=5000 direct=2000 broker=2000 groups=2000 dirs=2000
     need build
     build asan sluice-sim
     checked "$BUILD/asan/sluice-sim" --seeds "1..$last" --jobs "$JOBS"
@@ -44,6 +44,7 @@ part_sim() {
     checked "$BUILD/asan/sluice-sim" --with direct --seeds "1..$direct" --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --broker --seeds "1..$broker" --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --groups --seeds "1..$groups" --jobs "$JOBS"
+    checked "$BUILD/asan/sluice-sim" --dirs --seeds "1..$dirs" --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --seeds 1..20 --replay-check --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --canaries --jobs "$JOBS"
 }
