@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORKERS = 16, PROGRESS_NS = 1000 * 1000 * 1000 };
+enum { NAME_BYTES = 255, WORKERS = 16, PROGRESS_NS = 1000 * 1000 * 1000 };
 
 struct job {
     const struct meta_topic *topic;
@@ -85,13 +85,18 @@ static int survey_dirs(struct run *run)
     return rc;
 }
 
-// A directory of that name that belongs to another topic id is kept aside, as upstream does.
+// A directory of that name that belongs to another topic id is kept aside, as upstream does, under a name of its own: there
+// may be an earlier one.
 static int set_stray_aside(struct broker *b, uint32_t dir, const char *topic, int32_t partition)
 {
     const char *at = b->dirs[dir].path;
-    char from[1400], to[1500];
+    char from[1400], to[1500], tail[64], unique[SL_UUID_TEXT_LEN + 1];
+    struct sl_uuid id;
+    io_random(reactor_io(reactor_group_get(b->group, 0)), id.b, sizeof(id.b));
+    sl_uuid_to_text(&id, unique);
+    int n = snprintf(tail, sizeof(tail), "-%d.%s-stray", partition, unique);
     snprintf(from, sizeof(from), "%s/%s-%d", at, topic, partition);
-    snprintf(to, sizeof(to), "%s/%s-%d-stray", at, topic, partition);
+    snprintf(to, sizeof(to), "%s/%.*s%s", at, NAME_BYTES - n, topic, tail);
     sl_log(SL_WARN, "broker", "%s belongs to another topic id: kept as %s", from, to);
     int rc = fio_rename(from, to);
     return rc ? rc : fio_sync_dir(at);
