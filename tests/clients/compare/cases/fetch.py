@@ -1,15 +1,13 @@
 """Fetch, with and without sessions, and the requests about offsets: ListOffsets, OffsetForLeaderEpoch, DeleteRecords."""
 
-from cases.produce import TIME, UNKNOWN_ID, at, at_topic, create, encode, ends, prepare  # noqa: F401
+from cases.produce import CONFIG, TIME, UNKNOWN_ID, at, at_topic, create, encode, ends, prepare  # noqa: F401
 from lib.wait import wait_until
 from step import Restart, Step
 
-CONFIG = {"offsets.topic.num.partitions": "1"}
 ALL = range(4, 19)
 BY_ID = range(13, 19)
 SESSIONS = range(7, 19)
 BATCHES = 4  # of three records each, a second apart
-DAY = 86_400_000
 
 
 def batches(topic, partitions):

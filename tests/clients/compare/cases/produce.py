@@ -9,7 +9,7 @@ from lib import batch
 from lib.wait import wait_until
 from step import CAST, Step
 
-CONFIG = {"offsets.topic.num.partitions": "1"}
+CONFIG = {"offsets.topic.num.partitions": "1", "log.retention.ms": "-1"}  # records of TIME stay
 TIME = 1_600_000_000_000  # of the records, the same for both brokers
 UNKNOWN_ID = "AAAAAAAAAAAAAAAAAAAAJw"
 ALL = range(3, 14)
