@@ -435,7 +435,7 @@ static void late_part(struct broker *b)
     struct log_config c = t_log_config();
     c.segment_bytes = 1 << 20;
     assert_int_equal(t_open(b, 0, "late", 1, &c), 0);
-    for (int i = 0; i < 90; i++) {
+    for (int i = 0; i < 180; i++) {
         struct t_spec s = {
             .records = 1, .value = 3000, .flat = true, .timestamp = i == 40 ? 1000000 : 1000 + i};
         assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
