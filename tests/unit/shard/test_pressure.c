@@ -312,7 +312,8 @@ static void break_disk(struct broker *b)
     assert_int_equal(storm(b, 10, 3000, false, 0, KERR_KAFKA_STORAGE_ERROR), 10); // never retried
     free(t_fetch(b, 0, 0, 0, 1000, 0, &fp));
     assert_int_equal(fp.error, KERR_KAFKA_STORAGE_ERROR);
-    assert_int_equal(t_delete(b, 0), 0); // that ends, too: what is left belongs to no topic when the disk is back
+    assert_int_equal(t_delete(b, 0),
+                     0); // that ends, too: what is left belongs to no topic when the disk is back
     b->topics[0].parts_n = 4;
 }
 
