@@ -6,7 +6,8 @@
 //   3. It is renamed to <base>.<next>.swap and the directory is synced. From here on it counts: a start that finds it removes
 //      the segments from <base> up to <next> and gives it their place (recover_front.c).
 //   4. In memory it takes their place; readers of the old ones go on with their open files.
-//   5. The old files become *.deleted, its .txnindex is written, it becomes <base>.log, its indexes are written and synced.
+//   5. The old files become *.deleted, its .txnindex is written, its indexes are written and synced, it becomes <base>.log: what
+//      has that name has indexes that can be trusted.
 //
 // A start that finds *.cleaned removes it.
 #include "engine/log/compact_private.h"
@@ -205,8 +206,8 @@ static int take_names(struct compact_out *o, struct segment **old, uint32_t n)
     if (!rc)
         rc = log_aborted_write_segment(o->l, o->s->base_offset, o->next);
     if (!rc)
-        rc = rename_out(o, "swap", NULL);
-    return rc ? rc : segment_put_indexes(o->s, true);
+        rc = segment_put_indexes(o->s, true);
+    return rc ? rc : rename_out(o, "swap", NULL);
 }
 
 static int swap_locked(struct compact_out *o)

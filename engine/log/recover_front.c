@@ -69,6 +69,20 @@ static int note(void *arg, const struct io_dirent *e)
                                                       : sbuf_append(&x->names, e->name, strlen(e->name) + 1);
 }
 
+// Of a compacted segment without its name yet: they may be there in part only. They are found anew.
+static int unlink_indexes(struct log *l, int64_t base)
+{
+    static const char *const suffix[] = {"index", "timeindex"};
+    char path[1600];
+    int rc = 0;
+    for (size_t i = 0; i < SL_ARRAY_LEN(suffix) && !rc; i++) {
+        snprintf(path, sizeof(path), "%s/%020lld.%s", l->dir, (long long)base, suffix[i]);
+        rc = fio_unlink(path, false);
+        rc = rc == -ENOENT ? 0 : rc;
+    }
+    return rc;
+}
+
 // A compacted segment that was about to take the place of those from `base` up to `next`: now it does. What is left of them
 // goes first, then it gets its name; a crash in between comes here again.
 static int finish_swap(struct log *l, const char *path, int64_t base, int64_t next)
@@ -85,6 +99,8 @@ static int finish_swap(struct log *l, const char *path, int64_t base, int64_t ne
             rc = fio_unlink(to, false);
     }
     recover_dir_free(&d);
+    if (!rc)
+        rc = unlink_indexes(l, base);
     snprintf(to, sizeof(to), "%s/%020lld.log", l->dir, (long long)base);
     if (!rc)
         rc = fio_sync_dir(l->dir);

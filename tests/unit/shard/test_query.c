@@ -433,7 +433,8 @@ T_BOTH(transactions, 26)
 static void late_part(struct broker *b)
 {
     struct log_config c = t_log_config();
-    c.segment_bytes = 1 << 20;
+    c.segment_bytes = 4 << 20;
+    c.index_interval_bytes = 1024; // an entry for each batch
     assert_int_equal(t_open(b, 0, "late", 1, &c), 0);
     for (int i = 0; i < 180; i++) {
         struct t_spec s = {
@@ -447,6 +448,8 @@ static void late_part(struct broker *b)
 static void late_written(struct broker *b)
 {
     struct sbuf out;
+    struct t_spec first = {.records = 1, .value = 3000, .flat = true, .timestamp = 1999};
+    assert_int_equal(t_produce(b, 0, 0, &first, NULL), 0); // the index is in memory from here on
     sbuf_init(&out);
     assert_int_equal(ckpt_begin(&out, &b->topics[0].id, 0, 0), 0);
     assert_int_equal(log_checkpoint(t_log(b, 0, 0), &out), 0);
