@@ -207,6 +207,8 @@ static int take_names(struct compact_out *o, struct segment **old, uint32_t n)
         rc = log_aborted_write_segment(o->l, o->s->base_offset, o->next);
     if (!rc)
         rc = segment_put_indexes(o->s, true);
+    if (!rc) // once the .swap is gone nothing tells that the old names have to go
+        rc = fio_sync_dir(o->l->dir);
     return rc ? rc : rename_out(o, "swap", NULL);
 }
 
