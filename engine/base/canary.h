@@ -41,7 +41,8 @@
     X(COORD_NO_FENCE, "commits are taken from members that were thrown out")                                 \
     X(COORD_FORGETS, "a generation's assignment is given out without being written")                         \
     X(COORD_TWO_OWNERS, "a partition of a consumer group is given out while another member holds it")        \
-    X(COORD_NO_EPOCH_FENCE, "a consumer group takes commits of any member epoch, and of no member")
+    X(COORD_NO_EPOCH_FENCE, "a consumer group takes commits of any member epoch, and of no member")          \
+    X(DIR_MADE_ANEW, "a partition whose log directory is missing is made anew in another one")
 
 enum sl_canary {
     SL_CANARY_NONE,

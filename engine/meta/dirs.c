@@ -7,6 +7,7 @@
 // partition stays without a leader until that comes back.
 #include "engine/meta/meta_private.h"
 
+#include "engine/base/canary.h"
 #include "proto/gen/broker_registration_change_record.h"
 #include "proto/gen/partition_change_record.h"
 
@@ -103,7 +104,7 @@ int dirs_of(const struct meta *m, const struct meta_partition *p)
     for (uint32_t i = 0; i < m->id.dirs_n; i++)
         if (usable(m, i) && sl_uuid_eq(&m->id.dirs[i].id, &p->directory))
             return (int)i;
-    return -1;
+    return SL_CANARY(DIR_MADE_ANEW) ? first : -1;
 }
 
 // ---- placing new partitions ---------------------------------------------------------------------------------

@@ -216,7 +216,7 @@ enum { STORAGE_RULES = 13 };
 // moves with every change of the code or of the stories, so there is room.
 struct canary_story {
     uint32_t with;
-    bool broker, groups;
+    bool broker, groups, several;
     uint64_t within;
 };
 
@@ -247,6 +247,8 @@ static struct canary_story story_of(enum sl_canary c)
     case SL_CANARY_COORD_TWO_OWNERS:
     case SL_CANARY_COORD_NO_EPOCH_FENCE: // only members of groups can notice
         return (struct canary_story){.broker = true, .groups = true, .within = 100};
+    case SL_CANARY_DIR_MADE_ANEW:
+        return (struct canary_story){.broker = true, .several = true, .within = 100};
     case SL_CANARY_META_CUT_EARLY:
         return (struct canary_story){.broker = true, .within = 200};
     default:
@@ -264,6 +266,7 @@ static bool run_canary(const struct options *o, enum sl_canary c)
     with.canary = sl_canary_active = c;
     with.broker |= story.broker;
     with.groups |= story.groups;
+    with.several |= story.several;
     with.with |= story.with;
     if (!o->ranged) {
         with.from = 1;
