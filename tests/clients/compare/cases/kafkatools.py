@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import time
 
 from lib import drivers
 
@@ -26,6 +27,8 @@ CLASSES = {
     "kafka-client-metrics": "org.apache.kafka.tools.ClientMetricsCommand",
     "kafka-acls": "org.apache.kafka.tools.AclCommand",
 }
+# Upstream answers before its broker has taken a change over; what is set at a broker is asked for many commands later.
+SETTLE_S = 0.3
 # What a run of a command says of its own: times, ids, rates, and the log's own lines.
 OWN = [
     (re.compile(r"\[?20\d\d-\d\d-\d\d[ T]\d\d:\d\d:\d\d\S*"), "<time>"),
@@ -56,8 +59,6 @@ COMMANDS = [
     ("kafka-configs", "--alter --entity-type topics --entity-name tools --add-config no.such=1"),
     ("kafka-configs", "--describe --entity-type topics --entity-name nowhere"),
     ("kafka-configs", "--alter --entity-type brokers --entity-name 1 --add-config log.cleaner.threads=2"),
-    ("kafka-configs", "--describe --entity-type brokers --entity-name 1"),
-    ("kafka-configs", "--describe --entity-type brokers --entity-default"),
     ("kafka-configs", "--alter --entity-type users --entity-name u --add-config producer_byte_rate=1000"),
     ("kafka-configs", "--describe --entity-type users"),
     ("kafka-configs", "--describe --entity-type clients"),
@@ -92,6 +93,8 @@ COMMANDS = [
     ("kafka-reassign-partitions", "--reassignment-json-file {moves} --execute"),
     ("kafka-reassign-partitions", "--reassignment-json-file {moves} --verify"),
     ("kafka-reassign-partitions", "--topics-to-move-json-file {topics} --broker-list 1 --generate"),
+    ("kafka-configs", "--describe --entity-type brokers --entity-name 1"),
+    ("kafka-configs", "--describe --entity-type brokers --entity-default"),
     ("kafka-cluster", "cluster-id"),
     ("kafka-cluster", "unregister --id 7"),
     ("kafka-cluster", "list-endpoints"),
@@ -162,6 +165,8 @@ def answers(side):
             first = command in ("kafka-features", "kafka-metadata-quorum")
             argv = [*address, *words] if first or not words or words[0].startswith("--") else [words[0], *address, *words[1:]]
             got = java.call("tool", **{"class": CLASSES[command], "args": argv})
+            if broker.kind == "upstream" and {"--alter", "--create"} & set(words):
+                time.sleep(SETTLE_S)
             out.append((f"{command} {text}".strip(), {"status": got["status"], "lines": lines(got["text"], side.own())}))
     finally:
         java.close()
