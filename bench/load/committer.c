@@ -34,9 +34,7 @@ struct ccall {
     struct list_node node; // of `free` or `again`
     struct committer *c;
     struct glane *lane;
-    struct iovec iov;
-    uint8_t *buf;
-    size_t cap;
+    struct link_request request;
     uint64_t due;
     uint32_t group, at, offsets; // at: number of the first partition
     int64_t offset;
@@ -45,8 +43,7 @@ struct ccall {
 // The question who coordinates a group; one at a time.
 struct find {
     struct link_call call;
-    struct iovec iov;
-    uint8_t buf[LINK_HEAD_MAX + 128];
+    struct link_request request;
     struct committer *c;
     uint32_t group;
     bool busy;
@@ -107,25 +104,6 @@ static void fill(const struct ccall *q, struct kp_offset_commit_request *m,
     }
 }
 
-static void encode(struct ccall *q, const struct kp_offset_commit_request *m)
-{
-    int64_t n = kp_offset_commit_request_size(m, VERSION);
-    SL_ASSERT(n > 0);
-    if (q->cap < LINK_HEAD_MAX + (size_t)n) {
-        free(q->buf);
-        q->cap = LINK_HEAD_MAX + (size_t)n;
-        q->buf = malloc(q->cap);
-        SL_ASSERT(q->buf);
-    }
-    uint32_t head = link_head(&q->lane->link, &q->call, KEY_OFFSET_COMMIT, VERSION, (uint32_t)n, q->buf);
-    struct kp_writer w = {.buf = q->buf + head, .cap = (size_t)n};
-    SL_ASSERT(kp_offset_commit_request_encode(m, VERSION, &w) == 0);
-    q->iov = (struct iovec){q->buf, head + w.len};
-    q->call.iov = &q->iov;
-    q->call.iov_n = 1;
-    q->call.bytes = (uint32_t)q->iov.iov_len;
-}
-
 // ---- coordinators ----------------------------------------------------------------------------------------------------
 static uint32_t *node_of(struct committer *c, uint32_t group)
 {
@@ -155,7 +133,6 @@ static void found(struct link_call *call, int rc, const uint8_t *body, uint32_t 
 static void find(struct committer *c, struct glane *l, uint32_t group)
 {
     struct find *f = &c->find;
-    int16_t version = c->w->run->cluster.versions[KEY_FIND_COORDINATOR];
     struct kp_str key = kp_str_of(c->w->run->cluster.groups[group].name);
     struct kp_find_coordinator_request m;
     if (f->busy)
@@ -163,15 +140,8 @@ static void find(struct committer *c, struct glane *l, uint32_t group)
     kp_find_coordinator_request_init(&m);
     m.coordinator_keys = &key;
     m.coordinator_keys_n = 1;
-    int64_t n = kp_find_coordinator_request_size(&m, version);
-    SL_ASSERT(n > 0 && LINK_HEAD_MAX + (size_t)n <= sizeof(f->buf));
-    uint32_t head = link_head(&l->link, &f->call, KEY_FIND_COORDINATOR, version, (uint32_t)n, f->buf);
-    struct kp_writer w = {.buf = f->buf + head, .cap = (size_t)n};
-    SL_ASSERT(kp_find_coordinator_request_encode(&m, version, &w) == 0);
-    f->iov = (struct iovec){f->buf, head + w.len};
-    f->call.iov = &f->iov;
-    f->call.iov_n = 1;
-    f->call.bytes = (uint32_t)f->iov.iov_len;
+    link_encode(&l->link, &f->call, &f->request, KEY_FIND_COORDINATOR,
+                c->w->run->cluster.versions[KEY_FIND_COORDINATOR], &m);
     f->call.done = found;
     f->c = c;
     f->group = group;
@@ -283,7 +253,7 @@ static void call_send(struct ccall *q, struct glane *l)
     q->lane = l;
     q->call.done = answered;
     q->call.no_answer = false;
-    encode(q, &m);
+    link_encode(&l->link, &q->call, &q->request, KEY_OFFSET_COMMIT, VERSION, &m);
     l->in_flight++;
     link_send(&l->link, &q->call);
 }
@@ -417,12 +387,10 @@ void committer_begin(struct committer *c)
     double requests = c->plan->rate / (double)c->plan->commit_offsets; // a second, of all committers
     for (uint32_t i = 0; i < run->cluster.nodes_n; i++) {
         struct glane *l = &c->lanes[i];
-        link_open(&l->link, c->w->r, run->cluster.nodes[i].host, run->cluster.nodes[i].port);
         l->c = c;
         l->link.node_id = run->cluster.nodes[i].id;
-        l->link.owner = l;
-        l->link.on_broken = on_broken;
         redial_init(&l->redial, c->w, &l->link, lane_up, lane_lost);
+        redial_open(&l->redial, l, on_broken);
     }
     c->begun = true;
     if (c->paced)
@@ -464,9 +432,10 @@ void committer_destroy(struct committer *c)
     list_splice_back(&c->free, &c->again);
     while ((n = list_pop_front(&c->free))) {
         struct ccall *q = list_entry(n, struct ccall, node);
-        free(q->buf);
+        link_request_free(&q->request);
         free(q);
     }
+    link_request_free(&c->find.request);
     free(c->nodes);
     free(c->lanes);
     free(c);

@@ -14,7 +14,7 @@
 #include "proto/gen/fetch_request.h"
 #include "proto/gen/fetch_response.h"
 
-enum { RETRY_NS = 100000000 };
+enum { KEY_FETCH = 1, RETRY_NS = 100000000 };
 
 struct clane;
 
@@ -37,9 +37,7 @@ struct clane {
     struct session session;
     struct redial redial;
     struct link_call call;
-    struct iovec iov;
-    uint8_t *buf;
-    size_t buf_cap;
+    struct link_request request;
     struct arena arena; // the answer that is being verified
     struct kp_fetch_response answer;
     struct ready verify;
@@ -161,27 +159,6 @@ static void forgotten_fill(struct clane *l, struct kp_fetch_request *m, struct a
     }
 }
 
-static void fetch_encode(struct clane *l, const struct kp_fetch_request *m)
-{
-    int16_t version = l->c->w->run->cluster.fetch_version;
-    int64_t n = kp_fetch_request_size(m, version);
-    SL_ASSERT(n > 0);
-    if (l->buf_cap < LINK_HEAD_MAX + (size_t)n) {
-        free(l->buf);
-        l->buf_cap = LINK_HEAD_MAX + (size_t)n * 2;
-        l->buf = malloc(l->buf_cap);
-        SL_ASSERT(l->buf);
-    }
-    uint32_t head = link_head(&l->link, &l->call, 1, version, (uint32_t)n, l->buf);
-    struct kp_writer w = {.buf = l->buf + head, .cap = (size_t)n};
-    SL_ASSERT(kp_fetch_request_encode(m, version, &w) == 0);
-    l->iov = (struct iovec){l->buf, head + w.len};
-    l->call.iov = &l->iov;
-    l->call.iov_n = 1;
-    l->call.bytes = (uint32_t)l->iov.iov_len;
-    l->c->w->now.fetch_asked += l->call.bytes;
-}
-
 static void answer_done(struct link_call *call, int rc, const uint8_t *body, uint32_t n);
 
 static void fetch(struct clane *l)
@@ -202,7 +179,8 @@ static void fetch(struct clane *l)
     fetch_fill(l, &m, a);
     forgotten_fill(l, &m, a);
     session_asked(&l->session);
-    fetch_encode(l, &m);
+    link_encode(&l->link, &l->call, &l->request, KEY_FETCH, l->c->w->run->cluster.fetch_version, &m);
+    l->c->w->now.fetch_asked += l->call.bytes;
     l->call.done = answer_done;
     l->call.no_answer = false;
     l->asked = true;
@@ -581,17 +559,6 @@ static struct clane *lane_of(struct consumer *c, int32_t leader)
     return l;
 }
 
-static void lane_open(struct clane *l)
-{
-    int32_t id = l->link.node_id;
-    const struct node *n = view_node(l->c->w->view, id);
-    SL_ASSERT(n);
-    link_open(&l->link, l->c->w->r, n->host, n->port);
-    l->link.node_id = id;
-    l->link.owner = l;
-    l->link.on_broken = on_broken;
-}
-
 static void lane_add(struct clane *l, struct cpart *p)
 {
     if (l->parts_n == l->parts_cap) {
@@ -610,7 +577,7 @@ static void lane_add(struct clane *l, struct cpart *p)
 static void lane_go(struct clane *l)
 {
     if (!l->link.r)
-        lane_open(l);
+        redial_open(&l->redial, l, on_broken);
     else if (l->link.broken)
         redial_start(&l->redial);
     fetch(l);
@@ -786,7 +753,7 @@ void consumer_destroy(struct consumer *c)
     for (uint32_t i = 0; i < c->lanes_n; i++) {
         arena_free(&c->lanes[i]->arena);
         session_free(&c->lanes[i]->session);
-        free(c->lanes[i]->buf);
+        link_request_free(&c->lanes[i]->request);
         free(c->lanes[i]->parts);
         free(c->lanes[i]);
     }

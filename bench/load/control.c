@@ -74,24 +74,14 @@ static void ask_done(struct link_call *call, int rc, const uint8_t *body, uint32
 static int ask_at(struct control *c, struct peer *p, int16_t api, int16_t version, const void *req,
                   void *resp)
 {
-    const struct kp_message *m = kp_message_find(KP_KIND_REQUEST, api);
     struct ask a = {.f = fiber_current(), .arena = &c->arena, .resp = resp};
-    int64_t n = m->size(req, version);
-    SL_ASSERT(n >= 0);
+    struct link_request q = {0};
     arena_reset(&c->arena);
-    uint8_t *buf = malloc(LINK_HEAD_MAX + (size_t)n);
-    SL_ASSERT(buf);
-    uint32_t head = link_head(&p->link, &a.call, api, version, (uint32_t)n, buf);
-    struct kp_writer w = {.buf = buf + head, .cap = (size_t)n};
-    SL_ASSERT(m->encode(req, version, &w) == 0 && w.len == (size_t)n);
-    struct iovec iov = {buf, head + (size_t)n};
-    a.call.iov = &iov;
-    a.call.iov_n = 1;
-    a.call.bytes = (uint32_t)iov.iov_len;
+    link_encode(&p->link, &a.call, &q, api, version, req);
     a.call.done = ask_done;
     link_send(&p->link, &a.call);
     fiber_park_until(&a.done);
-    free(buf);
+    link_request_free(&q);
     return a.rc;
 }
 

@@ -175,6 +175,34 @@ uint32_t link_head(struct link *l, struct link_call *c, int16_t api, int16_t ver
     return 4 + (uint32_t)w.len;
 }
 
+void link_encode(struct link *l, struct link_call *c, struct link_request *q, int16_t api, int16_t version,
+                 const void *msg)
+{
+    const struct kp_message *m = kp_message_find(KP_KIND_REQUEST, api);
+    int64_t n = m->size(msg, version);
+    SL_ASSERT(n >= 0);
+    if (q->cap < LINK_HEAD_MAX + (size_t)n) {
+        free(q->buf);
+        q->cap = LINK_HEAD_MAX + (size_t)n * 2;
+        q->buf = malloc(q->cap);
+        SL_ASSERT(q->buf);
+    }
+    uint32_t head = link_head(l, c, api, version, (uint32_t)n, q->buf);
+    struct kp_writer w = {.buf = q->buf + head, .cap = (size_t)n};
+    int rc = m->encode(msg, version, &w);
+    SL_ASSERT(rc == 0 && w.len == (size_t)n);
+    q->iov = (struct iovec){q->buf, head + w.len};
+    c->iov = &q->iov;
+    c->iov_n = 1;
+    c->bytes = (uint32_t)q->iov.iov_len;
+}
+
+void link_request_free(struct link_request *q)
+{
+    free(q->buf);
+    *q = (struct link_request){0};
+}
+
 void link_send(struct link *l, struct link_call *c)
 {
     SL_ASSERT(c->iov_n > 0 && c->done);

@@ -62,6 +62,18 @@ void link_reopen(struct link *l, const char *host, uint16_t port);
 uint32_t link_head(struct link *l, struct link_call *c, int16_t api, int16_t version, uint32_t body,
                    uint8_t *out);
 
+// A request in one piece, in memory of its own that is kept for the next one. Zeros to begin with.
+struct link_request {
+    struct iovec iov;
+    uint8_t *buf;
+    size_t cap;
+};
+// Encodes `msg`, the API's request in that version, into `q`, and makes it what the call sends: `done` is left to set. No call
+// with `q` may be under way. link_request_free: when none will be.
+void link_encode(struct link *l, struct link_call *c, struct link_request *q, int16_t api, int16_t version,
+                 const void *msg);
+void link_request_free(struct link_request *q);
+
 // Queues a call, whose iov, iov_n, bytes and done are set. On a broken link `done` runs at the end of the turn.
 void link_send(struct link *l, struct link_call *c);
 

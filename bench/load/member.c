@@ -40,9 +40,7 @@ enum phase { AWAY, JOIN, SYNC, OFFSETS, STABLE, GIVE_UP, LEAVE };
 
 struct mcall {
     struct link_call call;
-    struct iovec iov;
-    uint8_t *buf;
-    size_t cap;
+    struct link_request request;
     struct member *m;
     bool busy;
 };
@@ -101,23 +99,8 @@ void member_group(const struct plan *p, uint32_t subscription, char *out, size_t
 static void send(struct member *m, struct mcall *q, int16_t api, const void *req,
                  void (*done)(struct link_call *, int, const uint8_t *, uint32_t))
 {
-    const struct kp_message *msg = kp_message_find(KP_KIND_REQUEST, api);
-    int16_t version = version_of(m, api);
-    int64_t n = msg->size(req, version);
-    SL_ASSERT(n >= 0 && !q->busy);
-    if (q->cap < LINK_HEAD_MAX + (size_t)n) {
-        free(q->buf);
-        q->cap = LINK_HEAD_MAX + (size_t)n;
-        q->buf = malloc(q->cap);
-        SL_ASSERT(q->buf);
-    }
-    uint32_t head = link_head(&m->link, &q->call, api, version, (uint32_t)n, q->buf);
-    struct kp_writer w = {.buf = q->buf + head, .cap = (size_t)n};
-    SL_ASSERT(msg->encode(req, version, &w) == 0);
-    q->iov = (struct iovec){q->buf, head + w.len};
-    q->call.iov = &q->iov;
-    q->call.iov_n = 1;
-    q->call.bytes = (uint32_t)q->iov.iov_len;
+    SL_ASSERT(!q->busy);
+    link_encode(&m->link, &q->call, &q->request, api, version_of(m, api), req);
     q->call.done = done;
     q->m = m;
     q->busy = true;
@@ -943,8 +926,8 @@ void member_end(struct member *m)
 
 void member_destroy(struct member *m)
 {
-    free(m->ask.buf);
-    free(m->commit.buf);
+    link_request_free(&m->ask.request);
+    link_request_free(&m->commit.request);
     free(m->has);
     free(m->should);
     arena_free(&m->arena);

@@ -529,17 +529,6 @@ static struct lane *lane_of(struct producer *p, int32_t leader)
     return l;
 }
 
-static void lane_open(struct lane *l)
-{
-    int32_t id = l->link.node_id;
-    const struct node *n = view_node(l->p->w->view, id);
-    SL_ASSERT(n);
-    link_open(&l->link, l->p->w->r, n->host, n->port);
-    l->link.node_id = id;
-    l->link.owner = l;
-    l->link.on_broken = on_broken;
-}
-
 // What is in flight comes home on the old connection before anything leaves on the new one.
 static void part_move(struct producer *p, struct ppart *part, struct lane *to)
 {
@@ -560,7 +549,7 @@ static void part_move(struct producer *p, struct ppart *part, struct lane *to)
     else if (!list_empty(&part->batches))
         part_ready(part);
     if (!to->link.r)
-        lane_open(to);
+        redial_open(&to->redial, to, on_broken);
     else if (to->link.broken)
         redial_start(&to->redial);
 }
@@ -644,7 +633,7 @@ void producer_begin(struct producer *p)
     struct run *run = p->w->run;
     double rate = p->plan->rate / (double)p->plan->producers;
     for (uint32_t i = 0; i < p->lanes_n; i++)
-        lane_open(p->lanes[i]);
+        redial_open(&p->lanes[i]->redial, p->lanes[i], on_broken);
     p->begun = true;
     if (p->paced) { // producers take turns within one gap
         uint64_t shift = (uint64_t)(1e9 / p->plan->rate * p->index);

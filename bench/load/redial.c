@@ -40,6 +40,17 @@ void redial_init(struct redial *rd, struct worker *w, struct link *link, void (*
     timer_init(&rd->timer, fire);
 }
 
+void redial_open(struct redial *rd, void *owner, void (*on_broken)(struct link *))
+{
+    int32_t id = rd->link->node_id;
+    const struct node *n = view_node(rd->w->view, id);
+    SL_ASSERT(n);
+    link_open(rd->link, rd->w->r, n->host, n->port);
+    rd->link->node_id = id;
+    rd->link->owner = owner;
+    rd->link->on_broken = on_broken;
+}
+
 void redial_start(struct redial *rd)
 {
     if (rd->waiting)

@@ -22,6 +22,9 @@ struct redial {
 void redial_init(struct redial *rd, struct worker *w, struct link *link, void (*up)(struct redial *),
                  void (*lost)(struct redial *));
 
+// Opens the link for the first time, for `owner`, who hears when it breaks.
+void redial_open(struct redial *rd, void *owner, void (*on_broken)(struct link *));
+
 // The link broke, or was never open: opens it after a pause. Nothing, if that is under way.
 void redial_start(struct redial *rd);
 

@@ -14,8 +14,7 @@ struct view {
     struct worker *w;
     struct link link;
     struct link_call call;
-    struct iovec iov;
-    uint8_t *buf;
+    struct link_request request;
     struct timer timer;
     int32_t *leaders; // by partition, in the cluster's order
     struct node *nodes;
@@ -97,7 +96,6 @@ static void answered(struct link_call *call, int rc, const uint8_t *body, uint32
 static void ask(struct view *v)
 {
     const struct cluster *cl = &v->w->run->cluster;
-    int16_t version = cl->versions[KEY_METADATA];
     struct kp_metadata_request m;
     struct arena *a = &v->w->arena;
     arena_reset(a);
@@ -109,18 +107,7 @@ static void ask(struct view *v)
     for (uint32_t i = 0; i < cl->topics_n; i++)
         m.topics[i] =
             (struct kp_metadata_request_metadata_request_topic){.name = kp_str_of(cl->topics[i].name)};
-    int64_t n = kp_metadata_request_size(&m, version);
-    SL_ASSERT(n > 0);
-    free(v->buf);
-    v->buf = malloc(LINK_HEAD_MAX + (size_t)n);
-    SL_ASSERT(v->buf);
-    uint32_t head = link_head(&v->link, &v->call, KEY_METADATA, version, (uint32_t)n, v->buf);
-    struct kp_writer w = {.buf = v->buf + head, .cap = (size_t)n};
-    SL_ASSERT(kp_metadata_request_encode(&m, version, &w) == 0);
-    v->iov = (struct iovec){v->buf, head + w.len};
-    v->call.iov = &v->iov;
-    v->call.iov_n = 1;
-    v->call.bytes = (uint32_t)v->iov.iov_len;
+    link_encode(&v->link, &v->call, &v->request, KEY_METADATA, cl->versions[KEY_METADATA], &m);
     v->call.done = answered;
     v->asking = true;
     link_send(&v->link, &v->call);
@@ -196,7 +183,7 @@ void view_end(struct view *v)
 
 void view_destroy(struct view *v)
 {
-    free(v->buf);
+    link_request_free(&v->request);
     free(v->leaders);
     free(v->nodes);
     free(v);
