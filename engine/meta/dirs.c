@@ -32,22 +32,28 @@ static bool usable(const struct meta *m, uint32_t i)
     return m->id.dirs[i].data && m->id.dirs[i].online;
 }
 
-static uint32_t usable_count(const struct meta *m, int *first)
+static uint32_t usable_count(const struct meta *m)
 {
     uint32_t n = 0;
-    *first = -1;
     for (uint32_t i = 0; i < m->id.dirs_n; i++)
-        if (usable(m, i) && n++ == 0)
-            *first = (int)i;
+        n += usable(m, i);
     return n;
 }
 
-static bool any_missing(const struct meta *m)
+static int first_usable(const struct meta *m)
 {
     for (uint32_t i = 0; i < m->id.dirs_n; i++)
-        if (m->id.dirs[i].data && !m->id.dirs[i].online)
-            return true;
-    return false;
+        if (usable(m, i))
+            return (int)i;
+    return -1;
+}
+
+static uint32_t missing_count(const struct meta *m)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->id.dirs_n; i++)
+        n += m->id.dirs[i].data && !m->id.dirs[i].online;
+    return n;
 }
 
 // Java's Uuid.compareTo: two signed numbers.
@@ -74,18 +80,13 @@ uint32_t dirs_online(const struct meta *m, struct sl_uuid *out)
 
 void dirs_tell(struct meta *m)
 {
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < m->id.dirs_n; i++)
-        n += m->id.dirs[i].data && !m->id.dirs[i].online;
     if (reactor_metrics(m->r))
-        metric_set(reactor_metrics(m->r), METRIC_OFFLINE_DIRS, n);
+        metric_set(reactor_metrics(m->r), METRIC_OFFLINE_DIRS, missing_count(m));
 }
 
 int dirs_check_version(const struct meta *m, char *err, size_t cap)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < m->id.dirs_n; i++)
-        n += m->id.dirs[i].data;
+    uint32_t n = usable_count(m) + missing_count(m);
     if (n < 2 || version_partition(m) >= 1)
         return 0;
     return meta_fail(err, cap, -EINVAL,
@@ -95,12 +96,11 @@ int dirs_check_version(const struct meta *m, char *err, size_t cap)
 
 int dirs_of(const struct meta *m, const struct meta_partition *p)
 {
-    int first;
-    (void)usable_count(m, &first);
+    int first = first_usable(m);
     if (version_partition(m) < 1 || dir_is(&p->directory, DIR_UNASSIGNED))
         return first;
     if (dir_is(&p->directory, DIR_MIGRATING))
-        return any_missing(m) ? -1 : first;
+        return missing_count(m) ? -1 : first;
     for (uint32_t i = 0; i < m->id.dirs_n; i++)
         if (usable(m, i) && sl_uuid_eq(&m->id.dirs[i].id, &p->directory))
             return (int)i;
@@ -110,9 +110,8 @@ int dirs_of(const struct meta *m, const struct meta_partition *p)
 // ---- placing new partitions ---------------------------------------------------------------------------------
 void dirs_count(const struct meta *m, struct placing *pl)
 {
-    int first;
     memset(pl, 0, sizeof(*pl));
-    if (usable_count(m, &first) < 2)
+    if (usable_count(m) < 2)
         return;
     for (uint32_t i = 0; i < m->sorted_n; i++)
         for (uint32_t k = 0; k < m->sorted[i]->partitions_n; k++) {
@@ -138,8 +137,7 @@ static int choose(const struct meta *m, struct placing *pl)
 
 struct sl_uuid dirs_default(const struct meta *m)
 {
-    int first;
-    return usable_count(m, &first) == 1 ? m->id.dirs[first].id : sl_uuid_make(0, DIR_UNASSIGNED);
+    return usable_count(m) == 1 ? m->id.dirs[first_usable(m)].id : sl_uuid_make(0, DIR_UNASSIGNED);
 }
 
 static void add_directory(struct meta *m, struct recs *rs, const struct sl_uuid *topic, int32_t partition,
@@ -157,8 +155,7 @@ static void add_directory(struct meta *m, struct recs *rs, const struct sl_uuid 
 void dirs_add_choice(struct meta *m, struct recs *rs, struct placing *pl, const struct sl_uuid *topic,
                      int32_t partition)
 {
-    int first;
-    if (usable_count(m, &first) < 2)
+    if (usable_count(m) < 2)
         return;
     add_directory(m, rs, topic, partition, choose(m, pl));
 }

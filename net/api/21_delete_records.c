@@ -48,55 +48,34 @@ static void answered(struct call *c)
         finish(c->req);
 }
 
-// The topics of the answer: each once, those without partitions not at all. `of`: of each topic of the request.
-static void topics_make(struct req *r, struct state *st, struct api_places *places, uint32_t *of)
-{
-    uint32_t n = (uint32_t)SL_MAX(st->m.topics_n, 0), *room = req_alloc_array(r, n, sizeof(*room));
-    st->out.topics = req_alloc_array(r, n, sizeof(*st->out.topics));
-    for (uint32_t i = 0; i < n; i++) {
-        const in_topic *t = &st->m.topics[i];
-        if (t->partitions_n <= 0)
-            continue;
-        of[i] = api_places_topic(places, t->name);
-        room[of[i]] += (uint32_t)t->partitions_n;
-        st->out.topics[of[i]].name = t->name;
-    }
-    st->out.topics_n = (int32_t)places->topics_n;
-    for (uint32_t k = 0; k < places->topics_n; k++)
-        st->out.topics[k].partitions = req_alloc_array(r, room[k], sizeof(out_part));
-}
-
-static void part_add(struct state *st, uint32_t topic, const in_part *in)
-{
-    out_topic *t = &st->out.topics[topic];
-    struct part *p = &st->parts[st->parts_n++];
-    *p = (struct part){.in = in, .out = &t->partitions[t->partitions_n++], .topic = topic};
-    kp_delete_records_response_delete_records_partition_result_init(p->out);
-    p->out->partition_index = in->partition_index;
-    p->out->low_watermark = -1;
-}
-
-// Of a partition that is named twice the last offset counts, and it is answered once.
+// The answer's topics and partitions, each once; of one that is named twice the last offset counts.
 static void parts_make(struct req *r, struct state *st)
 {
+    uint32_t n = (uint32_t)SL_MAX(st->m.topics_n, 0);
+    struct api_named *named = req_alloc_array(r, n, sizeof(*named));
     struct api_places places;
-    uint32_t n = (uint32_t)SL_MAX(st->m.topics_n, 0), named = 0, *of = req_alloc_array(r, n, sizeof(*of));
-    for (uint32_t t = 0; t < n; t++)
-        named += (uint32_t)SL_MAX(st->m.topics[t].partitions_n, 0);
-    api_places_init(r, &places, n, named);
+    for (uint32_t i = 0; i < n; i++) {
+        const in_topic *t = &st->m.topics[i];
+        named[i] = (struct api_named){t->name, t->partitions, t->partitions_n};
+    }
+    api_places_make(r, &places, named, n, sizeof(in_part), offsetof(in_part, partition_index));
     kp_delete_records_response_init(&st->out);
-    topics_make(r, st, &places, of);
-    st->parts = req_alloc_array(r, named, sizeof(*st->parts));
-    for (uint32_t t = 0; t < n; t++) {
-        for (int32_t i = 0; i < st->m.topics[t].partitions_n; i++) {
-            const in_part *in = &st->m.topics[t].partitions[i];
-            bool fresh;
-            uint32_t k = api_places_part(&places, of[t], in->partition_index, &fresh);
-            if (fresh)
-                part_add(st, of[t], in);
-            else
-                st->parts[k].in = in;
-        }
+    st->out.topics_n = (int32_t)places.topics_n;
+    st->out.topics = req_alloc_array(r, places.topics_n, sizeof(*st->out.topics));
+    for (uint32_t k = 0; k < places.topics_n; k++) {
+        st->out.topics[k].name = places.names[k];
+        st->out.topics[k].partitions = req_alloc_array(r, places.room[k], sizeof(out_part));
+    }
+    st->parts = req_alloc_array(r, places.parts_n, sizeof(*st->parts));
+    st->parts_n = places.parts_n;
+    for (uint32_t k = 0; k < places.parts_n; k++) {
+        const struct api_place *p = &places.parts[k];
+        out_topic *t = &st->out.topics[p->topic];
+        out_part *o = &t->partitions[t->partitions_n++];
+        kp_delete_records_response_delete_records_partition_result_init(o);
+        o->partition_index = p->partition;
+        o->low_watermark = -1;
+        st->parts[k] = (struct part){.in = p->in, .out = o, .topic = p->topic};
     }
 }
 

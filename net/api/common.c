@@ -165,28 +165,50 @@ uint32_t api_set_put(struct api_set *s, const void *key, size_t n, uint32_t valu
     return e->value;
 }
 
-void api_places_init(struct req *r, struct api_places *p, uint32_t topics, uint32_t parts)
+struct place_key {
+    uint32_t topic;
+    int32_t partition;
+};
+SL_STATIC_ASSERT(sizeof(struct place_key) == 8, "hashed as bytes, so it must have no padding");
+
+static void place(struct api_places *p, struct api_set *seen, struct place_key *key, const void *in)
 {
-    *p = (struct api_places){.named = req_alloc_array(r, parts, sizeof(*p->named))};
-    api_set_init(r, &p->topics, topics);
-    api_set_init(r, &p->parts, parts);
+    uint32_t k = api_set_put(seen, key, sizeof(*key), p->parts_n);
+    if (k == p->parts_n) {
+        p->parts[p->parts_n++] = (struct api_place){.topic = key->topic, .partition = key->partition};
+        p->room[key->topic]++;
+    }
+    p->parts[k].times++;
+    p->parts[k].in = in;
 }
 
-uint32_t api_places_topic(struct api_places *p, struct kp_str name)
+void api_places_make(struct req *r, struct api_places *p, const struct api_named *topics, uint32_t n,
+                     size_t size, size_t index_at)
 {
-    uint32_t k = api_set_put(&p->topics, name.p, (size_t)SL_MAX(name.n, 0), p->topics_n);
-    p->topics_n += k == p->topics_n;
-    return k;
-}
-
-uint32_t api_places_part(struct api_places *p, uint32_t topic, int32_t partition, bool *fresh)
-{
-    struct api_place *key = &p->named[p->named_n++];
-    *key = (struct api_place){topic, partition};
-    uint32_t k = api_set_put(&p->parts, key, sizeof(*key), p->parts_n);
-    *fresh = k == p->parts_n;
-    p->parts_n += *fresh;
-    return k;
+    struct api_set names, seen;
+    uint32_t named = 0;
+    for (uint32_t i = 0; i < n; i++)
+        named += (uint32_t)SL_MAX(topics[i].parts_n, 0);
+    *p = (struct api_places){.names = req_alloc_array(r, n, sizeof(*p->names)),
+                             .room = req_alloc_array(r, n, sizeof(*p->room)),
+                             .parts = req_alloc_array(r, named, sizeof(*p->parts))};
+    struct place_key *key = req_alloc_array(r, named, sizeof(*key));
+    api_set_init(r, &names, n);
+    api_set_init(r, &seen, named);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct api_named *t = &topics[i];
+        if (t->parts_n <= 0)
+            continue;
+        uint32_t k = api_set_put(&names, t->name.p, (size_t)SL_MAX(t->name.n, 0), p->topics_n);
+        if (k == p->topics_n)
+            p->names[p->topics_n++] = t->name;
+        for (int32_t j = 0; j < t->parts_n; j++, key++) {
+            const uint8_t *in = (const uint8_t *)t->parts + (size_t)j * size;
+            *key = (struct place_key){.topic = k};
+            memcpy(&key->partition, in + index_at, sizeof(key->partition));
+            place(p, &seen, key, in);
+        }
+    }
 }
 
 uint32_t api_set_get(const struct api_set *s, const void *key, size_t n)

@@ -81,21 +81,26 @@ SL_STATIC_ASSERT(sizeof(struct api_part_key) == 20, "hashed as bytes, so it must
 
 // ---- topics and partitions, each once ----------------------------------------------------------------------------------
 // What a request of topics by name comes to once equal topics are one and equal partitions of them too, as upstream's map
-// has it. Topics and partitions are numbered in the order of their first naming.
+// has it. Both are numbered in the order of their first naming; a topic without partitions does not count.
+struct api_named {
+    struct kp_str name;
+    const void *parts; // the request's
+    int32_t parts_n;
+};
 struct api_place {
     uint32_t topic;
     int32_t partition;
+    uint32_t times; // that it is named
+    const void *in; // where it is named last
 };
 struct api_places {
-    struct api_set topics, parts;
-    struct api_place *named; // all, also those named before
-    uint32_t named_n, topics_n, parts_n;
+    struct kp_str *names; // of the topics
+    uint32_t *room;       // of each topic: its partitions
+    struct api_place *parts;
+    uint32_t topics_n, parts_n;
 };
-// For at most so many topics and partitions.
-void api_places_init(struct req *r, struct api_places *p, uint32_t topics, uint32_t parts);
-// The number of the topic of that name.
-uint32_t api_places_topic(struct api_places *p, struct kp_str name);
-// The number of the partition; `fresh`: it was not named before.
-uint32_t api_places_part(struct api_places *p, uint32_t topic, int32_t partition, bool *fresh);
+// The request's, in its memory. A partition of it has `size` bytes and its index at `index_at`.
+void api_places_make(struct req *r, struct api_places *p, const struct api_named *topics, uint32_t n,
+                     size_t size, size_t index_at);
 
 #endif

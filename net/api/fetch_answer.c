@@ -318,22 +318,34 @@ static bool same_topic(const struct fetch_state *st, const struct fetch_part *a,
     return by_id(st) ? sl_uuid_eq(&a->want.id, &b->want.id) : kp_str_eq(a->want.name, b->want.name);
 }
 
-// Parts that are told, runs of one topic together; those that no shard was asked for come last, as upstream has it.
+// Parts that are told; those that no shard was asked for come last, as upstream has it. How many they are.
+static uint32_t told_order(const struct fetch_state *st, const bool *told, uint32_t *order)
+{
+    uint32_t n = 0, last = 0;
+    for (uint32_t i = 0; i < st->parts_n; i++) {
+        if (told[i] && st->parts[i].in)
+            order[n++] = i;
+        last += told[i] && !st->parts[i].in;
+    }
+    for (uint32_t i = 0; last; i++)
+        if (told[i] && !st->parts[i].in) {
+            order[n++] = i;
+            last--;
+        }
+    return n;
+}
+
+// Runs of one topic together.
 static void fill_topics(struct fetch_state *st, const struct fetch_news *news, const bool *told,
                         struct kp_fetch_response *out)
 {
     struct req *r = st->r;
-    uint32_t n = 0;
     const struct fetch_part *prev = NULL;
-    for (uint32_t i = 0; i < st->parts_n; i++)
-        n += told[i];
+    uint32_t *order = req_alloc_array(r, st->parts_n, sizeof(*order)), n = told_order(st, told, order);
     out_part *parts = req_alloc_array(r, n, sizeof(*parts));
     out->responses = req_alloc_array(r, n, sizeof(*out->responses));
-    for (uint32_t k = 0; k < 2 * st->parts_n; k++) {
-        uint32_t i = k % st->parts_n;
-        const struct fetch_part *p = &st->parts[i];
-        if (!told[i] || (p->in != NULL) != (k < st->parts_n))
-            continue;
+    for (uint32_t k = 0; k < n; k++) {
+        const struct fetch_part *p = &st->parts[order[k]];
         if (!prev || !same_topic(st, prev, p)) {
             out_topic *t = &out->responses[out->responses_n++];
             kp_fetch_response_fetchable_topic_response_init(t);
@@ -341,7 +353,7 @@ static void fill_topics(struct fetch_state *st, const struct fetch_news *news, c
             t->topic_id = p->want.id;
             t->partitions = parts;
         }
-        part_fill(st, p, &news[i], parts++);
+        part_fill(st, p, &news[order[k]], parts++);
         out->responses[out->responses_n - 1].partitions_n++;
         prev = p;
     }

@@ -383,15 +383,13 @@ int dirs_place_shards(struct broker *b)
 
 // ---- lives ----------------------------------------------------------------------------------------------------------------
 // The first checkpoint and journal file of every shard, then the switch to the new life.
-static int begin_life(struct broker *b, struct bdir *d, const struct journal_config *jc, char *err,
-                      size_t cap)
+static int begin_life(struct bdir *d, const struct journal_config *jc, char *err, size_t cap)
 {
     struct store_shard_begin begin[REACTOR_MAX];
     struct sbuf images[REACTOR_MAX];
     struct store_life life;
     uint32_t n = d->shards_n;
     int rc = 0;
-    (void)b;
     store_new_life(d->store, &life.life);
     for (uint32_t i = 0; i < n; i++) {
         sbuf_init(&images[i]);
@@ -416,7 +414,7 @@ int dirs_begin_life(struct broker *b, const struct journal_config *jc)
     int rc = 0;
     for (uint32_t i = 0; i < b->dirs_n && !rc; i++) {
         if (dir_up(&b->dirs[i]))
-            rc = begin_life(b, &b->dirs[i], jc, err, sizeof(err));
+            rc = begin_life(&b->dirs[i], jc, err, sizeof(err));
         if (rc)
             rc = dir_give_up(b, i, rc, err);
     }
