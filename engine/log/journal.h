@@ -156,6 +156,8 @@ struct journal *journal_open(struct reactor *r, const struct journal_config *cfg
 // the append back (its order kept) until owner->room. May move on to the next file. More than journal_max_bytes never
 // fits: the caller checks its largest batch against it when it is configured.
 bool journal_room(struct journal *j, uint32_t bytes);
+// Whether fewer than half of its files are free to go on to: those that wait for a checkpoint should soon be recycled.
+bool journal_is_short(const struct journal *j);
 // The largest payload that journal_room can ever accept with this configuration. Pure.
 uint64_t journal_max_bytes(const struct journal_config *cfg);
 

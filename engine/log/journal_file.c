@@ -85,6 +85,16 @@ struct jfile *jfile_find_free(struct journal *j, uint64_t len, bool reserve)
     return NULL;
 }
 
+bool journal_is_short(const struct journal *j)
+{
+    uint32_t free_files = 0;
+    list_foreach(n, &j->free_files)
+    {
+        free_files++;
+    }
+    return free_files < j->cfg.files / 2;
+}
+
 void jfile_rotate(struct journal *j, struct jfile *next, uint64_t sequence)
 {
     struct jfile *cur = j->cur;

@@ -243,6 +243,21 @@ void log_dirty_later(struct log *l)
     list_push_back(&l->env->dirty, &l->dirty_node);
 }
 
+bool log_is_dirty(const struct log *l)
+{
+    return l->dirty_bytes > 0;
+}
+
+uint32_t log_env_count_dirty(const struct log_env *env)
+{
+    uint32_t n = 0;
+    list_foreach(x, &env->dirty)
+    {
+        n++;
+    }
+    return n;
+}
+
 uint64_t log_env_oldest_dirty(const struct log_env *env)
 {
     struct list_node *n = list_first(&env->dirty);
@@ -259,7 +274,7 @@ static uint64_t reclaim_pass(struct log_env *env, uint64_t bytes)
         uint32_t cap = e->cap;
         if (freed >= bytes)
             break;
-        if (s->writing)
+        if (!segment_may_leave(s, e))
             continue;
         // Memory leaves a segment from the front only; an extent behind another waits for it.
         if (list_first(&s->extents) != &e->node) {

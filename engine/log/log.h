@@ -20,6 +20,7 @@
 #include "engine/log/extent.h"
 #include "engine/log/files.h"
 #include "engine/log/journal.h"
+#include "engine/log/pace.h"
 #include "engine/log/producer_state.h"
 #include "engine/log/store.h"
 #include "engine/log/txnindex.h"
@@ -73,6 +74,7 @@ struct log_env {
     bool stopping; // a clean stop is under way: fibers that wait for a fence give up
     int failed;    // -errno once the directory is offline
     struct direct_env direct;
+    struct pace pace; // of write-back
     struct files files;
 };
 // Once, before a log is made in it.
@@ -227,6 +229,8 @@ int log_offset_of_max_time(struct log *l, int64_t *offset, int64_t *timestamp,
 int log_write_back(struct log *l, bool sync);
 // Fiber. The same for the log that has been dirty for the longest time.
 int log_env_write_oldest(struct log_env *env);
+bool log_is_dirty(const struct log *l);                  // it has bytes that are not written back
+uint32_t log_env_count_dirty(const struct log_env *env); // so many logs are
 // Fiber. Writes back, syncs, finishes sealed segments, and then appends this log's part of a checkpoint to `out` (ckpt_add)
 // at its present appended end. Nothing for a log that is being closed: its fence comes. 0 or -errno.
 int log_checkpoint(struct log *l, struct sbuf *out);

@@ -354,7 +354,9 @@ static int make_room(struct room_run *run)
         if (rc != -ENOMEM)
             break;
         log_env_reclaim(l->env, (uint64_t)run->bytes + (2u << 20));
+        l->env->pace.short_of_memory++;
         int e = log_env_write_oldest(l->env);
+        l->env->pace.short_of_memory--;
         if (e && e != -ENOMEM)
             return e;
         fiber_sleep(MEMORY_WAIT_NS);

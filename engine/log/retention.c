@@ -40,6 +40,7 @@ void log_env_init(struct log_env *env, struct reactor *r, struct store *store)
     list_init(&env->streams);
     list_init(&env->idle);
     files_init(&env->files, 0);
+    pace_init(&env->pace);
 }
 
 void log_env_destroy(struct log_env *env)

@@ -219,10 +219,17 @@ void segment_mark_clean(struct segment *s, struct list_node *lru)
     }
 }
 
+bool segment_may_leave(const struct segment *s, const struct extent *e)
+{
+    if (e->len == 0 || e->pos + e->len > s->flushed)
+        return false;
+    return !s->writing || e->pos + e->cap <= SL_ALIGN_DOWN(s->flushed, (uint32_t)IO_BLOCK);
+}
+
 bool segment_drop_first(struct segment *s, struct list_node *lru)
 {
     struct extent *e = first_extent(s);
-    if (!e || e->len == 0 || e->pos + e->len > s->flushed || s->writing)
+    if (!e || !segment_may_leave(s, e))
         return false;
     s->mem_start = e->pos + e->len;
     extent_leave(e);

@@ -119,7 +119,9 @@ uint32_t segment_iov(struct segment *s, uint32_t from, uint32_t to, struct iovec
 bool segment_peek(struct segment *s, uint32_t pos, void *dst, uint32_t n);
 // The extents below `flushed` go on the lru.
 void segment_mark_clean(struct segment *s, struct list_node *lru);
-// Drops its first extent from memory, if it is clean and no write-back is at work there. The next one may go on the lru.
+// Whether the extent is clean, and below the block at which a write-back that is under way began.
+bool segment_may_leave(const struct segment *s, const struct extent *e);
+// Drops its first extent from memory, if that may leave. The next one may go on the lru.
 bool segment_drop_first(struct segment *s, struct list_node *lru);
 // Reads [pos, pos + n) of the file through aligned memory into dst (n bytes, any alignment). Fiber.
 int segment_read_file(struct segment *s, uint32_t pos, void *dst, uint32_t n);

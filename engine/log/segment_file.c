@@ -11,8 +11,7 @@
 enum {
     ALLOC_MIN = 64 << 10,
     ALLOC_MAX = 8 << 20,
-    WRITE_MAX = 1 << 20,
-    WRITES_IN_FLIGHT = 4,
+    WRITES_IN_FLIGHT = 4, // of one segment
     WRITE_STUCK_MAX = 64,
     IDLE_MAX = 32 // open files of finished segments that nobody reads
 };
@@ -177,6 +176,7 @@ struct wb_op {
     struct segment *s;
     const uint8_t *mem;
     uint32_t len, pos;
+    uint32_t paced; // bytes that it counts for in pace.h
     uint32_t stuck; // writes in a row that moved less than a block
     bool busy;
 };
@@ -209,6 +209,7 @@ static void wb_done(struct io_op *op, int32_t res)
         return;
     }
     w->busy = false;
+    pace_leave(w->s->log->env, w->paced);
     w->wb->in_flight--;
     fiber_wake(w->wb->f);
 }
@@ -234,13 +235,14 @@ static void wb_write(struct wb *wb, struct wb_op *ops, struct segment *s, const 
 {
     struct wb_op *w = wb_slot(ops);
     SL_ASSERT(pos + len <= s->allocated);
-    *w = (struct wb_op){.wb = wb, .s = s, .mem = mem, .len = len, .pos = pos, .busy = true};
+    pace_enter(s->log->env, len);
+    *w = (struct wb_op){.wb = wb, .s = s, .mem = mem, .len = len, .pos = pos, .paced = len, .busy = true};
     wb->in_flight++;
     wb_start(w);
 }
 
-// [from, to), whole blocks out of extents, then `last`, a block at `to`, if there is one. Pieces of at most WRITE_MAX, several
-// in flight. The extents cannot leave: s->writing holds them.
+// [from, to), whole blocks out of extents, then `last`, a block at `to`, if there is one. Several pieces in flight, as the pace
+// allows. The extents cannot leave: s->writing holds them.
 static int write_range(struct segment *s, uint32_t from, uint32_t to, const uint8_t *last)
 {
     struct wb wb = {.f = fiber_current()};
@@ -249,8 +251,11 @@ static int write_range(struct segment *s, uint32_t from, uint32_t to, const uint
     {
         struct extent *e = list_entry(n, struct extent, node);
         uint32_t a = SL_MAX(from, e->pos), b = SL_MIN(to, e->pos + e->cap);
-        for (; a < b && !wb.rc; a += SL_MIN(b - a, (uint32_t)WRITE_MAX))
-            wb_write(&wb, ops, s, e->mem + (a - e->pos), SL_MIN(b - a, (uint32_t)WRITE_MAX), a);
+        while (a < b && !wb.rc) {
+            uint32_t piece = SL_MIN(b - a, pace_write_max(s->log->env));
+            wb_write(&wb, ops, s, e->mem + (a - e->pos), piece, a);
+            a += piece;
+        }
         if (e->pos >= to)
             break;
     }

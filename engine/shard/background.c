@@ -21,6 +21,8 @@ enum {
 static const uint64_t MS = 1000 * 1000;
 static const uint64_t BACKGROUND_NS = 50 * MS;        // how often write-back looks
 static const uint64_t CHECKPOINT_RETRY_NS = 500 * MS; // after ENOSPC
+static const uint64_t PACED_GAP_MAX_NS = 2 * MS;      // between one log and the next
+static const uint64_t PACED_LOOK_NS = 5 * MS;
 static const uint64_t HELD_NS =
     10000 * MS; // how long an append waits for room: in the journal, its log, memory
 
@@ -71,10 +73,28 @@ void background_direct_failed(void *ctx, int err)
 }
 
 // ---- all logs, several at a time --------------------------------------------------------------------------------------------
+// A paced sweep (pace.h): while there is room one worker goes on alone, with gaps between logs that have something to write,
+// so that the sweep takes half of the time in which the next journal file fills. True: the worker looks again.
+static bool sweep_waits(struct sweep *w, bool first)
+{
+    if (!w->paced || pace_hurry(&w->s->env))
+        return false;
+    if (!first) {
+        fiber_sleep(PACED_LOOK_NS);
+        return true;
+    }
+    if (w->gap_ns && log_is_dirty(w->parts[w->next]->log))
+        fiber_sleep(w->gap_ns);
+    return false;
+}
+
 static void sweep_worker(void *arg)
 {
     struct sweep *w = arg;
+    bool first = w->started++ == 0;
     while (w->next < w->n && !w->rc) {
+        if (sweep_waits(w, first) || w->next == w->n) // others may have gone on meanwhile
+            continue;
         struct part *p = w->parts[w->next++];
         int rc = p->closing ? 0 : w->fn(w, p);
         if (rc && !w->rc)
@@ -87,9 +107,11 @@ static void sweep_worker(void *arg)
 
 // In so many fibers.
 static int sweep(struct shard *s, uint32_t flushers, int (*fn)(struct sweep *w, struct part *p),
-                 struct sbuf *image)
+                 struct sbuf *image, bool paced)
 {
-    struct sweep w = {.s = s, .fn = fn, .image = image};
+    struct sweep w = {.s = s, .fn = fn, .image = image, .paced = paced};
+    if (paced)
+        w.gap_ns = SL_MIN(s->fill_ns / 2 / SL_MAX(log_env_count_dirty(&s->env), 1u), PACED_GAP_MAX_NS);
     struct part *p, *tmp;
     w.parts = malloc((HASH_COUNT(s->parts) + 1) * sizeof(struct part *));
     if (!w.parts)
@@ -113,7 +135,7 @@ static int sweep(struct shard *s, uint32_t flushers, int (*fn)(struct sweep *w, 
 
 int shard_sweep(struct shard *s, int (*fn)(struct sweep *w, struct part *p), struct sbuf *image)
 {
-    return sweep(s, FLUSHERS, fn, image);
+    return sweep(s, FLUSHERS, fn, image, false);
 }
 
 void shard_spawn(struct shard *s, fiber_fn fn, void *arg)
@@ -237,7 +259,7 @@ static int expire_one(struct sweep *w, struct part *p)
 static void expiry_fiber(void *arg)
 {
     struct shard *s = arg;
-    (void)sweep(s, FLUSHERS, expire_one, NULL);
+    (void)sweep(s, FLUSHERS, expire_one, NULL, false);
     s->fibers--;
 }
 
@@ -285,7 +307,7 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
     sbuf_init(&image);
     int rc = ckpt_begin(&image, &s->cfg.journal.life, s->cfg.shard, generation + 1);
     if (!rc)
-        rc = sweep(s, FLUSHERS, checkpoint_one, &image);
+        rc = sweep(s, FLUSHERS, checkpoint_one, &image, true);
     if (!rc)
         rc = ckpt_finish(&image);
     if (!rc)
@@ -293,7 +315,7 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
     if (!rc)
         rc = direct_drain(&s->env);
     if (!rc)
-        rc = sweep(s, FLUSHERS, settle_one, NULL);
+        rc = sweep(s, FLUSHERS, settle_one, NULL, false);
     store_checkpoint_path(s->store, s->cfg.shard, path, sizeof(path));
     if (!rc)
         rc = fio_write_file(path, image.data, image.len);
@@ -332,6 +354,9 @@ static void checkpoint_fiber(void *arg)
 void background_on_full(void *ctx, uint64_t generation)
 {
     struct shard *s = ctx;
+    uint64_t now = reactor_now(s->r);
+    s->fill_ns = s->full_at ? now - s->full_at : 0;
+    s->full_at = now;
     s->checkpoint_wanted = generation;
     if (s->checkpointing || s->stopping)
         return;
@@ -367,7 +392,7 @@ static int close_all(struct shard *s)
     struct bulk b;
     bulk_begin(&b, s->cfg.dir, HASH_COUNT(s->parts), s->cfg.bulk_logs);
     s->closing_in_bulk = b.on;
-    int rc = sweep(s, FLUSHERS_STOP, close_one, NULL);
+    int rc = sweep(s, FLUSHERS_STOP, close_one, NULL, false);
     if (!rc)
         return bulk_end(&b);
     bulk_drop(&b);

@@ -118,6 +118,7 @@ struct shard {
     uint32_t writeback_left;       // logs that this run may still look at
     bool checkpointing, stopping;
     bool closing_in_bulk;
+    uint64_t full_at, fill_ns;  // when a journal file was last full, and how long after the one before
     struct fiber_mutex manage;  // the front's: one creation or deletion at a time
     uint64_t checkpoint_wanted; // generation
     uint32_t fibers;            // background fibers alive
@@ -170,7 +171,10 @@ struct sweep {
     uint32_t n, next;
     int (*fn)(struct sweep *w, struct part *p);
     struct sbuf *image;
-    int rc; // the first error
+    bool paced; // one log at a time while there is room (pace.h), and so long between one and the next
+    uint64_t gap_ns;
+    uint32_t started; // workers
+    int rc;           // the first error
     struct fiber_wait wait;
 };
 // Fiber. Runs fn over every partition; stops at the first error and returns it.

@@ -37,6 +37,7 @@ static void rig_up(struct rig *x, uint64_t seed)
     list_init(&x->env.dirty);
     list_init(&x->env.lru);
     files_init(&x->env.files, 0);
+    pace_init(&x->env.pace);
     x->l = log_alloc(&x->env, "/d", "t", &id, 0, &config);
     x->s = segment_new(x->l, 0, 1, config.segment_index_bytes);
     assert_int_equal(log_push_segment(x->l, x->s), 0);

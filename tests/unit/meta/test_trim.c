@@ -184,6 +184,7 @@ static void test_stale(void **state)
     int churn = 60;
     make(&r, 45, "12000", "-1");
     rig_do(&r, script_churn, &churn);
+    sim_run(r.w, 62 * RIG_SEC, NULL, NULL); // until no look is due
     rig_do(&r, script_stale, NULL);
     struct left f = look(&r);
     assert_int_equal(oldest(&f), 1);
