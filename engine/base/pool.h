@@ -9,6 +9,11 @@
  * callback tells when a slab gets memory, so that io can register it as a fixed buffer. Larger buffers are
  * mapped one by one. All memory held, free slabs included, counts against one limit.
  *
+ * The first touch of a slab costs milliseconds. A pool with a thread for it (prefault.h) has a few slabs got ready
+ * before they are needed: as many as are in use, at most `ahead`, and up to twice as many while it grows faster than
+ * that. They count as free slabs, and while they are worked on as reserved. When none is ready in time, a
+ * slab is used as it is.
+ *
  * Giving a slab's memory back (RSS falls): pages of a registered buffer stay pinned by the kernel while our
  * mapping would get new ones, so a registered slab must be unregistered first. With on_slab set, slabs are
  * given back only when off_slab is set too.
@@ -18,6 +23,7 @@
 
 #include "engine/base/err.h"
 #include "engine/base/list.h"
+#include "engine/base/prefault.h"
 
 /* ---- objects ---- */
 
@@ -62,9 +68,11 @@ void obj_pool_free(struct obj_pool *p, void *obj);
 #define BUF_POOL_NO_SLAB UINT32_MAX
 
 struct buf_pool_config {
-    size_t limit;     /* bytes held at most; rounded down to whole slabs, at least one */
-    size_t max_large; /* largest buffer; up to BUF_POOL_SLAB: no buffers above 2 MiB. E.g. 128 MiB */
-    size_t keep_free; /* bytes of wholly free slabs that are kept rather than given back */
+    size_t limit;              /* bytes held at most; rounded down to whole slabs, at least one */
+    size_t max_large;          /* largest buffer; up to BUF_POOL_SLAB: no buffers above 2 MiB. E.g. 128 MiB */
+    size_t keep_free;          /* bytes of wholly free slabs that are kept rather than given back */
+    struct prefault *prefault; /* gets slabs ready; outlives the pool. NULL: nobody does */
+    uint32_t ahead;            /* slabs to have ready; at most keep_free, and an eighth of the limit */
     void *ctx;
     /* A slab got memory: register it. Returns 0, or <0: the slab is used, but counts as not registered. May
      * be NULL. */
@@ -75,12 +83,14 @@ struct buf_pool_config {
 
 struct buf_pool_stats {
     size_t limit;
-    size_t reserved;     /* bytes held: slabs with memory, and large buffers */
-    size_t in_use;       /* bytes handed out, rounded up to their classes */
-    size_t peak;         /* largest in_use so far */
-    uint64_t refused;    /* allocations that failed */
-    uint32_t slabs;      /* slabs with memory */
-    uint32_t slabs_free; /* of these, wholly free */
+    size_t reserved;                    /* bytes held: slabs with memory, and large buffers */
+    size_t in_use;                      /* bytes handed out, rounded up to their classes */
+    size_t peak;                        /* largest in_use so far */
+    uint64_t refused;                   /* allocations that failed */
+    uint32_t slabs;                     /* slabs with memory */
+    uint32_t slabs_free;                /* of these, wholly free */
+    uint32_t slabs_pending;             /* being got ready: reserved, but not among `slabs` yet */
+    uint64_t opened_ready, opened_cold; /* slabs that came into use touched, and untouched */
 };
 
 struct buf_pool;
@@ -88,8 +98,8 @@ struct buf_pool;
 /* Reserves addresses, not memory. NULL when even that fails. */
 struct buf_pool *buf_pool_create(const struct buf_pool_config *cfg);
 
-/* Gives everything back; no buffer may be out. off_slab is not called: the ring goes away with its
- * registrations. */
+/* Gives everything back; no buffer may be out. Waits until no slab is being got ready. off_slab is not called: the
+ * ring goes away with its registrations. */
 void buf_pool_destroy(struct buf_pool *p);
 
 /* A buffer of buf_pool_size(n) bytes (n >= 1), content undefined, aligned to its size (above 2 MiB: to 4
