@@ -17,6 +17,8 @@
 #define ABORT_STOP_NS    (100 * MS)        // ...or so long at a stop
 #define OUT_STALL_MAX_NS (600 * 1000 * MS) // a peer that reads nothing of its answers
 
+enum { SLABS_AHEAD = 2 };
+
 // ---- each turn, each second ----------------------------------------------------------------------------------------------
 static bool net_on_flush(struct service *svc)
 {
@@ -157,8 +159,11 @@ static void net_on_stop(struct service *svc)
 struct net *net_create(struct reactor *r, const struct net_config *cfg)
 {
     struct net *n = calloc(1, sizeof(*n));
-    struct buf_pool_config pc = {
-        .limit = cfg->frame_pool_bytes, .max_large = BUF_POOL_SLAB, .keep_free = 8u << 20};
+    struct buf_pool_config pc = {.limit = cfg->frame_pool_bytes,
+                                 .max_large = BUF_POOL_SLAB,
+                                 .keep_free = 8u << 20,
+                                 .prefault = cfg->prefault,
+                                 .ahead = SLABS_AHEAD};
     if (!n)
         return NULL;
     n->svc = (struct service){.kind = SVC_NET,

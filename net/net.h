@@ -15,6 +15,7 @@ struct net_config {
     const struct placement *placement;
     struct net_limits *limits; // one for all services; outlives them
     uint64_t frame_pool_bytes; // frames in flight of this service
+    struct prefault *prefault; // gets memory for frames ready; outlives the service; NULL: nobody does
     struct metrics *metrics;   // of all reactors, for the metrics endpoint; NULL: there is none
     uint32_t metrics_n;
 };

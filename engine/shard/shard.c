@@ -8,6 +8,7 @@
 
 // Measured: perf/results/cold.md.
 enum { CACHE_EXTENT = 256 << 10, CACHE_READS = 8, CACHE_READS_LOW = 2 };
+enum { SLABS_AHEAD = 2 };
 enum { BALLAST_RECOVERY = 1 << 20, BALLAST_TICKS = 60 };
 static const uint64_t BALLAST_TICK_NS = 500ull * 1000 * 1000;
 
@@ -189,7 +190,12 @@ static int slab_register(void *ctx, void *base, size_t len, uint32_t slab_index)
 
 static struct buf_pool *pool_make(struct shard *s, uint64_t bytes, bool register_slabs)
 {
-    struct buf_pool_config c = {.limit = bytes, .max_large = 128u << 20, .keep_free = 8u << 20, .ctx = s};
+    struct buf_pool_config c = {.limit = bytes,
+                                .max_large = 128u << 20,
+                                .keep_free = 8u << 20,
+                                .prefault = s->cfg.prefault,
+                                .ahead = SLABS_AHEAD,
+                                .ctx = s};
     c.on_slab = register_slabs ? slab_register : NULL;
     return buf_pool_create(&c);
 }

@@ -228,9 +228,10 @@ struct shard_config {
     void (*offline)(void *arg,
                     struct shard *s); // its directory failed: on its reactor, at most once; NULL: nobody asks
     uint64_t tail_pool_bytes, read_pool_bytes;
-    uint32_t read_ahead;   // bytes that a sequential reader is read ahead at most; 0: never
-    uint64_t cache_bytes;  // of the cold cache; 0: all of the read pool
-    uint32_t cache_extent; // bytes of an extent of the cold cache; 0: CACHE_EXTENT
+    struct prefault *prefault; // gets memory of the pools ready; outlives the shard; NULL: nobody does
+    uint32_t read_ahead;       // bytes that a sequential reader is read ahead at most; 0: never
+    uint64_t cache_bytes;      // of the cold cache; 0: all of the read pool
+    uint32_t cache_extent;     // bytes of an extent of the cold cache; 0: CACHE_EXTENT
     uint32_t cold_reads,
         cold_low;              // reads of it in flight, and beside appends; 0: CACHE_READS, CACHE_READS_LOW
     uint64_t dirty_bytes;      // write-back starts above it

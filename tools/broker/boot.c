@@ -76,6 +76,7 @@ static int shards_make(struct broker *b, void (*ready)(void *, int))
     struct shard_config sc = {
         .tail_pool_bytes = pool / 2,
         .read_pool_bytes = pool / 4,
+        .prefault = b->prefault,
         .read_ahead = (uint32_t)cfg_int(c, CFG_SLUICE_READ_AHEAD_BYTES),
         .dirty_bytes = (uint64_t)cfg_int(c, CFG_SLUICE_WRITEBACK_DIRTY_BYTES) / n,
         .writeback_age_ms = (uint32_t)cfg_int(c, CFG_SLUICE_WRITEBACK_AGE_MS),
@@ -176,6 +177,7 @@ static int place_services(struct broker *b)
                                 .placement = &b->placement,
                                 .limits = b->limits,
                                 .frame_pool_bytes = frames,
+                                .prefault = b->prefault,
                                 .metrics = b->metrics,
                                 .metrics_n = b->metrics ? b->placement.reactors : 0};
         struct listen_run *run = malloc(sizeof(*run));

@@ -24,6 +24,11 @@ struct broker *broker_create(const struct config *cfg, uint32_t n, struct io *co
     return b;
 }
 
+void broker_set_prefault(struct broker *b, struct prefault *f)
+{
+    b->prefault = f;
+}
+
 struct reactor_group *broker_group(struct broker *b)
 {
     return b->group;

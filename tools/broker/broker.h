@@ -14,6 +14,9 @@ struct broker;
 // `cfg` (finished) and ios[0..n) outlive the broker; n: 1..REACTOR_MAX. NULL on lack of memory.
 struct broker *broker_create(const struct config *cfg, uint32_t n, struct io *const *ios,
                              struct metrics *metrics);
+// Before broker_boot: the thread that gets memory of the broker's pools ready, which outlives the broker. Without one each
+// reactor does so itself, as in the simulator.
+void broker_set_prefault(struct broker *b, struct prefault *f);
 struct reactor_group *broker_group(struct broker *b);
 struct metrics *broker_metrics(struct broker *b);
 

@@ -28,6 +28,7 @@ struct broker {
     uint32_t reactors;
     struct reactor_group *group;
     struct metrics *metrics;
+    struct prefault *prefault;
     struct placement placement;
     struct bdir *dirs; // those of log.dirs first
     uint32_t dirs_n, meta_dir;

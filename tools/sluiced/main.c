@@ -136,10 +136,25 @@ static void catch_signals(struct reactor_group *g)
     signal(SIGHUP, SIG_IGN);
 }
 
-static int run(const struct config *cfg, uint32_t n, struct io **ios, struct metrics *metrics)
+// Before any thread is pinned. The broker does without it.
+static struct prefault *start_prefault(void)
+{
+    struct prefault *f = prefault_create();
+    int rc = f ? prefault_start(f) : -ENOMEM;
+    if (!rc)
+        return f;
+    sl_log(SL_WARN, "broker", "no thread to get memory ready: %s", strerror(-rc));
+    prefault_destroy(f);
+    return NULL;
+}
+
+static int run(const struct config *cfg, uint32_t n, struct io **ios, struct metrics *metrics,
+               struct prefault *prefault)
 {
     const char *text = "";
     struct broker *b = broker_create(cfg, n, ios, metrics);
+    if (b)
+        broker_set_prefault(b, prefault);
     if (!b || broker_boot(b)) {
         fprintf(stderr, "sluiced: out of memory\n");
         return 1;
@@ -202,7 +217,12 @@ int main(int argc, char **argv)
     struct io *ios[REACTOR_MAX] = {0};
     uint32_t n = reactor_count_wanted(a.cfg);
     struct metrics *metrics = metrics_create(n);
-    int rc = make_ios(ios, n) ? 1 : run(a.cfg, n, ios, metrics);
+    int rc = 1;
+    if (!make_ios(ios, n)) {
+        struct prefault *prefault = start_prefault();
+        rc = run(a.cfg, n, ios, metrics, prefault);
+        prefault_destroy(prefault);
+    }
     if (a.metrics)
         print_metrics(metrics, n);
     for (uint32_t i = 0; i < n; i++)
