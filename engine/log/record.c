@@ -68,7 +68,7 @@ bool record_header_next(const struct record *r, const uint8_t **p, struct record
 
 void record_iter_init(struct record_iter *it, const uint8_t *p, size_t n, int32_t count)
 {
-    *it = (struct record_iter){.p = p, .end = p + n, .left = count};
+    *it = (struct record_iter){.p = p, .end = n ? p + n : p, .left = count};
 }
 
 int record_iter_next(struct record_iter *it, struct record *out)
