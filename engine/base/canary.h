@@ -17,6 +17,8 @@
     X(NO_PREFIX, "S5: the first touch of a block after a checkpoint does not log its prefix")                \
     X(NO_SYNC_ON_RECOVERY, "S4: recovery does not sync the files that it accepted")                          \
     X(NO_DIR_SYNC, "S9: new segments' directory entries are not synced")                                     \
+    X(DIRECT_UNNAMED, "S9: a direct write goes to a segment whose name is not durable")                      \
+    X(NAME_NOT_SYNCED, "S9: a checkpoint counts on the name of a segment that began in a spare file")        \
     X(RECYCLE_EARLY, "S5: a journal file is recycled before its logs' segments are synced")                  \
     X(DIRECT_NOT_AWAITED, "S7: the durable end does not wait for the segment's own bytes")                   \
     X(DIRECT_OVER_BLOCK, "S5: a direct write goes over a block that write-back wrote before")                \

@@ -27,6 +27,8 @@
       "Time that a checkpoint took") \
     X(SEGMENTS_ROLLED, "sluice_segments_rolled_total", "", COUNTER, "segments", \
       "Segments that logs began") \
+    X(SEGMENTS_AHEAD, "sluice_segments_ahead_total", "", COUNTER, "segments", \
+      "Segments that logs began in a file made ahead, so that no append waited for it") \
     X(SEGMENTS_REMOVED, "sluice_segments_removed_total", "", COUNTER, "segments", \
       "Segments that retention or DeleteRecords removed") \
     X(COMPACTIONS, "sluice_compactions_total", "", COUNTER, "passes", \

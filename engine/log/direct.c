@@ -107,6 +107,8 @@ bool direct_wanted(struct log *l, struct segment *s, uint32_t pos, uint32_t byte
         wanted = by_chance(l);
     if (!wanted || !jentry_edges(pos, bytes, &head, &tail))
         return false;
+    if (s->name != SEG_NAMED && !SL_CANARY(DIRECT_UNNAMED))
+        return false; // until its name is durable (S9)
     return range_open(l, s) || (s->cov_n < DIRECT_COV_MAX && d->pool.in_use < DIRECT_OPEN_MAX);
 }
 

@@ -27,7 +27,8 @@
 //   for the header; one that does not fit its entry refuses the start.
 //
 // Which batches: those of DIRECT_BATCH_MIN and more of a log that had env->direct.min bytes in one commit group, until a group has
-// less than a quarter of it; and those that are that large themselves. Never control batches.
+// less than a quarter of it; and those that are that large themselves. Never control batches, nor those of a segment whose name
+// is not durable yet (ahead.c).
 #ifndef SLUICE_ENGINE_LOG_DIRECT_H
 #define SLUICE_ENGINE_LOG_DIRECT_H
 

@@ -13,8 +13,8 @@ void files_init(struct files *f, uint32_t max)
 static bool idle(const struct segment *s)
 {
     const struct log *l = s->log;
-    return !s->users && !s->writing && !s->retired && !l->io_lock.held && !l->space_lock.held && !s->cov_n &&
-           list_empty(&l->directs) && s->flushed == s->size;
+    return s->name == SEG_NAMED && !s->users && !s->writing && !s->retired && !l->io_lock.held &&
+           !l->space_lock.held && !s->cov_n && list_empty(&l->directs) && s->flushed == s->size;
 }
 
 // Each file is looked at once at most.
@@ -22,7 +22,7 @@ static void trim_pass(struct log_env *env)
 {
     struct files *f = &env->files;
     uint32_t target = f->max - f->max / 8;
-    for (uint32_t left = f->n; left && f->n > target && !env->stopping && !env->failed; left--) {
+    for (uint32_t left = f->n; left && f->n + f->spares > target && !env->stopping && !env->failed; left--) {
         struct segment *s = list_entry(list_first(&f->open), struct segment, files_node);
         struct log *l = s->log;
         files_used(s);
@@ -46,11 +46,16 @@ static void trim_fiber(void *arg)
 void files_trim(struct log_env *env)
 {
     struct files *f = &env->files;
-    if (!f->max || f->n <= f->max || !env->journal || env->stopping)
+    if (!f->max || f->n + f->spares <= f->max || !env->journal || env->stopping)
         return;
     f->wanted = true;
     if (!f->trimming)
         f->trimming = fiber_spawn(env->r, trim_fiber, env, 0) != NULL;
+}
+
+bool files_allow_spare(const struct files *f)
+{
+    return !f->max || (f->spares < SL_MAX(f->max / 2, 1u) && f->n + f->spares < f->max);
 }
 
 void files_opened(struct segment *s)

@@ -15,6 +15,7 @@ struct log_env;
 struct files {
     struct list_node open; // segments by files_node, the one used longest ago first
     uint32_t n, max;       // max 0: without limit
+    uint32_t spares;       // files that are open for segments to come (ahead.h); they count
     bool trimming, wanted;
 };
 
@@ -23,6 +24,8 @@ void files_init(struct files *f, uint32_t max);
 void files_opened(struct segment *s);
 void files_closed(struct segment *s);
 void files_used(struct segment *s);
+// Whether one more spare may be open: they take half of the limit at most.
+bool files_allow_spare(const struct files *f);
 
 // Closes some, in a fiber, if there are too many: one was opened, or written back and may be closed from here on.
 void files_trim(struct log_env *env);

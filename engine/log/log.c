@@ -45,6 +45,8 @@ struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, c
     list_init(&l->streams);
     fiber_mutex_init(&l->io_lock);
     fiber_mutex_init(&l->space_lock);
+    fiber_mutex_init(&l->name_lock);
+    ahead_init(l);
     if (l->topic && l->dir)
         return l;
     log_destroy(l);
@@ -70,6 +72,7 @@ void log_destroy(struct log *l)
     if (!l)
         return;
     stream_drop_all(l);
+    ahead_forget(l);
     for (uint32_t i = 0; i < l->segments_n; i++)
         segment_free(l->segments[i]);
     log_mark_written(l, l->dirty_bytes);
@@ -160,6 +163,7 @@ const struct log_config *log_get_config(const struct log *l)
 void log_set_config(struct log *l, const struct log_config *cfg)
 {
     l->cfg = *cfg;
+    ahead_measure(l);
 }
 
 struct producer_state *log_producers(struct log *l)
@@ -508,6 +512,8 @@ int log_append(struct log *l, struct log_append *a)
     apply_state(l, a->batch, &b);
     if (s->allocated - s->size < SL_MIN(s->allocated / 2, (uint32_t)LOG_AHEAD))
         log_allocate_ahead(l);
+    if (s->size >= l->ahead.at && s->base_offset != l->ahead.asked_for)
+        ahead_later(l);
     return 0;
 }
 

@@ -20,6 +20,7 @@
 #include "engine/log/extent.h"
 #include "engine/log/files.h"
 #include "engine/log/journal.h"
+#include "engine/log/later.h"
 #include "engine/log/pace.h"
 #include "engine/log/producer_state.h"
 #include "engine/log/store.h"
@@ -76,6 +77,7 @@ struct log_env {
     struct direct_env direct;
     struct pace pace; // of write-back
     struct files files;
+    struct later spares, names, seals; // what is done for logs a few at a time: ahead.h, log_room.c
 };
 // Once, before a log is made in it.
 void log_env_init(struct log_env *env, struct reactor *r, struct store *store);
@@ -130,6 +132,16 @@ void log_set_config(struct log *l, const struct log_config *cfg);
 struct producer_state *log_producers(struct log *l);
 struct epoch_cache *log_epochs(struct log *l);
 uint64_t log_size_bytes(const struct log *l);
+// Its segments: how many, how many of them are finished (S9); the active one, and whether its name is durable; whether the file
+// of the next one is there, which is made from so many bytes of the active one on (ahead.h).
+struct log_segments {
+    uint32_t n, finished;
+    int64_t base;
+    uint32_t size, allocated;
+    bool named, spare;
+    uint32_t spare_at;
+};
+void log_get_segments(const struct log *l, struct log_segments *out);
 // How many segments it has, and how many of its bytes are in memory.
 uint32_t log_segment_count(const struct log *l);
 uint64_t log_memory_bytes(const struct log *l);

@@ -123,6 +123,8 @@ static int close_segments(struct log *l, bool bulk)
 {
     int rc = ensure_segment(l);
     if (!rc)
+        rc = ahead_drop(l);
+    if (!rc)
         rc = log_write_locked(l, !bulk, true);
     if (!rc)
         rc = log_aborted_write(l);
@@ -291,6 +293,7 @@ int log_delete(struct log *l)
         rc = fio_sync_dir(parent);
     for (uint32_t i = 0; i < l->segments_n; i++)
         (void)segment_close(l->segments[i]);
+    (void)ahead_drop(l); // its name is gone
     if (!rc)
         rc = remove_tree(l->env->r, gone);
     if (!rc)

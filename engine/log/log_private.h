@@ -5,6 +5,7 @@
 #include "engine/base/canary.h"
 #include "engine/base/log.h"
 #include "engine/log/aborted.h"
+#include "engine/log/ahead.h"
 #include "engine/log/log.h"
 #include "engine/log/segment.h"
 
@@ -61,6 +62,9 @@ struct log {
     struct fiber_mutex space_lock;
     struct fiber_mutex
         life_lock; // one retention or compaction at a time: who removes segments, or puts others in their place
+    struct fiber_mutex
+        name_lock; // one naming of segments at a time (ahead.c); beside the others, under none or io_lock
+    struct ahead ahead;
     bool rolling;        // log_roll: appends wait
     bool allocating;     // space ahead of the writer is being allocated
     uint32_t finished_n; // segments before this one are finished
@@ -98,6 +102,8 @@ uint32_t log_durable_position(const struct log *l, const struct segment *s);
 // A fiber that works on the log across suspensions enters it, unless it is being closed (false), and leaves it again.
 bool log_enter(struct log *l);
 void log_leave(struct log *l);
+// Work on it that nobody waits for failed. A broken disk takes the directory offline (S8); what else it was is tried again.
+void log_broken(struct log *l, int err);
 // Fiber. No fiber enters from here on; waits until those inside have left.
 void log_shut(struct log *l);
 // Fiber; holds io_lock. Writes what is durable back; `sync`: makes it durable there. Sealed segments are waited for, until

@@ -21,7 +21,7 @@ struct room_run {
     void *arg;
 };
 struct seal_run {
-    struct log *l;
+    struct later_work work;
     uint8_t *snapshot;
     size_t snapshot_len;
     int64_t next_base;
@@ -49,8 +49,18 @@ void log_close_begin(struct log *l)
 void log_shut(struct log *l)
 {
     log_close_begin(l);
-    while (l->background)
+    ahead_forget(l);
+    while (l->background) {
         fiber_sleep(1000 * 1000);
+        ahead_forget(l); // a roll was among them
+    }
+}
+
+void log_broken(struct log *l, int err)
+{
+    struct direct_env *d = &l->env->direct;
+    if (err == -EIO && !l->env->failed && d->failed)
+        d->failed(d->ctx, err);
 }
 
 // ---- write-back ---------------------------------------------------------------------------------------------------------
@@ -75,17 +85,19 @@ int log_wait_durable(struct log *l, int64_t offset)
 static int flush_segment(struct log *l, struct segment *s)
 {
     uint32_t upto = log_durable_position(l, s);
-    for (;;) {
+    int rc = s->name == SEG_NAMED ? 0 : ahead_name(l);
+    while (!rc) {
         log_pass_direct(l, s);
         uint32_t from = s->flushed, to = s->cov_n ? SL_MIN(upto, s->cov[0].from) : upto;
         if (from >= to) // nothing left, or the rest is under way
-            return 0;
-        int rc = segment_write(s, to);
+            break;
+        rc = segment_write(s, to);
         if (rc)
-            return rc;
+            break;
         log_mark_written(l, to - from);
         segment_mark_clean(s, &l->env->lru);
     }
+    return rc;
 }
 
 // Cutting a file inside a block makes the file system write that block again. `wait`: for journal room, but not for ever;
@@ -157,13 +169,16 @@ int log_write_locked(struct log *l, bool sync, bool finish)
     return rc;
 }
 
+// Names that come a few at a time are not asked for out of turn: what waits for one is written in the next run.
 int log_write_back(struct log *l, bool sync)
 {
     if (!log_enter(l))
         return 0;
     fiber_lock(&l->io_lock);
     log_dirty_later(l);
-    int rc = l->env->failed ? l->env->failed : log_write_locked(l, sync, false);
+    int rc = l->env->failed;
+    if (!rc && (sync || !ahead_is_naming(l)))
+        rc = log_write_locked(l, sync, false);
     fiber_unlock(&l->io_lock);
     files_trim(l->env);
     log_leave(l);
@@ -195,9 +210,8 @@ int log_write_snapshot(struct log *l, int64_t offset, const uint8_t *image, size
 }
 
 // The snapshot is of the state at the roll, and due when what it tells of is durable (S6).
-static int seal(struct seal_run *run)
+static int seal(struct log *l, struct seal_run *run)
 {
-    struct log *l = run->l;
     int rc = log_write_locked(l, false, true);
     if (!rc)
         rc = log_wait_durable(l, run->next_base);
@@ -206,17 +220,24 @@ static int seal(struct seal_run *run)
     return rc;
 }
 
-static void seal_fiber(void *arg)
+// Whatever closes the log finishes its segments itself.
+static void seal_now(struct log *l, struct seal_run *run)
 {
-    struct seal_run *run = arg;
-    struct log *l = run->l;
     fiber_lock(&l->io_lock);
-    int rc = l->closed ? 0 : seal(run);
+    int rc = l->closed || l->env->stopping ? 0 : l->env->failed ? l->env->failed : seal(l, run);
     fiber_unlock(&l->io_lock);
-    if (rc && !l->env->failed)
-        sl_log(SL_ERROR, "log", "%s-%d: sealing the segment before %lld failed: %s; it is tried again",
-               l->topic, l->partition, (long long)run->next_base, strerror(-rc));
-    log_leave(l);
+    if (!rc || l->env->failed)
+        return;
+    sl_log(SL_ERROR, "log", "%s-%d: sealing the segment before %lld failed: %s", l->topic, l->partition,
+           (long long)run->next_base, strerror(-rc));
+    log_broken(l, rc); // what is not broken is tried again by the next checkpoint
+}
+
+static void seal_run(struct later_work *w, bool go)
+{
+    struct seal_run *run = SL_CONTAINER_OF(w, struct seal_run, work);
+    if (go)
+        seal_now(w->log, run);
     free(run->snapshot);
     free(run);
 }
@@ -227,14 +248,10 @@ static void seal_later(struct log *l, struct segment *s)
     s->sealed = true;
     if (!run)
         return; // the next checkpoint and the clean close finish it as well
-    *run = (struct seal_run){.l = l, .next_base = l->appended.offset};
+    run->next_base = l->appended.offset;
     (void)log_encode_snapshot(l, &run->snapshot, &run->snapshot_len);
-    l->background++;
-    if (!fiber_spawn(l->env->r, seal_fiber, run, 0)) {
-        log_leave(l);
-        free(run->snapshot);
-        free(run);
-    }
+    later_work_init(&run->work, l, seal_run);
+    later_add(&l->env->seals, &run->work, false);
 }
 
 // ---- room ----------------------------------------------------------------------------------------------------------------
@@ -243,6 +260,8 @@ static void seal_later(struct log *l, struct segment *s)
 static int roll_undo(struct log *l, struct segment *s, bool made, int rc)
 {
     char path[1500];
+    if (s->name != SEG_NAMED)
+        ahead_return(l, s);
     segment_close(s);
     segment_path(s, SEG_LOG, path, sizeof(path));
     int undo = made ? fio_unlink(path, false) : 0;
@@ -262,7 +281,22 @@ static int64_t jitter(const struct log *l)
     return (int64_t)(r % most);
 }
 
-// A new active segment: its file, space and directory entry are durable before it takes the first append (S9).
+// A file for it, with space: the spare, or one that is made now, and then its directory entry is durable before it takes the
+// first append (S9).
+static int roll_file(struct log *l, struct segment *s, uint32_t bytes, bool *made)
+{
+    if (ahead_take(l, s))
+        return segment_allocate(s, bytes, l->cfg.segment_bytes);
+    *made = true;
+    int rc = segment_open(s, true);
+    if (!rc)
+        rc = segment_allocate(s, bytes, l->cfg.segment_bytes);
+    if (!rc && !SL_CANARY(NO_DIR_SYNC))
+        rc = fio_sync_dir(l->dir);
+    return rc;
+}
+
+// A new active segment.
 static int roll(struct log *l, uint32_t bytes)
 {
     struct segment *old = log_active(l);
@@ -271,14 +305,10 @@ static int roll(struct log *l, uint32_t bytes)
     if (!s)
         return -ENOMEM;
     s->jitter_ms = jitter(l);
+    bool made = false;
     int rc = old ? log_hold_tail(l, old, true) : 0;
-    bool made = !rc;
     if (!rc)
-        rc = segment_open(s, true);
-    if (!rc)
-        rc = segment_allocate(s, bytes, l->cfg.segment_bytes);
-    if (!rc && !SL_CANARY(NO_DIR_SYNC))
-        rc = fio_sync_dir(l->dir);
+        rc = roll_file(l, s, bytes, &made);
     if (!rc)
         rc = log_push_segment(l, s);
     if (rc)
@@ -287,6 +317,10 @@ static int roll(struct log *l, uint32_t bytes)
         l->appended = l->durable = l->visible =
             (struct log_mark){.offset = l->appended.offset, .seg = s, .pos = 0};
     reactor_count(l->env->r, METRIC_SEGMENTS_ROLLED, 1);
+    if (s->name != SEG_NAMED) {
+        reactor_count(l->env->r, METRIC_SEGMENTS_AHEAD, 1);
+        ahead_name_later(l);
+    }
     if (old)
         seal_later(l, old);
     return 0;
@@ -474,8 +508,10 @@ static int checkpoint_locked(struct log *l, struct sbuf *out, bool write)
         if (!rc && s && (rc = segment_write_indexes(s)) != -EIO)
             rc = 0;
         // A roll that came meanwhile left one more segment to finish: the part says that all below the active one are.
-        if (l->finished_n + 1 >= l->segments_n)
+        if (l->finished_n + 1 >= l->segments_n) {
+            SL_ASSERT(rc || !s || s->name == SEG_NAMED);
             break;
+        }
     }
     return rc ? rc : encode_checkpoint(l, out);
 }

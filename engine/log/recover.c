@@ -33,6 +33,8 @@ static int list_entry_of_dir(void *arg, const struct io_dirent *e)
     int64_t base = strtoll(e->name, &end, 10);
     if (end - e->name != 20 || e->is_dir)
         return 0;
+    if (ahead_parse_name(e->name, &base))
+        return push_base(&d->spares, &d->spares_n, &d->spares_cap, base);
     d->transactions |= !strncmp(end, ".txnindex", 9);
     d->leftovers |= recover_is_leftover(e->name);
     if (!strcmp(end, ".log"))
@@ -80,6 +82,17 @@ void recover_dir_free(struct recover_dir *d)
     free(d->sizes);
     free(d->snapshots);
     free(d->txnindexes);
+    free(d->spares);
+}
+
+// A crash left them. What a segment held that had no other name yet is in the journal; whether the names are gone durably does
+// not matter.
+static int drop_spares(struct log *l, const struct recover_dir *d)
+{
+    int rc = 0;
+    for (uint32_t i = 0; i < d->spares_n && !rc; i++)
+        rc = ahead_unlink(l, d->spares[i]);
+    return rc;
 }
 
 struct segment *recover_add_segment(struct log *l, int64_t base, uint32_t size, int *err)
@@ -255,6 +268,8 @@ static int recover_into(struct log *l, enum store_kind kind, struct store_log *s
     int rc = recover_list(l, &d);
     if (!rc)
         rc = check_identity(l, &d);
+    if (!rc)
+        rc = drop_spares(l, &d);
     bool lost = d.leftovers && d.transactions;
     if (!rc && d.leftovers) {
         recover_dir_free(&d);

@@ -15,6 +15,8 @@ struct recover_dir {
     uint32_t txnindexes_n, txnindexes_cap;
     bool transactions; // there is, or was, such a file
     bool leftovers;    // there are names for recover_leftovers
+    int64_t *spares;   // of files made ahead (ahead.h)
+    uint32_t spares_n, spares_cap;
 };
 int recover_list(struct log *l, struct recover_dir *d);
 void recover_dir_free(struct recover_dir *d);

@@ -40,6 +40,9 @@ void log_env_init(struct log_env *env, struct reactor *r, struct store *store)
     list_init(&env->streams);
     list_init(&env->idle);
     files_init(&env->files, 0);
+    later_init(&env->spares, 1);
+    later_init(&env->names, 2);
+    later_init(&env->seals, 2);
     pace_init(&env->pace);
 }
 

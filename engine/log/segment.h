@@ -21,6 +21,13 @@ struct log;
 
 enum segment_file { SEG_LOG, SEG_INDEX, SEG_TIMEINDEX, SEG_SNAPSHOT };
 
+// What its file is called (ahead.c).
+enum segment_name {
+    SEG_NAMED,   // as it should be, durably
+    SEG_SPARE,   // as the spare was that it began in
+    SEG_RENAMED, // as it should be, until a crash
+};
+
 // Whole blocks.
 struct segment_cov {
     uint32_t from, to;
@@ -54,13 +61,15 @@ struct segment {
     int64_t max_timestamp, max_timestamp_offset;
     uint64_t
         tail_sequence; // journal group with the head of its last block, to be durable before the file is cut
-    bool sealed;       // no append goes there any more
-    bool finished;     // sealed, written, cut to its length, synced, and so are its indexes (S9)
-    bool writing;      // a write-back reads its extents
-    bool touched;      // recovery laid bytes into it
-    bool retired;      // not of the log any more: its last user frees it
-    uint32_t users;    // fibers that read its file
-    int64_t jitter_ms; // taken off segment.ms
+    enum segment_name name;
+    int64_t spare_base; // the base in its name while it is SEG_SPARE
+    bool sealed;        // no append goes there any more
+    bool finished;      // sealed, written, cut to its length, synced, and so are its indexes (S9)
+    bool writing;       // a write-back reads its extents
+    bool touched;       // recovery laid bytes into it
+    bool retired;       // not of the log any more: its last user frees it
+    uint32_t users;     // fibers that read its file
+    int64_t jitter_ms;  // taken off segment.ms
 };
 
 // Memory only; index_bytes is segment.index.bytes. NULL on lack of memory.
@@ -68,7 +77,7 @@ struct segment *segment_new(struct log *l, int64_t base_offset, uint64_t file_id
 void segment_free(struct segment *s); // drops its extents; the file must be closed
 void segment_path(const struct segment *s, enum segment_file which, char *out, size_t cap);
 
-// Fibers. Opens the file (creating it when `create`). 0 or -errno.
+// Fibers. Opens the file (creating it when `create`), which has its name. 0 or -errno.
 int segment_open(struct segment *s, bool create);
 int segment_close(struct segment *s);
 // A fiber that reads the file, across suspensions. A finished segment's file that nobody reads stays open for a while, and is

@@ -28,6 +28,7 @@ int segment_open(struct segment *s, bool create)
     struct io_stat st;
     if (s->file >= 0)
         return 0;
+    SL_ASSERT(s->name == SEG_NAMED);
     segment_path(s, SEG_LOG, path, sizeof(path));
     io_file f = fio_open(path, IO_RDWR | IO_DIRECT | (create ? IO_CREATE : 0), 0644);
     if (f < 0)
@@ -324,6 +325,7 @@ int segment_sync(struct segment *s)
 
 int segment_cut(struct segment *s, bool sync)
 {
+    SL_ASSERT(s->name == SEG_NAMED);
     int rc = segment_open(s, false);
     if (!rc)
         rc = fio_ftruncate(s->file, s->size);

@@ -156,12 +156,7 @@ void laid_check(struct run *r)
     SL_ASSERT(g);
     sl_rand_bytes(r->rng, x.id.b, sizeof(x.id.b));
     x.re = reactor_group_get(g, 0);
-    x.env.r = x.re;
-    list_init(&x.env.dirty);
-    list_init(&x.env.lru);
-    list_init(&x.env.idle);
-    list_init(&x.env.streams);
-    files_init(&x.env.files, 0);
+    log_env_init(&x.env, x.re, NULL);
     x.env.tail_pool = buf_pool_create(&pc);
     x.env.read_pool = buf_pool_create(&pc);
     log_settings(&x.cfg);

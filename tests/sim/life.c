@@ -105,6 +105,10 @@ static int make_shards(struct life *l)
             shard_create(reactor_group_get(l->g, l->first_shard + i), l->store, &c, shard_ready, l);
         if (!l->shards[i])
             return fail(l, -ENOMEM, "shard_create");
+        if (k->late_names)
+            shard_env(l->shards[i])->names.most = 0;
+        if (k->late_seals)
+            shard_env(l->shards[i])->seals.most = 0;
     }
     return 0;
 }
@@ -275,9 +279,17 @@ static void check_extending(struct life *l)
         run_fail(l->r, "%llu direct writes extended their file", (unsigned long long)n);
 }
 
+static void count_spare(void *arg, const char *path, uint64_t size)
+{
+    struct run *r = arg;
+    (void)size;
+    r->sum->spares += strstr(path, ".spare.") != NULL;
+}
+
 static void life_ended(struct life *l)
 {
     check_extending(l);
+    sim_disk_walk(l->r->host, LIFE_DIR, count_spare, l->r);
     if (!l->serving)
         l->r->sum->boots_broken++;
     l->over = true;

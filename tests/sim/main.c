@@ -175,10 +175,11 @@ static void summary(const struct totals *s, uint64_t seeds, double took)
            s->batches_acked, s->records_acked, s->bytes_acked >> 20, s->batches_read, s->duplicates,
            s->forgotten, s->creates, s->deletes, s->trims, s->starts, s->compacted);
     printf("full disks that healed %" PRIu64 ", files of earlier lives that came back %" PRIu64
-           ", rot refused %" PRIu64 "; faults %" PRIu64 ", late writes %" PRIu64 ", sectors lost %" PRIu64
-           ", torn %" PRIu64 ", writes from changing buffers %" PRIu64 "; events %" PRIu64 "\n",
-           s->heals, s->strays, s->refused, s->faults, s->late_writes, s->lost_sectors, s->garbage_sectors,
-           s->unstable_writes, s->events);
+           ", rot refused %" PRIu64 ", spare files left by crashes %" PRIu64 "; faults %" PRIu64
+           ", late writes %" PRIu64 ", sectors lost %" PRIu64 ", torn %" PRIu64
+           ", writes from changing buffers %" PRIu64 "; events %" PRIu64 "\n",
+           s->heals, s->strays, s->refused, s->spares, s->faults, s->late_writes, s->lost_sectors,
+           s->garbage_sectors, s->unstable_writes, s->events);
     if (s->meta_trims)
         printf("metadata logs cut behind a snapshot at the end %" PRIu64 "\n", s->meta_trims);
     if (s->drives_broken)
@@ -227,6 +228,7 @@ static struct canary_story story_of(enum sl_canary c)
         return (struct canary_story){.with = WITHOUT_TIGHT_DISK, .within = 100};
     case SL_CANARY_DIRECT_OVER_BLOCK:
     case SL_CANARY_CONFIRM_EARLY:
+    case SL_CANARY_DIRECT_UNNAMED:
         return (struct canary_story){.with = WITHOUT_DIRECT, .within = 200};
     case SL_CANARY_LOCK_NOT_REGISTERED:
     case SL_CANARY_FENCE_LATE:

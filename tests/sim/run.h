@@ -22,9 +22,10 @@ struct knobs {
     uint32_t producers, consumers;
     uint32_t pause_us; // between a producer's batches, at most
     uint32_t lives;
-    uint32_t files_max; // open segments of a shard
-    uint32_t bulk;      // logs made or closed together from which on a syncfs covers them; 0: never
-    bool faults;        // short I/O, stalls, refused space
+    uint32_t files_max;          // open segments of a shard
+    bool late_names, late_seals; // new segments get their names, full ones are sealed, by those who need it
+    uint32_t bulk;               // logs made or closed together from which on a syncfs covers them; 0: never
+    bool faults;                 // short I/O, stalls, refused space
     bool tight_disk;
     bool imitate;    // payloads that look like headers
     bool deletes;    // topics are deleted, and created again under their names
@@ -57,9 +58,10 @@ enum {
 // Sums over seeds; a child writes it for its parent.
 struct totals {
     uint64_t lives, clean_stops, kills, power_cuts, boots_broken; // boots_broken: ended while recovering
-    uint64_t heals;                                               // of a full disk within a life
-    uint64_t strays;                                              // files of earlier lives that came back
-    uint64_t refused;                                             // starts, after a bit rotted
+    uint64_t spares;  // files made ahead that a kill or power cut left, those of unnamed segments among them
+    uint64_t heals;   // of a full disk within a life
+    uint64_t strays;  // files of earlier lives that came back
+    uint64_t refused; // starts, after a bit rotted
     uint64_t batches_acked, batches_read, records_acked, bytes_acked, deletes, creates, duplicates, forgotten;
     uint64_t drives_broken;           // while a broker ran
     uint64_t trims, starts;           // DeleteRecords answered; log starts seen to move

@@ -133,6 +133,8 @@ static void knobs_make(struct run *r)
     k->max_batch = SL_MIN(ONE_OF(r, 600, 3000, 6000, 12000), k->segment_bytes);
     k->direct = !(r->without & WITHOUT_DIRECT) && r->seed % 4;
     k->bulk = r->seed / 2 % 2; // these draw nothing
+    k->late_names = r->seed % 7 < 2;
+    k->late_seals = r->seed % 7 == 1 || r->seed % 7 == 2;
     k->files_max = r->seed % 5 < 2 ? 1 + (uint32_t)(r->seed % 5) : 0;
     k->journal_bytes = 65536;
     k->journal_first = ONE_OF(r, 65536, 65536, 40960);

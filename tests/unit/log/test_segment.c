@@ -32,12 +32,8 @@ static void rig_up(struct rig *x, uint64_t seed)
     x->host = sim_host_create(x->w);
     t_life_start(&x->life, x->w, x->host);
     sl_rand_seed(&x->rand, seed);
-    x->env.r = x->life.r;
+    log_env_init(&x->env, x->life.r, NULL);
     x->env.tail_pool = buf_pool_create(&(struct buf_pool_config){.limit = 32 << 20, .max_large = 2 << 20});
-    list_init(&x->env.dirty);
-    list_init(&x->env.lru);
-    files_init(&x->env.files, 0);
-    pace_init(&x->env.pace);
     x->l = log_alloc(&x->env, "/d", "t", &id, 0, &config);
     x->s = segment_new(x->l, 0, 1, config.segment_index_bytes);
     assert_int_equal(log_push_segment(x->l, x->s), 0);

@@ -115,7 +115,7 @@ static void size_part(struct broker *b)
     assert_int_equal(files(b, ".log.deleted"), removed);
     fiber_sleep(1100ull * 1000 * 1000);
     assert_int_equal(log_env_empty_trash(&b->s->env, false), 0);
-    assert_int_equal(files(b, ".deleted"), 0);
+    assert_int_equal(files(b, ".log.deleted"), 0);
     assert_int_equal(files(b, ".log"), log_segment_count(l));
     assert_int_equal(log_retain(l), 0); // once is enough
 }
@@ -587,7 +587,7 @@ static void clock_part(struct broker *b)
     assert_true(log_size_bytes(t_log(b, 0, 0)) < 20000 + 16384);
     assert_true(files(b, ".log.deleted") > 0);
     fiber_sleep(3000ull * 1000 * 1000);
-    assert_int_equal(files(b, ".deleted"), 0);
+    assert_int_equal(files(b, ".log.deleted"), 0);
 }
 
 static void shard_looks_by_itself(void **state)

@@ -146,11 +146,12 @@ static void full_disk(void **state)
 static void fail_roll(struct broker *b)
 {
     struct t_spec small = {.records = 1, .value = 1000, .timestamp = 1},
-                  large = {.records = 1, .value = 40000, .timestamp = 1};
+                  half = {.records = 1, .value = 30000, .timestamp = 1}, // no file is made ahead yet
+        large = {.records = 1, .value = 40000, .timestamp = 1};
     struct log_config c = t_log_config();
     c.segment_bytes = 64 << 10;
     assert_int_equal(t_open(b, 0, "roll", 1, &c), 0);
-    assert_int_equal(t_produce(b, 0, 0, &large, NULL), 0);
+    assert_int_equal(t_produce(b, 0, 0, &half, NULL), 0);
     sim_disk_set_capacity(b->host, sim_disk_used(b->host));
     assert_int_equal(t_produce(b, 0, 0, &large, NULL), KERR_KAFKA_STORAGE_ERROR);
     assert_int_equal(t_produce(b, 0, 0, &small, NULL), 0);
