@@ -228,12 +228,12 @@ static struct canary_story story_of(enum sl_canary c)
         return (struct canary_story){.with = WITHOUT_TIGHT_DISK, .within = 100};
     case SL_CANARY_DIRECT_OVER_BLOCK:
     case SL_CANARY_CONFIRM_EARLY:
+    case SL_CANARY_DIRECT_NOT_AWAITED:
     case SL_CANARY_DIRECT_UNNAMED:
         return (struct canary_story){.with = WITHOUT_DIRECT, .within = 200};
     case SL_CANARY_LOCK_NOT_REGISTERED:
     case SL_CANARY_FENCE_LATE:
     case SL_CANARY_REPLAY_WITHOUT_LIFE_ID:
-    case SL_CANARY_CLEAN_TOO_EARLY:
         return (struct canary_story){.within = 1000};
     case SL_CANARY_COMPACT_NEWEST_GOES:
     case SL_CANARY_COMPACT_TOMBSTONE_EARLY:
@@ -242,6 +242,7 @@ static struct canary_story story_of(enum sl_canary c)
     case SL_CANARY_ABORTED_NOT_TOLD:
         return (struct canary_story){.with = WITHOUT_KEYED, .within = 200};
     case SL_CANARY_COMPACT_SWAP_UNSYNCED:
+    case SL_CANARY_CLEAN_TOO_EARLY:
         return (struct canary_story){.with = WITHOUT_KEYED, .within = 400};
     case SL_CANARY_COORD_ANSWERS_EARLY:
     case SL_CANARY_COORD_NO_FENCE:
