@@ -219,4 +219,5 @@ void ahead_forget(struct log *l)
     later_forget(&l->env->spares, l);
     later_forget(&l->env->names, l);
     later_forget(&l->env->seals, l);
+    later_forget(&l->env->grows, l);
 }

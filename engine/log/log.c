@@ -47,6 +47,7 @@ struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, c
     fiber_mutex_init(&l->space_lock);
     fiber_mutex_init(&l->name_lock);
     ahead_init(l);
+    log_room_init(l);
     if (l->topic && l->dir)
         return l;
     log_destroy(l);

@@ -77,7 +77,7 @@ struct log_env {
     struct direct_env direct;
     struct pace pace; // of write-back
     struct files files;
-    struct later spares, names, seals; // what is done for logs a few at a time: ahead.h, log_room.c
+    struct later spares, names, seals, grows; // what is done for logs a few at a time: ahead.h, log_room.c
 };
 // Once, before a log is made in it.
 void log_env_init(struct log_env *env, struct reactor *r, struct store *store);

@@ -65,8 +65,9 @@ struct log {
     struct fiber_mutex
         name_lock; // one naming of segments at a time (ahead.c); beside the others, under none or io_lock
     struct ahead ahead;
-    bool rolling;        // log_roll: appends wait
-    bool allocating;     // space ahead of the writer is being allocated
+    bool rolling; // log_roll: appends wait
+    struct later_work grow;
+    bool allocating;     // it allocates space ahead of the writer, or waits for its turn
     uint32_t finished_n; // segments before this one are finished
     uint32_t background; // fibers at work on it (log_enter)
     bool closed;         // being closed or deleted: no fiber enters any more
@@ -88,8 +89,9 @@ void log_mark_written(struct log *l, uint64_t bytes);
 void log_dirty_later(struct log *l);
 // Takes what direct writes brought into the file as written back, as far as it is durable.
 void log_pass_direct(struct log *l, struct segment *s);
-// Starts a fiber that allocates space ahead of the appends, when it gets short.
+// Space ahead of the appends got short: more is allocated in the background.
 void log_allocate_ahead(struct log *l);
+void log_room_init(struct log *l);
 void log_journal_head(struct log *l, struct segment *s, uint32_t pos, const uint8_t *head);
 // Fiber. Before its file is cut: the block that holds the end of `s` is in the open journal file from its first byte (S5).
 int log_hold_tail(struct log *l, struct segment *s, bool wait);

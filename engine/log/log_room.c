@@ -398,26 +398,34 @@ static int make_room(struct room_run *run)
     return rc;
 }
 
-static void ahead_fiber(void *arg)
+static void grow(struct log *l)
 {
-    struct log *l = arg;
     fiber_lock(&l->space_lock);
     struct segment *s = log_active(l);
     uint32_t limit = SL_ALIGN_UP(l->cfg.segment_bytes, (uint32_t)IO_BLOCK);
-    if (!l->env->failed && s->file >= 0 && s->allocated < limit)
+    if (!l->closed && !l->env->failed && s->file >= 0 && s->allocated < limit)
         (void)segment_allocate(s, s->allocated + 1, limit); // who really needs it hears of the failure
     fiber_unlock(&l->space_lock);
-    l->allocating = false;
-    log_leave(l);
+}
+
+static void grow_run(struct later_work *w, bool go)
+{
+    if (go)
+        grow(w->log);
+    w->log->allocating = false;
+}
+
+void log_room_init(struct log *l)
+{
+    later_work_init(&l->grow, l, grow_run);
 }
 
 void log_allocate_ahead(struct log *l)
 {
-    if (l->allocating || log_active(l)->allocated >= l->cfg.segment_bytes || !log_enter(l))
+    if (l->allocating || l->closed || log_active(l)->allocated >= l->cfg.segment_bytes)
         return;
-    l->allocating = fiber_spawn(l->env->r, ahead_fiber, l, 0) != NULL;
-    if (!l->allocating)
-        log_leave(l);
+    l->allocating = true;
+    later_add(&l->env->grows, &l->grow, l->direct);
 }
 
 static void room_fiber(void *arg)

@@ -43,6 +43,7 @@ void log_env_init(struct log_env *env, struct reactor *r, struct store *store)
     later_init(&env->spares, 1);
     later_init(&env->names, 2);
     later_init(&env->seals, 2);
+    later_init(&env->grows, 2);
     pace_init(&env->pace);
 }
 
