@@ -2,6 +2,10 @@
 #include "engine/coord/coord.h"
 #include "net/net_private.h"
 
+#include <stdlib.h>
+
+enum { CREDITS_SPARE = 16 };
+
 static void call_go(struct call *c)
 {
     struct net *n = c->net;
@@ -63,11 +67,75 @@ static void fired(struct net *n, uint32_t from, const struct spsc_msg *m)
     struct shard_fired *f = (struct shard_fired *)(uintptr_t)m->u[0];
     for (uint32_t i = 0; i < f->n; i++) {
         struct net_watch *w = NULL;
-        HASH_FIND(hh, n->watches, &f->keys[i], sizeof(f->keys[i]), w);
+        HASH_FIND(hh, n->watches, &f->keys[i].key, sizeof(f->keys[i].key), w);
         if (w)
-            w->fired(w);
+            w->fired(w, from, f->keys[i].answer);
     }
-    reactor_send(n->r, from, SHARD_FIRED_ACK)->u[0] = m->u[0];
+    struct spsc_msg *ack = f->urgent ? reactor_send(n->r, from, SHARD_FIRED_ACK)
+                                     : reactor_send_lazy(n->r, from, SHARD_FIRED_ACK);
+    ack->u[0] = m->u[0];
+}
+
+// ---- settlements -------------------------------------------------------------------------------------------------------
+// One that waits for its credit.
+struct late {
+    struct ready wait;
+    struct net *net;
+    uint32_t to;
+    struct shard_pins *pins;
+    uint64_t unwatch;
+};
+
+bool net_credit_spare(struct net *n, uint32_t to)
+{
+    uint32_t k = 0;
+    while (k < CREDITS_SPARE && reactor_credit_take(n->r, to, 1)) // there may be fewer in all
+        k++;
+    if (k)
+        reactor_credit_give(n->r, to, k);
+    return k == CREDITS_SPARE;
+}
+
+// Wakes the shard, and us for its reply, only when credits are short. While they are not, those that nobody waits for can
+// never be all that are out: whoever waits for a credit is woken by the others.
+static bool settle_go(struct net *n, uint32_t to, struct shard_pins *pins, uint64_t unwatch)
+{
+    if (!reactor_credit_take(n->r, to, 1))
+        return false;
+    bool lazy = net_credit_spare(n, to);
+    struct spsc_msg *m =
+        lazy ? reactor_send_lazy(n->r, to, SHARD_SETTLE) : reactor_send(n->r, to, SHARD_SETTLE);
+    m->flags = SVC_NET;
+    m->u[0] = (uint64_t)(uintptr_t)pins;
+    m->u[1] = unwatch;
+    m->u[2] = lazy;
+    return true;
+}
+
+static void late_go(struct ready *w)
+{
+    struct late *l = SL_CONTAINER_OF(w, struct late, wait);
+    struct net *n = l->net;
+    if (!settle_go(n, l->to, l->pins, l->unwatch)) {
+        reactor_credit_wait(n->r, l->to, &l->wait);
+        return;
+    }
+    free(l);
+    n->calls_n--;
+    net_maybe_stopped(n);
+}
+
+void net_settle(struct net *n, uint32_t to, struct shard_pins *pins, uint64_t unwatch)
+{
+    if (settle_go(n, to, pins, unwatch))
+        return;
+    struct late *l = malloc(sizeof(*l));
+    if (!l)
+        sl_panic("out of memory for the release of a fetch");
+    *l = (struct late){.wait = {.run = late_go}, .net = n, .to = to, .pins = pins, .unwatch = unwatch};
+    list_init(&l->wait.node);
+    n->calls_n++;
+    reactor_credit_wait(n->r, to, &l->wait);
 }
 
 static void coord_done(struct net *n, uint32_t from, const struct spsc_msg *m)
@@ -86,6 +154,8 @@ void net_on_msg(struct service *svc, uint32_t from, const struct spsc_msg *m)
     struct net *n = SL_CONTAINER_OF(svc, struct net, svc);
     if (m->op == SHARD_FIRED)
         fired(n, from, m);
+    else if (m->op == SHARD_SETTLE)
+        reactor_credit_give(n->r, from, 1);
     else if (m->op == NET_USED)
         quota_on_msg(n, from, m);
     else if (m->op == COORD_DONE)

@@ -83,6 +83,7 @@ void conn_maybe_free(struct conn *c)
     if (!c->closing || c->ops || c->requests_n || c->receiving)
         return;
     conn_discard(n, c->sock);
+    fetch_keep_free(c, true);
     conn_free(c);
     net_maybe_stopped(n);
 }
@@ -101,6 +102,7 @@ void conn_destroy(struct conn *c)
         out_item_free(it);
     }
     c->held_n = 0;
+    fetch_keep_free(c, false);
     conn_free(c);
 }
 

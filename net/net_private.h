@@ -213,16 +213,23 @@ const struct config *net_config(const struct net *n);
 const struct meta_endpoint *conn_endpoint(const struct conn *c, const struct meta_broker *b);
 
 // ---- watches (fetch) -----------------------------------------------------------------------------------------------------
-// A waiting fetch registers under a key; `fired` runs (in the net service's turn) when a shard names the key.
-// One key serves all shards of a fetch. watch_add returns a fresh key.
+// A fetch registers under a key; `fired` runs (in the net service's turn) when the shard of reactor `from` names the key, with
+// the answer that it pushed, if it did (struct shard_fired_key). One key serves all shards. watch_add gives a fresh one.
 struct net_watch {
     uint64_t key;
     UT_hash_handle hh;
-    void (*fired)(struct net_watch *w);
+    void (*fired)(struct net_watch *w, uint32_t from, struct shard_fetch *answer);
 };
 void net_watch_add(struct net *n, struct net_watch *w);
-void net_watch_remove(struct net *n,
-                      struct net_watch *w); // forgets it here; shards are told with SHARD_UNWATCH
+void net_watch_remove(struct net *n, struct net_watch *w); // forgets it here; shards are told with net_settle
+// Gives back what a fetch left at the shard of reactor `to`: pins (may be NULL) and the watch (0: none). Takes its credit
+// when there is one.
+struct shard_pins;
+void net_settle(struct net *n, uint32_t to, struct shard_pins *pins, uint64_t unwatch);
+// Forgets what the connection's fetches left; `tell`: and takes their watches back.
+void fetch_keep_free(struct conn *c, bool tell);
+// Whether a credit towards `to` may be kept without others going short: some are free.
+bool net_credit_spare(struct net *n, uint32_t to);
 
 // ---- connections ---------------------------------------------------------------------------------------------------------
 enum conn_mode { CONN_MULTI, CONN_DIRECT };
@@ -273,6 +280,7 @@ struct conn {
     void (*on_close)(
         struct conn *c); // a waiting request wants to know; also called when the peer has shut its side down
     void *close_arg;
+    struct fetch_keep *fetches; // what its last fetch left for the next one (api/fetch_keep.c), or NULL
     // output
     struct list_node out;     // struct out_item
     struct list_node leaving; // those wholly sent whose bytes the kernel still holds
@@ -325,8 +333,9 @@ struct net {
     struct ready mem_go; // frame memory was given back: serves the waiters
     struct list_node flush;
     struct net_watch *watches;
+    uint64_t kept_bytes; // of what connections' fetches left (api/fetch_keep.c)
     struct call *calls;
-    uint32_t calls_n;   // under way or waiting for a credit
+    uint32_t calls_n;   // under way or waiting for a credit, settlements that wait for one among them
     struct timer tick;  // idle connections, memory waiters
     struct timer admit; // the next look at connections that wait to be let in, at admit_at if it is set
     uint64_t admit_at;

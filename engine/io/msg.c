@@ -42,8 +42,9 @@ static void msg_publish_to(struct reactor *r, uint32_t to)
     if (!spsc_publish(out))
         return;
     reactor_count(r, METRIC_MESSAGES, n);
-    if (to != r->id)
+    if (r->urgent & 1ull << to && to != r->id)
         peer_wake(r, to);
+    r->urgent &= ~(1ull << to);
 }
 
 void msg_publish(struct reactor *r)
@@ -55,7 +56,7 @@ void msg_publish(struct reactor *r)
     }
 }
 
-struct spsc_msg *reactor_send(struct reactor *r, uint32_t to, uint16_t op)
+static struct spsc_msg *msg_stage(struct reactor *r, uint32_t to, uint16_t op)
 {
     struct spsc_msg *m;
     SL_ASSERT(to < r->n && MSG_KIND(op) < SVC_COUNT);
@@ -70,6 +71,18 @@ struct spsc_msg *reactor_send(struct reactor *r, uint32_t to, uint16_t op)
     m->handle = 0;
     r->dirty |= 1ull << to;
     return m;
+}
+
+struct spsc_msg *reactor_send(struct reactor *r, uint32_t to, uint16_t op)
+{
+    struct spsc_msg *m = msg_stage(r, to, op);
+    r->urgent |= 1ull << to;
+    return m;
+}
+
+struct spsc_msg *reactor_send_lazy(struct reactor *r, uint32_t to, uint16_t op)
+{
+    return msg_stage(r, to, op);
 }
 
 struct spsc_msg *reactor_request(struct reactor *r, uint32_t to, uint16_t op, enum service_kind kind)

@@ -2,8 +2,8 @@
 //
 // One turn: (1) take messages from the inbound rings; (2) reap completions; (3) run what became ready: fibers, timers,
 // deferred work; (4) services flush once (the shard closes a commit group, connections submit one send each);
-// (5) publish ring tails, one doorbell per sleeping peer; (6) nothing to do: mark sleeping, fence, re-check the rings,
-// wait in the kernel. A reactor can be stepped one turn at a time: the simulator runs all of them on one thread.
+// (5) publish ring tails, one doorbell per sleeping peer that is to wake; (6) nothing to do: mark sleeping, fence, re-check
+// the rings, wait in the kernel. A reactor can be stepped one turn at a time: the simulator runs all of them on one thread.
 //
 // Messages and credits (I4). A message is one cache line (struct spsc_msg). Its `op` names a service kind in the high
 // byte and that service's operation in the low byte. A *request* takes one credit towards its peer before it is sent;
@@ -114,6 +114,9 @@ void reactor_credit_wait(struct reactor *r, uint32_t to, struct ready *w);
 // Stages a message to reactor `to` (may be itself) and returns its slot, to be filled at once; published at the end of
 // the turn, or earlier when half a ring is staged. Asserts that a slot is free: credits make it so.
 struct spsc_msg *reactor_send(struct reactor *r, uint32_t to, uint16_t op);
+// The same for a release, a cancel or an acknowledgement that nobody waits for: a peer that sleeps goes on sleeping, and finds
+// it before anything else when it wakes.
+struct spsc_msg *reactor_send_lazy(struct reactor *r, uint32_t to, uint16_t op);
 // A request on behalf of service `kind` of this reactor: its flags carry the kind, so that the reply, which has the same
 // op, finds its way back (an op's own kind names the service that is asked).
 struct spsc_msg *reactor_request(struct reactor *r, uint32_t to, uint16_t op, enum service_kind kind);

@@ -44,6 +44,7 @@ struct reactor {
     struct service *svc[SVC_COUNT];
     // messages
     uint64_t dirty;      // a bit for each peer with staged messages
+    uint64_t urgent;     // ... with such among them as wake it
     bool belled;         // a doorbell waits for the next poll
     struct spsc *taking; // the ring whose batch is being handled, and how much of it is
     uint32_t taken;

@@ -1,5 +1,6 @@
 // Fetch on a shard: reads each part in turn within the request's budget, from memory or from disk, and answers with
-// references to extents. There is no waiting here: what is missing leaves a watch (watch.c).
+// references to extents. There is no waiting here: what is missing leaves a watch (watch.c), which may come back here for
+// its answer when it fired.
 #include "engine/shard/shard_private.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ struct shard_pins {
 struct fetch_run {
     struct shard *s;
     struct shard_fetch *f;
+    struct watch *w; // whose question it is; NULL: that of a message
     uint32_t at;
     uint32_t left;     // of the request's budget
     struct part *part; // that is being read
@@ -57,10 +59,17 @@ static void fetch_reply(struct fetch_run *run)
     bool state = false; // an error is worth an answer now
     for (uint32_t i = 0; i < f->n; i++)
         state |= f->parts[i].error != 0 || f->parts[i].diverging;
-    if (f->watch_key && !state && f->total < f->watch_bytes)
-        watch_register(s, f->from & 0xffff, f);
+    if (!run->w && f->watch_key) {
+        if (!state && f->total < f->watch_bytes)
+            watch_register(s, f->from & 0xffff, f);
+        else
+            watch_drop(s, f->from & 0xffff, f->watch_key);
+    }
     reactor_count(s->r, METRIC_FETCH_REQUESTS, 1);
-    shard_reply(s, f->from, SHARD_FETCH, f);
+    if (run->w)
+        watch_read_done(s, run->w, state);
+    else
+        shard_reply(s, f->from, SHARD_FETCH, f);
     free(run);
 }
 
@@ -176,6 +185,8 @@ static void fetch_go(struct fetch_run *run)
         }
         struct shard_fetch_part *fp = &f->parts[run->at];
         struct log_ends e = {0};
+        if (run->w && !run->w->all && !run->w->nodes[run->at].news)
+            continue; // its last answer holds
         struct part *p = part_prepare(run->s, fp, &e);
         if (!p)
             continue;
@@ -200,15 +211,25 @@ static void fetch_go(struct fetch_run *run)
     fetch_reply(run);
 }
 
-void fetch_handle(struct shard *s, uint32_t from, struct shard_fetch *f)
+static void fetch_start(struct shard *s, struct shard_fetch *f, struct watch *w)
 {
     struct fetch_run *run = malloc(sizeof(*run));
     if (!run)
         sl_panic("shard %u: out of memory for a fetch", s->cfg.shard);
-    f->from = from;
     f->pins = NULL;
     f->total = 0;
-    *run = (struct fetch_run){.s = s, .f = f, .left = SL_MIN(f->max_bytes, s->cfg.fetch_window)};
+    *run = (struct fetch_run){.s = s, .f = f, .w = w, .left = SL_MIN(f->max_bytes, s->cfg.fetch_window)};
     run->again.run = fetch_again;
     fetch_go(run);
+}
+
+void fetch_handle(struct shard *s, uint32_t from, struct shard_fetch *f)
+{
+    f->from = from;
+    fetch_start(s, f, NULL);
+}
+
+void fetch_watched(struct shard *s, struct watch *w)
+{
+    fetch_start(s, w->f, w);
 }

@@ -96,6 +96,9 @@ static void shard_on_msg(struct service *svc, uint32_t reactor, const struct sps
     case SHARD_UNWATCH:
         watch_drop(s, reactor, m->u[0]);
         break;
+    case SHARD_SETTLE:
+        watch_settle(s, from, m);
+        break;
     case SHARD_LIST_OFFSETS:
         query_offsets(s, from, req);
         break;
@@ -121,7 +124,7 @@ static void shard_on_msg(struct service *svc, uint32_t reactor, const struct sps
         upkeep_delete_records(s, from, req);
         break;
     case SHARD_FIRED_ACK:
-        watch_ack(s, reactor);
+        watch_ack(s, reactor, req);
         break;
     default:
         sl_panic("shard %u: unknown message %u", s->cfg.shard, m->op);

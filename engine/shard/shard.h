@@ -36,6 +36,9 @@ enum shard_op {
     SHARD_CONFIG = MSG_OP(SVC_SHARD, 9),       // u[0]: struct shard_open * (config of existing partitions)
     SHARD_DESCRIBE = MSG_OP(SVC_SHARD, 10),    // u[0]: struct shard_describe * (sizes, ends: log dirs, tests)
     SHARD_DELETE_RECORDS = MSG_OP(SVC_SHARD, 16), // u[0]: struct shard_trim *
+    // Both of them, for whoever has no credit left over from a fetch. u[0]: struct shard_pins *, or 0; u[1]: watch key, or 0;
+    // u[2]: 1: the reply wakes nobody.
+    SHARD_SETTLE = MSG_OP(SVC_SHARD, 17),
     // from the shard to a net service:
     SHARD_FIRED =
         MSG_OP(SVC_NET, 200), // u[0]: struct shard_fired *; the receiver answers with SHARD_FIRED_ACK
@@ -88,8 +91,10 @@ struct shard_append {
 // A fetch is answered at once (after cold reads): there is no waiting request inside the shard. If `watch_key` is not 0 and
 // fewer than `watch_bytes` came of all parts, the shard keeps a one-shot watch on the parts under that key: when enough
 // arrived, or a part's state changed (deleted, epoch, error), the key is named in a SHARD_FIRED message and the sender
-// fetches again. A new fetch with the same key replaces the watch; SHARD_UNWATCH drops it. Keys are chosen by the net
-// service and unique per reactor.
+// fetches again. With `push` it need not: the shard reads the parts when the watch fires, and the message brings what a fetch
+// would have been answered. If what arrived cannot be shown yet (an open transaction's), the watch goes on instead.
+// A new fetch with the same key replaces the watch, one without a key lets it be; SHARD_UNWATCH drops it. Keys are chosen by
+// the net service and unique per reactor. A notice follows the reply to the fetch that left the watch.
 struct shard_fetch_part {
     // in
     struct sl_uuid topic_id;
@@ -120,15 +125,23 @@ struct shard_fetch {
         min_one; // nothing was returned before this request's parts: KIP-74 holds for its first non-empty part
     uint64_t watch_key; // 0: none
     uint32_t watch_bytes;
+    bool push;
     struct shard_pins *pins; // out: NULL if nothing is pinned; else to be sent back with SHARD_RELEASE
     uint32_t total;          // out: bytes of all parts
     void *owner;
     uint32_t from;
 };
 struct shard_pins; // what a fetch reply holds on to
+// The shard's, lent until SHARD_FIRED_ACK. Of an answer the receiver copies what it needs; it takes the pins by setting them to
+// NULL there, and then owes their SHARD_RELEASE. Pins that are left go home with the acknowledgement.
+struct shard_fired_key {
+    uint64_t key;
+    struct shard_fetch *answer; // parts in the order of the fetch; NULL: fetch again
+};
 struct shard_fired {
     uint32_t n, cap;
-    uint64_t *keys;
+    bool urgent; // another one was in flight: the acknowledgement is to wake the shard
+    struct shard_fired_key *keys;
 };
 
 // ---- offsets and epochs ------------------------------------------------------------------------------------------------

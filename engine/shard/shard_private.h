@@ -58,28 +58,37 @@ struct slice {
 
 struct watch;
 struct watch_node {
-    struct list_node node; // on the part
+    struct list_node node; // on the part, if it is there
     struct watch *w;
-    struct part *part;
+    bool news; // something happened to it since it was last read
 };
 struct watch_key {
     uint64_t key;
     uint64_t from;
 };
+enum watch_state {
+    WATCH_WAITS,   // linked to its parts
+    WATCH_FIRED,   // on the fired list; with a question, still linked
+    WATCH_READING, // on no list
+    WATCH_READ,    // on the fired list, with its answer
+    WATCH_DROPPED, // nobody wants it any more, and it is still being read
+};
 struct watch {
     struct watch_key id;
     UT_hash_handle hh;
-    int64_t need; // bytes still to come
-    bool fired;
+    enum watch_state state;
+    int64_t need;          // bytes still to come
+    struct shard_fetch *f; // push: the question, then the answer; NULL without
+    bool all;              // every part is to be read, not only those with news
     uint32_t n;
     struct list_node fired_node;
-    struct watch_node nodes[];
+    struct watch_node nodes[]; // one for each part of the fetch
 };
-// What one reactor is owed: keys of fired watches; one message in flight.
+// What one reactor is owed: fired watches; two messages in flight, so that the first one's acknowledgement need not wake us.
 struct fired_box {
-    struct shard_fired out;
+    struct shard_fired out[2];
+    bool in_flight[2];
     struct list_node fired; // struct watch
-    bool in_flight;
 };
 
 struct shard {
@@ -147,12 +156,15 @@ void append_forget(struct shard *s); // the journal failed: nothing in flight be
 // fetch.c
 void fetch_handle(struct shard *s, uint32_t from, struct shard_fetch *f);
 void fetch_release(struct shard *s, struct shard_pins *pins);
+void fetch_watched(struct shard *s, struct watch *w); // reads the parts with news; ends with watch_read_done
 // watch.c
 void watch_register(struct shard *s, uint32_t from, const struct shard_fetch *f);
+void watch_read_done(struct shard *s, struct watch *w, bool state); // `state`: a part's is worth an answer
 void watch_drop(struct shard *s, uint32_t from, uint64_t key);
 void watch_arrived(struct part *p, int64_t bytes); // high watermark moved
 void watch_fire_part(struct part *p);              // its state changed
-void watch_ack(struct shard *s, uint32_t from);
+void watch_ack(struct shard *s, uint32_t from, struct shard_fired *f);
+void watch_settle(struct shard *s, uint32_t from, const struct spsc_msg *m);
 bool watch_flush(struct shard *s);
 void watch_destroy_all(struct shard *s);
 // query.c

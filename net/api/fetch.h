@@ -7,6 +7,8 @@
 #include "proto/gen/fetch_request.h"
 #include "proto/gen/fetch_response.h"
 
+typedef void (*fetch_fired_fn)(struct net_watch *w, uint32_t from, struct shard_fetch *answer);
+
 // A partition, in request or session order.
 struct fetch_part {
     struct fetch_want want;       // want.id: of the topic as it is now, also when it was named
@@ -16,13 +18,31 @@ struct fetch_part {
     struct shard_fetch_part *in;      // question and answer; NULL with an error
     struct fetch_session_part *known; // of an incremental session
 };
+// What a connection's fetches leave at a shard, from one to the next (fetch_keep.c).
+struct fetch_kept {
+    struct shard_fetch f; // the question and its last answer; the parts are ours
+    uint32_t cap;
+    bool watched; // a watch is alive there under the keep's key
+    bool current; // ... for this question
+    bool empty;   // the answer: no error, and nothing to be had
+};
+struct fetch_keep {
+    struct net *net;
+    struct net_watch watch;
+    struct fetch_state *st; // the fetch under way, or NULL
+    bool once;              // of one request only, in its memory
+    struct fetch_kept shards[];
+};
 // A shard's share of the request.
 struct fetch_group {
-    uint32_t shard;
-    struct shard_fetch f;
+    uint32_t shard, to; // `to`: its reactor
+    struct fetch_kept *kept;
     struct call call;
-    bool credit;  // of the last reply, kept
-    bool watched; // a watch may be alive there
+    struct shard_pins *pins; // of the answer
+    bool credit;             // of the last reply, kept for the release of the pins
+    bool asked;              // it was, by this request,
+    bool busy;               // and has not replied yet
+    bool pushed;             // the answer came with the watch's notice
 };
 struct fetch_state {
     struct req *r;
@@ -33,13 +53,19 @@ struct fetch_state {
     uint32_t groups_n;
     uint32_t max_bytes, min_bytes, total;
     bool read_committed, follower;
+    struct fetch_keep *keep;
     // rounds
     uint32_t pending;
-    bool last, waiting, fired, expired, watching;
-    struct net_watch watch;
+    bool push; // any shard's answer suffices, so that watches push it
+    bool last, waiting, expired;
     struct timer deadline;
     struct ready go;
 };
+
+// Divides the parts among their shards, in request order: makes the groups.
+void fetch_groups_make(struct fetch_state *st, fetch_fired_fn fired);
+// The answer of a group's shard was taken over, or cannot come any more: nothing is kept of a request with many partitions.
+void fetch_keep_end(struct fetch_state *st);
 
 // Makes the parts of the request, or of its session. A session error to answer with, or KERR_NONE.
 int16_t fetch_plan(struct fetch_state *st, const struct kp_fetch_request *m);

@@ -27,29 +27,6 @@ struct producer {
 
 static struct producer producers[MAX_PRODUCERS]; // one run per process
 
-// The service that stands where net would, on one reactor.
-struct driver {
-    struct service net;
-    struct traffic *t;
-    struct reactor *r;
-};
-
-struct traffic {
-    struct life *l;
-    struct driver drivers[2];
-    bool opened, stop, verified, quiet, hush;
-    uint32_t fibers, in_flight, appends;
-    uint64_t acks, content;
-    uint64_t next_key;
-    struct watcher *watchers;
-};
-
-// A request that a fiber waits for.
-struct call {
-    struct fiber *f;
-    bool done;
-};
-
 struct flight {
     struct traffic *t;
     struct shard_append a;
@@ -58,13 +35,6 @@ struct flight {
     struct attempt *att;
     struct prod_part *pp;
     uint32_t to;
-};
-
-struct watcher {
-    uint64_t key;
-    struct fiber *f;
-    bool fired;
-    struct watcher *next;
 };
 
 static struct run *run_of(struct traffic *t)
@@ -173,25 +143,13 @@ static void append_came(struct traffic *t, struct reactor *r, struct shard_appen
     free(f);
 }
 
-static void fired_came(struct traffic *t, struct reactor *r, uint32_t from, struct shard_fired *fd)
-{
-    for (uint32_t k = 0; k < fd->n; k++)
-        for (struct watcher *w = t->watchers; w; w = w->next)
-            if (w->key == fd->keys[k]) {
-                w->fired = true;
-                fiber_wake(w->f);
-            }
-    struct spsc_msg *m = reactor_send(r, from, SHARD_FIRED_ACK);
-    m->u[0] = (uint64_t)(uintptr_t)fd;
-}
-
 static void on_message(struct driver *d, uint32_t from, const struct spsc_msg *m)
 {
     struct traffic *t = d->t;
     void *req = (void *)(uintptr_t)m->u[0];
     struct call *c = NULL;
     if (m->op == SHARD_FIRED) {
-        fired_came(t, d->r, from, req);
+        readers_fired(t, d->r, from, req);
         return;
     }
     t->in_flight--;
@@ -227,8 +185,7 @@ static void net_message(struct service *s, uint32_t from, const struct spsc_msg 
 }
 
 // ---- asking ------------------------------------------------------------------------------------------------------------
-// Waits for a credit towards reactor `to`. False: the traffic stops.
-static bool take_credit(struct traffic *t, struct reactor *r, uint32_t to, bool always)
+bool traffic_take_credit(struct traffic *t, struct reactor *r, uint32_t to, bool always)
 {
     while (!reactor_credit_take(r, to, 1)) {
         if (!always && !going(t))
@@ -238,7 +195,7 @@ static bool take_credit(struct traffic *t, struct reactor *r, uint32_t to, bool 
     return true;
 }
 
-static void ask(struct traffic *t, struct reactor *r, uint32_t to, uint16_t op, void *req, struct call *c)
+void traffic_ask(struct traffic *t, struct reactor *r, uint32_t to, uint16_t op, void *req, struct call *c)
 {
     c->f = fiber_current();
     c->done = false;
@@ -344,7 +301,7 @@ static void produce_again(struct traffic *t, struct prod_part *pp)
 {
     struct reactor *r = here();
     uint32_t to = life_reactor_of(t->l, pp->p);
-    if (pp->in_flight || !take_credit(t, r, to, false))
+    if (pp->in_flight || !traffic_take_credit(t, r, to, false))
         return;
     reactor_credit_give(r, to, 1);
     pp->resend = false;
@@ -382,7 +339,7 @@ int32_t traffic_append(struct traffic *t, struct mpart *p, uint8_t *batch, uint3
                        int64_t *base)
 {
     uint32_t to = life_reactor_of(t->l, p);
-    if (!take_credit(t, here(), to, false)) {
+    if (!traffic_take_credit(t, here(), to, false)) {
         free(batch);
         return -1;
     }
@@ -398,7 +355,7 @@ int32_t traffic_append(struct traffic *t, struct mpart *p, uint8_t *batch, uint3
                                 .timeout_ms = 30000,
                                 .owner = &f};
     t->appends++;
-    ask(t, here(), to, SHARD_APPEND, &f.a, &c);
+    traffic_ask(t, here(), to, SHARD_APPEND, &f.a, &c);
     free(f.part.records);
     *base = f.part.base_offset;
     return t->l->over ? -1 : f.part.error;
@@ -457,139 +414,7 @@ static void txn_fiber(void *arg)
     free(fa);
 }
 
-// ---- reading ---------------------------------------------------------------------------------------------------------------
-static uint64_t whole_batches(const uint8_t *b, uint64_t n)
-{
-    uint64_t at = 0;
-    while (n - at >= BATCH_HEADER_SIZE && batch_length(b + at) >= BATCH_MIN_LENGTH &&
-           batch_size(b + at) <= n - at)
-        at += batch_size(b + at);
-    return at;
-}
-
-// One fetch of one partition. Returns malloc'd bytes, *n of them whole batches; -1 in *n: the partition is gone.
-static uint8_t *fetch(struct traffic *t, struct mpart *p, int64_t offset, uint32_t max, uint64_t key,
-                      bool committed, struct shard_fetch_part *part, int64_t *n)
-{
-    struct run *run = run_of(t);
-    struct reactor *r = here();
-    uint32_t to = life_reactor_of(t->l, p);
-    struct call c;
-    *part = (struct shard_fetch_part){.topic_id = p->topic->id,
-                                      .partition = p->n,
-                                      .fetch_offset = offset,
-                                      .max_bytes = (int32_t)max,
-                                      .current_leader_epoch = -1,
-                                      .last_fetched_epoch = -1};
-    struct shard_fetch f = {.parts = part,
-                            .n = 1,
-                            .max_bytes = max,
-                            .min_one = true,
-                            .read_committed = committed,
-                            .watch_key = key,
-                            .watch_bytes = 1,
-                            .owner = &c};
-    ask(t, r, to, SHARD_FETCH, &f, &c);
-    uint8_t *b = NULL;
-    *n = 0;
-    if (part->bytes) {
-        b = malloc(part->bytes);
-        SL_ASSERT(b);
-        for (uint32_t k = 0; k < part->pieces_n; k++) {
-            memcpy(b + *n, part->pieces[k].p, part->pieces[k].len);
-            *n += part->pieces[k].len;
-        }
-        if (*n != part->bytes)
-            run_fail(run, "%s-%d: a fetch says %u bytes, its pieces have %lld", p->topic->name, p->n,
-                     part->bytes, (long long)*n);
-        *n = (int64_t)whole_batches(b, (uint64_t)*n);
-        if (*n == 0)
-            run_fail(run, "%s-%d: a fetch at offset %lld returned %u bytes and no whole batch",
-                     p->topic->name, p->n, (long long)offset, part->bytes);
-        if (committed && !t->l->over)
-            keyed_committed(run->model, p, part->last_stable, b, (uint64_t)*n, part->aborted,
-                            part->aborted_n);
-    }
-    if (f.pins) {
-        if (run_chance(run, 1, 4))
-            fiber_sleep(1000 * run_skewed(run, 1, 5000)); // a slow reader holds on to it
-        struct spsc_msg *m = reactor_request(r, to, SHARD_RELEASE, SVC_NET);
-        m->u[0] = (uint64_t)(uintptr_t)f.pins;
-    }
-    if (!part->error || part->error == KERR_OFFSET_OUT_OF_RANGE)
-        return b;
-    if (part->error != KERR_UNKNOWN_TOPIC_OR_PARTITION && !may_fail(t, p, part->error))
-        run_fail(run, "%s-%d: a fetch at offset %lld failed: %s", p->topic->name, p->n, (long long)offset,
-                 kerr_name(part->error));
-    if (part->error == KERR_UNKNOWN_TOPIC_OR_PARTITION && p->topic->state == TOPIC_SERVING)
-        run_fail(run, "%s-%d: a fetch does not find the partition", p->topic->name, p->n);
-    free(b);
-    *n = -1;
-    return NULL;
-}
-
-static void check_range(struct traffic *t, struct mpart *p, int64_t offset, int64_t known,
-                        const struct shard_fetch_part *part)
-{
-    if (part->error == KERR_OFFSET_OUT_OF_RANGE && offset <= known && offset >= part->log_start)
-        run_fail(run_of(t), "%s-%d: offset %lld is out of range (%lld to %lld) though %lld was shown",
-                 p->topic->name, p->n, (long long)offset, (long long)part->log_start,
-                 (long long)part->high_watermark, (long long)known);
-}
-
-static void watch_wait(struct traffic *t, struct reactor *r, uint32_t to, uint64_t key)
-{
-    struct watcher w = {.key = key, .f = fiber_current(), .next = t->watchers};
-    t->watchers = &w;
-    uint64_t until = reactor_now(r) + 1000 * run_skewed(run_of(t), 100, 20000);
-    while (!w.fired && reactor_now(r) < until && going(t))
-        fiber_sleep(100000);
-    struct watcher **at = &t->watchers;
-    while (*at != &w)
-        at = &(*at)->next;
-    *at = w.next;
-    if (!w.fired) {
-        struct spsc_msg *m = reactor_request(r, to, SHARD_UNWATCH, SVC_NET);
-        m->u[0] = key;
-    }
-}
-
-static void read_once(struct traffic *t, int64_t *tail, struct mpart **last)
-{
-    struct run *run = run_of(t);
-    struct mpart *p =
-        *last && (*last)->topic->state == TOPIC_SERVING && run_chance(run, 3, 4) ? *last : pick_part(t);
-    if (!p)
-        return;
-    if (p != *last || run_chance(run, 1, 8))
-        *tail = (int64_t)run_below(run, (uint32_t)p->hw_seen + 1);
-    *last = p;
-    uint32_t to = life_reactor_of(t->l, p);
-    if (!take_credit(t, here(), to, false))
-        return;
-    struct shard_fetch_part part;
-    int64_t n, known = p->hw_seen, start = p->start_seen;
-    uint64_t asked = model_now(run->model);
-    uint64_t key = run_chance(run, 1, 2) ? ++t->next_key : 0;
-    uint32_t max = (uint32_t)run_skewed(run, 1, 3 * run->k.max_batch);
-    bool committed = p->topic->keyed && !p->topic->caching && run_chance(run, 1, 2);
-    uint8_t *b = fetch(t, p, *tail, max, key, committed, &part, &n);
-    if (n >= 0 && !t->l->over) {
-        check_range(t, p, *tail, known, &part);
-        model_saw_start(run->model, p, start, part.log_start);
-        if (part.error)
-            *tail = part.log_start;
-        if (!part.error) {
-            model_saw_hw(run->model, p, known, part.high_watermark);
-            *tail = model_read(run->model, p, *tail, asked, part.high_watermark, b, (uint64_t)n);
-        }
-        if (n == 0 && !part.error && key)
-            watch_wait(t, here(), to, key);
-    }
-    free(b);
-    reactor_credit_give(here(), to, 1);
-}
-
+// ---- reading ----------------------------------------------------------------------------------------------------------------
 static void reader_fiber(void *arg)
 {
     struct fiber_arg *fa = arg;
@@ -598,7 +423,7 @@ static void reader_fiber(void *arg)
     struct mpart *last = NULL;
     while (going(t)) {
         if (t->opened)
-            read_once(t, &tail, &last);
+            readers_once(t, &tail, &last);
         fiber_sleep(t->hush ? HUSH_NS : 1000 * run_skewed(run_of(t), 10, 10000));
     }
     t->fibers--;
@@ -613,8 +438,8 @@ static void probe(struct traffic *t, struct mpart *p, int64_t hw)
     int64_t n, at = (int64_t)run_below(run_of(t), (uint32_t)hw);
     uint64_t asked = model_now(run_of(t)->model);
     uint32_t to = life_reactor_of(t->l, p);
-    take_credit(t, here(), to, true);
-    uint8_t *b = fetch(t, p, at, 1, 0, false, &part, &n);
+    traffic_take_credit(t, here(), to, true);
+    uint8_t *b = readers_fetch(t, p, at, 1, 0, false, &part, &n);
     reactor_credit_give(here(), to, 1);
     if (n > 0)
         (void)model_read(run_of(t)->model, p, at, asked, part.high_watermark, b, (uint64_t)n);
@@ -637,8 +462,8 @@ static void probe_time(struct traffic *t, const struct verify *v)
     uint32_t to = life_reactor_of(t->l, p);
     if (time < 0)
         return;
-    take_credit(t, here(), to, true);
-    ask(t, here(), to, SHARD_LIST_OFFSETS, &q, &c);
+    traffic_take_credit(t, here(), to, true);
+    traffic_ask(t, here(), to, SHARD_LIST_OFFSETS, &q, &c);
     reactor_credit_give(here(), to, 1);
     int64_t offset = keyed_offset_for_time(run->model, v, time, &found);
     if (part.error || part.offset != offset || part.found_timestamp != found)
@@ -657,10 +482,10 @@ static void verify_part(struct traffic *t, struct mpart *p)
     uint32_t to = life_reactor_of(t->l, p);
     for (bool first = true; first || v.next < hw;) {
         int64_t n;
-        take_credit(t, here(), to, true);
+        traffic_take_credit(t, here(), to, true);
         int64_t at = first ? p->start_seen : v.next, start = p->start_seen;
         uint64_t asked = model_now(run->model);
-        uint8_t *b = fetch(t, p, at, 1u << 20, 0, false, &part, &n);
+        uint8_t *b = readers_fetch(t, p, at, 1u << 20, 0, false, &part, &n);
         reactor_credit_give(here(), to, 1);
         if (n < 0) {
             if (!run->calm)
@@ -747,8 +572,8 @@ static bool open_topic(struct traffic *t, struct mtopic *m)
         life_log_config(run, m, &o.config);
         if (!o.n)
             continue;
-        take_credit(t, here(), to, true);
-        ask(t, here(), to, SHARD_OPEN, &o, &c);
+        traffic_take_credit(t, here(), to, true);
+        traffic_ask(t, here(), to, SHARD_OPEN, &o, &c);
         reactor_credit_give(here(), to, 1);
         if (o.error && !may_fail(t, &m->parts[0], o.error))
             run_fail(run, "opening %s failed: %s", m->name, kerr_name(o.error));
@@ -772,8 +597,8 @@ static void delete_topic(struct traffic *t, struct mtopic *m)
             .topic_id = m->id, .partitions = parts, .n = parts_on(t, m, to, parts), .owner = &c};
         if (!d.n)
             continue;
-        take_credit(t, here(), to, true);
-        ask(t, here(), to, SHARD_DELETE, &d, &c);
+        traffic_take_credit(t, here(), to, true);
+        traffic_ask(t, here(), to, SHARD_DELETE, &d, &c);
         reactor_credit_give(here(), to, 1);
         if (d.error && (run->calm || !(run->k.faults || run->k.tight_disk)))
             run_fail(run, "deleting %s failed: %s", m->name, kerr_name(d.error));
@@ -796,8 +621,8 @@ static void delete_records(struct traffic *t)
     struct shard_trim_part tp = {.topic_id = p->topic->id, .partition = p->n, .offset = offset};
     struct shard_trim trim = {.parts = &tp, .n = 1, .owner = &c};
     p->start_asked = offset < 0 ? INT64_MAX : SL_MAX(p->start_asked, offset);
-    take_credit(t, here(), to, true);
-    ask(t, here(), to, SHARD_DELETE_RECORDS, &trim, &c);
+    traffic_take_credit(t, here(), to, true);
+    traffic_ask(t, here(), to, SHARD_DELETE_RECORDS, &trim, &c);
     reactor_credit_give(here(), to, 1);
     if (tp.error && !may_fail(t, p, tp.error))
         run_fail(run, "%s-%d: deleting records up to %lld failed: %s", p->topic->name, p->n,

@@ -269,6 +269,34 @@ static void asker_msg(struct service *s, uint32_t from, const struct spsc_msg *m
     reactor_reply(a->r, from, m->op, (enum service_kind)(m->flags & MSG_ASKER))->u[0] = question * 2;
 }
 
+// What nobody waits for lets a sleeper sleep, and is there, in order, when something else wakes it.
+static void test_lazy(void **state)
+{
+    struct rig rig;
+    struct echo shard;
+    rig_make(&rig, 4);
+    echo_add(&shard, rig.r[1], SVC_SHARD);
+    sleep_prepare(&rig.r[1]->sleep);
+    reactor_send_lazy(rig.r[0], 1, MSG_OP(SVC_SHARD, 1))->u[0] = 1;
+    reactor_turn(rig.r[0], 0);
+    assert_int_equal(metric_get(rig.m, METRIC_DOORBELLS), 0);
+    assert_true(sleep_peer_needs_wake(&rig.r[1]->sleep));
+    assert_true(msg_waiting(rig.r[1]));
+    send_u64(rig.r[0], 1, MSG_OP(SVC_SHARD, 1), 2);
+    reactor_send_lazy(rig.r[0], 1, MSG_OP(SVC_SHARD, 1))->u[0] = 3;
+    reactor_turn(rig.r[0], 0);
+    assert_int_equal(metric_get(rig.m, METRIC_DOORBELLS), 1);
+    reactor_send_lazy(rig.r[0], 1, MSG_OP(SVC_SHARD, 1))->u[0] = 4;
+    sleep_prepare(&rig.r[1]->sleep);
+    reactor_turn(rig.r[0], 0);
+    assert_int_equal(metric_get(rig.m, METRIC_DOORBELLS), 1); // the haste of earlier ones is over
+    rig_settle(&rig);
+    assert_int_equal(shard.n, 4);
+    for (uint64_t i = 0; i < 4; i++)
+        assert_int_equal(shard.seen[i], i + 1);
+    rig_free(&rig);
+}
+
 static void test_request_reply(void **state)
 {
     static const enum service_kind kinds[] = {SVC_NET, SVC_COORD, SVC_SHARD};
@@ -639,10 +667,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_timers),        cmocka_unit_test(test_ready),
         cmocka_unit_test(test_turn_bound),    cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_request_reply), cmocka_unit_test(test_early_publish),
-        cmocka_unit_test(test_credits),       cmocka_unit_test(test_credit_cancel),
-        cmocka_unit_test(test_slots),         cmocka_unit_test(test_stop_order),
-        cmocka_unit_test(test_stalls),        cmocka_unit_test(test_run_until),
+        cmocka_unit_test(test_lazy),          cmocka_unit_test(test_request_reply),
+        cmocka_unit_test(test_early_publish), cmocka_unit_test(test_credits),
+        cmocka_unit_test(test_credit_cancel), cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_stop_order),    cmocka_unit_test(test_stalls),
+        cmocka_unit_test(test_run_until),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

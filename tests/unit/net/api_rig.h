@@ -36,6 +36,8 @@ struct rig_watch {
     uint64_t key;
     int64_t need;
     bool alive;
+    struct shard_fetch f; // its question
+    struct shard_fetch_part parts[RIG_PARTS];
 };
 struct rig_shard {
     struct service svc;
@@ -43,8 +45,8 @@ struct rig_shard {
     struct rig *rig;
     uint32_t index;
     struct rig_watch watches[64];
-    uint32_t pins, fetches, unwatches;
-    uint64_t fired_keys[64];
+    uint32_t pins, fetches, pushes, unwatches;
+    struct shard_fired_key fired_keys[64];
     struct shard_fired fired;
     bool fired_out;
 };
@@ -257,11 +259,11 @@ static struct rig_watch *rig_watch_of(struct rig_shard *s, uint64_t key)
     return none;
 }
 
-static void rig_fetch(struct rig_shard *s, struct shard_fetch *f)
+// False: there is an error.
+static bool rig_fetch_read(struct rig_shard *s, struct shard_fetch *f)
 {
     uint32_t left = f->max_bytes;
     bool bad = false;
-    s->fetches += f->n > 0;
     f->total = 0;
     f->pins = calloc(1, sizeof(*f->pins) + f->n * sizeof(f->pins->pieces[0]));
     f->pins->s = s;
@@ -275,9 +277,39 @@ static void rig_fetch(struct rig_shard *s, struct shard_fetch *f)
         free(f->pins);
         f->pins = NULL;
     }
-    if (f->watch_key && !bad && f->total < f->watch_bytes)
-        *rig_watch_of(s, f->watch_key) = (struct rig_watch){
-            .key = f->watch_key, .need = f->watch_bytes - (int64_t)f->total, .alive = true};
+    return !bad;
+}
+
+static void rig_unpin(struct rig_shard *s, struct shard_pins *pins)
+{
+    if (!pins)
+        return;
+    SL_ASSERT(s->pins-- > 0);
+    free(pins);
+}
+
+static void rig_fetch(struct rig_shard *s, struct shard_fetch *f)
+{
+    s->fetches++;
+    bool good = rig_fetch_read(s, f);
+    if (!f->watch_key)
+        return;
+    struct rig_watch *w = rig_watch_of(s, f->watch_key);
+    *w = (struct rig_watch){.key = f->watch_key, .need = f->watch_bytes - (int64_t)f->total, .f = *f};
+    w->alive = good && f->total < f->watch_bytes;
+    SL_ASSERT(f->n <= RIG_PARTS);
+    memcpy(w->parts, f->parts, f->n * sizeof(f->parts[0]));
+}
+
+static void rig_acked(struct rig_shard *s)
+{
+    for (uint32_t i = 0; i < s->fired.n; i++)
+        if (s->fired_keys[i].answer) {
+            rig_unpin(s, s->fired_keys[i].answer->pins);
+            free(s->fired_keys[i].answer);
+        }
+    s->fired.n = 0;
+    s->fired_out = false;
 }
 
 static void rig_offsets(struct rig_shard *s, struct shard_offsets *q)
@@ -369,15 +401,17 @@ static void rig_shard_msg(struct service *svc, uint32_t from, const struct spsc_
         rig_trim(s, ptr);
         break;
     case SHARD_RELEASE:
-        SL_ASSERT(s->pins-- > 0);
-        free(ptr);
+        rig_unpin(s, ptr);
         return;
-    case SHARD_UNWATCH:
-        s->unwatches++;
-        rig_watch_of(s, m->u[0])->alive = false;
-        return;
+    case SHARD_SETTLE:
+        rig_unpin(s, ptr);
+        if (m->u[1]) {
+            s->unwatches++;
+            rig_watch_of(s, m->u[1])->alive = false;
+        }
+        break;
     case SHARD_FIRED_ACK:
-        s->fired_out = false;
+        rig_acked(s);
         reactor_credit_give(s->r, from, 1);
         return;
     default:
@@ -386,26 +420,43 @@ static void rig_shard_msg(struct service *svc, uint32_t from, const struct spsc_
     reactor_reply(s->r, from, m->op, m->flags & MSG_ASKER)->u[0] = m->u[0];
 }
 
-// `n` records more in a partition: watches of its shard fire when they have enough.
-static inline void rig_append(struct rig *t, const struct meta_topic *mt, int32_t partition, int64_t n)
+static struct shard_fetch *rig_push(struct rig_shard *s, const struct rig_watch *w)
 {
-    struct rig_part *x = rig_part(t, &mt->id, partition);
-    struct rig_shard *s = &t->shards[net_shard_of(&t->n, &mt->id, partition)];
-    x->end += n;
-    s->fired.keys = s->fired_keys;
-    s->fired.n = 0;
+    struct shard_fetch *f = malloc(sizeof(*f) + sizeof(w->parts));
+    *f = w->f;
+    f->parts = (struct shard_fetch_part *)(f + 1);
+    memcpy(f->parts, w->parts, sizeof(w->parts));
+    rig_fetch_read(s, f);
+    s->pushes++;
+    return f;
+}
+
+// Something happened to a partition of the shard: its watches that need `bytes` or less fire.
+static inline void rig_fire(struct rig_shard *s, int64_t bytes)
+{
+    SL_ASSERT(!s->fired_out);
+    s->fired = (struct shard_fired){.keys = s->fired_keys};
     for (uint32_t i = 0; i < SL_ARRAY_LEN(s->watches); i++) {
         struct rig_watch *w = &s->watches[i];
-        if (!w->alive || (w->need -= n * x->batch_bytes) > 0)
+        if (!w->alive || (w->need -= bytes) > 0)
             continue;
         w->alive = false;
-        s->fired_keys[s->fired.n++] = w->key;
+        s->fired_keys[s->fired.n++] =
+            (struct shard_fired_key){.key = w->key, .answer = w->f.push ? rig_push(s, w) : NULL};
     }
     if (!s->fired.n)
         return;
-    SL_ASSERT(!s->fired_out && reactor_credit_take(s->r, 0, 1));
+    SL_ASSERT(reactor_credit_take(s->r, 0, 1));
     s->fired_out = true;
     reactor_send(s->r, 0, SHARD_FIRED)->u[0] = (uint64_t)(uintptr_t)&s->fired;
+}
+
+// `n` records more in a partition.
+static inline void rig_append(struct rig *t, const struct meta_topic *mt, int32_t partition, int64_t n)
+{
+    struct rig_part *x = rig_part(t, &mt->id, partition);
+    x->end += n;
+    rig_fire(&t->shards[net_shard_of(&t->n, &mt->id, partition)], n * x->batch_bytes);
 }
 
 static uint32_t rig_watches(const struct rig *t)
@@ -619,11 +670,15 @@ static inline void rig_drop(struct rig *t, struct conn *c)
     rig_turns(t);
 }
 
-// Everything is home: nothing pinned or watched, no call under way, all credits free.
+// Everything is home once connections have gone: nothing pinned or watched, no call under way, all credits free.
 static inline void rig_quiet(struct rig *t, uint32_t credits)
 {
     rig_turns(t);
-    SL_ASSERT(rig_pins(t) == 0 && rig_watches(t) == 0 && !t->n.calls && !t->n.watches);
+    SL_ASSERT(rig_pins(t) == 0);
+    for (uint32_t i = 0; i < RIG_CONNS; i++)
+        fetch_keep_free(&t->conns[i], true);
+    rig_turns(t);
+    SL_ASSERT(rig_watches(t) == 0 && !t->n.calls && !t->n.calls_n && !t->n.watches && !t->n.kept_bytes);
     for (uint32_t i = 0; i < RIG_SHARDS; i++) {
         SL_ASSERT(reactor_credit_take(t->n.r, i, credits));
         reactor_credit_give(t->n.r, i, credits);
@@ -634,6 +689,9 @@ static inline void rig_free(struct rig *t)
 {
     for (uint32_t i = 0; i < RIG_CONNS; i++)
         rig_drop(t, &t->conns[i]);
+    for (uint32_t i = 0; i < RIG_CONNS; i++)
+        fetch_keep_free(&t->conns[i], true);
+    rig_turns(t);
     fetch_sessions_destroy(&t->n);
     obj_pool_destroy(&t->n.reqs);
     reactor_group_destroy(t->g);

@@ -116,6 +116,7 @@ static void test_waits_for_records(void **state)
     struct kp_fetch_response m = peek(t, c, 12);
     assert_int_equal(m.responses[0].partitions[0].records.n, 100);
     assert_int_equal(m.responses[0].partitions[0].aborted_transactions_n, 0); // read_committed: a list
+    assert_int_equal(t->shards[shard_at(t, mt, 0)].fetches, 1);               // the notice brought them
     rig_drop(t, c);
     rig_quiet(t, 1024);
     rig_free(t);
@@ -138,9 +139,140 @@ static void test_deadline(void **state)
     struct kp_fetch_response m = peek(t, c, 12);
     assert_int_equal(m.responses[0].partitions[0].records.n, 300);
     rig_drop(t, c);
+    rig_quiet(t, 1024);
     assert_int_equal(t->shards[shard_at(t, mt, 0)].unwatches, 1);
+    rig_free(t);
+}
+
+// ---- what is left for the next fetch -------------------------------------------------------------------------------------
+// A shard that had nothing is asked once; what it pushes is the answer.
+static void test_asked_once(void **state)
+{
+    struct rig *t = rig_new();
+    struct meta_topic *mt = rig_topic(t, "a", 8);
+    struct conn *c = &t->conns[0];
+    struct rig_shard *at = &t->shards[shard_at(t, mt, 0)], *other = &t->shards[!at->index];
+    struct ask a;
+    ask_init(&a, mt);
+    for (int32_t i = 0; i < 8; i++)
+        ask_part(&a, i, 0);
+    for (int64_t round = 0; round < 5; round++) {
+        a.parts[0].fetch_offset = round;
+        ask_send(t, c, &a, 12);
+        assert_false(rig_answered(c));
+        rig_append(t, mt, 0, 1);
+        rig_turns(t);
+        struct kp_fetch_response m = peek(t, c, 12);
+        assert_int_equal(m.responses[0].partitions_n, 8);
+        assert_int_equal(m.responses[0].partitions[0].records.n, 100);
+        assert_int_equal(m.responses[0].partitions[0].high_watermark, round + 1);
+        assert_int_equal(m.responses[0].partitions[1].high_watermark, 0);
+        assert_int_equal(rig_pins(t), 1);
+        rig_drop(t, c);
+    }
+    assert_int_equal(at->fetches, 5);
+    assert_int_equal(at->pushes, 5);
+    assert_int_equal(other->fetches, 1);
+    // At the deadline it is asked after all: the answer to an earlier request is not one to this.
+    a.parts[0].fetch_offset = 5;
+    ask_send(t, c, &a, 12);
+    rig_pass(t, 500);
+    assert_true(rig_answered(c));
+    rig_drop(t, c);
+    assert_int_equal(at->fetches, 6);
+    assert_int_equal(other->fetches, 2);
     rig_quiet(t, 1024);
     rig_free(t);
+}
+
+// A watch that fires between two fetches brings an answer that nobody waits for.
+static void test_fires_between(void **state)
+{
+    struct rig *t = rig_new();
+    struct meta_topic *mt = rig_topic(t, "a", 1);
+    struct conn *c = &t->conns[0];
+    struct ask a;
+    ask_init(&a, mt);
+    ask_part(&a, 0, 0);
+    ask_send(t, c, &a, 12);
+    rig_pass(t, 500);
+    assert_true(rig_answered(c));
+    rig_drop(t, c);
+    assert_int_equal(rig_watches(t), 1);
+    rig_append(t, mt, 0, 3);
+    rig_turns(t);
+    assert_int_equal(rig_pins(t), 0);
+    ask_send(t, c, &a, 12);
+    assert_int_equal(peek(t, c, 12).responses[0].partitions[0].records.n, 300);
+    rig_drop(t, c);
+    rig_quiet(t, 1024);
+    rig_free(t);
+}
+
+// The notice of an older question is under way when the newer one is asked.
+static void test_older_answer(void **state)
+{
+    struct rig *t = rig_new();
+    struct meta_topic *mt = rig_topic(t, "a", 2);
+    struct conn *c = &t->conns[0];
+    struct ask a;
+    ask_init(&a, mt);
+    ask_part(&a, 0, 0);
+    ask_send(t, c, &a, 12);
+    rig_pass(t, 500);
+    rig_drop(t, c);
+    rig_append(t, mt, 0, 3);
+    a.parts[0].fetch_offset = 2;
+    ask_send(t, c, &a, 12);
+    assert_int_equal(peek(t, c, 12).responses[0].partitions[0].records.n, 100);
+    rig_drop(t, c);
+    a.parts[0].fetch_offset = 3;
+    ask_send(t, c, &a, 12);
+    rig_pass(t, 500);
+    rig_drop(t, c);
+    rig_append(t, mt, 0, 1);
+    a.topic.partitions_n = 0;
+    ask_part(&a, 1, 0); // another shard, perhaps; nothing there
+    ask_send(t, c, &a, 12);
+    assert_false(rig_answered(c));
+    rig_pass(t, 500);
+    assert_int_equal(peek(t, c, 12).responses[0].partitions[0].records.n, 0);
+    rig_drop(t, c);
+    rig_quiet(t, 1024);
+    rig_free(t);
+}
+
+// An error that comes while it waits: deletion, a new leader epoch, an offset that is gone.
+static void test_state_while_waiting(void **state)
+{
+    for (int what = 0; what < 3; what++) {
+        struct rig *t = rig_new();
+        struct meta_topic *mt = rig_topic(t, "a", 8);
+        struct conn *c = &t->conns[0];
+        struct rig_part *p = rig_part(t, &mt->id, 3);
+        struct ask a;
+        ask_init(&a, mt);
+        for (int32_t i = 0; i < 8; i++)
+            ask_part(&a, i, 0)->current_leader_epoch = 3;
+        ask_send(t, c, &a, 12);
+        assert_false(rig_answered(c));
+        if (what == 0)
+            p->error = KERR_UNKNOWN_TOPIC_OR_PARTITION;
+        else if (what == 1)
+            p->epoch = 4;
+        else
+            p->start = p->end = 10;
+        rig_fire(&t->shards[shard_at(t, mt, 3)], 1 << 20);
+        rig_turns(t);
+        struct kp_fetch_response m = peek(t, c, 12);
+        static const int16_t errors[] = {KERR_UNKNOWN_TOPIC_OR_PARTITION, KERR_FENCED_LEADER_EPOCH,
+                                         KERR_OFFSET_OUT_OF_RANGE};
+        assert_int_equal(m.responses[0].partitions[3].error_code, errors[what]);
+        assert_int_equal(m.responses[0].partitions[2].error_code, 0);
+        rig_drop(t, c);
+        rig_quiet(t, 1024);
+        rig_free(t);
+    }
 }
 
 static void test_no_wait(void **state)
@@ -599,6 +731,10 @@ int main(void)
         cmocka_unit_test(test_records_at_once),
         cmocka_unit_test(test_waits_for_records),
         cmocka_unit_test(test_deadline),
+        cmocka_unit_test(test_asked_once),
+        cmocka_unit_test(test_fires_between),
+        cmocka_unit_test(test_older_answer),
+        cmocka_unit_test(test_state_while_waiting),
         cmocka_unit_test(test_no_wait),
         cmocka_unit_test(test_closing_cancels),
         cmocka_unit_test(test_half_closed),

@@ -104,6 +104,10 @@ struct broker {
     char err[700];
     uint32_t in_flight, fired;
     uint64_t fired_key;
+    struct shard_fetch_part pushed[T_PARTS]; // the last notice's answer
+    uint32_t pushed_n, pushed_bytes, settled;
+    struct shard_pins *pushed_pins; // taken if take_pins
+    bool take_pins;
     void (*fn)(struct broker *b);
     bool finished;
 };
@@ -213,15 +217,36 @@ struct t_call {
     bool done;
 };
 
+static inline void t_fired(struct broker *b, struct shard_fired *f)
+{
+    struct shard_fetch *answer = f->keys[f->n - 1].answer;
+    b->fired += f->n;
+    b->fired_key = f->keys[f->n - 1].key;
+    b->pushed_n = b->pushed_bytes = 0;
+    if (!answer)
+        return;
+    assert_true(answer->n <= T_PARTS);
+    b->pushed_n = answer->n;
+    b->pushed_bytes = answer->total;
+    memcpy(b->pushed, answer->parts, answer->n * sizeof(b->pushed[0]));
+    if (b->take_pins) {
+        b->pushed_pins = answer->pins;
+        answer->pins = NULL;
+    }
+}
+
 static inline void t_message(struct service *svc, uint32_t from, const struct spsc_msg *m)
 {
     struct broker *b = SL_CONTAINER_OF(svc, struct broker, net);
     void *req = (void *)(uintptr_t)m->u[0];
     if (m->op == SHARD_FIRED) {
-        struct shard_fired *f = req;
-        b->fired += f->n;
-        b->fired_key = f->keys[f->n - 1];
+        t_fired(b, req);
         reactor_send(b->r, from, SHARD_FIRED_ACK)->u[0] = m->u[0];
+        return;
+    }
+    if (m->op == SHARD_SETTLE) {
+        reactor_credit_give(b->r, from, 1);
+        b->settled++;
         return;
     }
     struct t_call *c = m->op == SHARD_APPEND           ? ((struct shard_append *)req)->owner
@@ -585,6 +610,53 @@ static inline int16_t t_produce(struct broker *b, int topic, int32_t part, const
     if (offset)
         *offset = x.part.base_offset;
     return error;
+}
+
+static inline void t_settle(struct broker *b, struct shard_pins *pins, uint64_t key)
+{
+    uint32_t before = b->settled;
+    while (!reactor_credit_take(b->r, 0, 1))
+        fiber_yield();
+    struct spsc_msg *m = reactor_request(b->r, 0, SHARD_SETTLE, SVC_NET);
+    m->u[0] = (uint64_t)(uintptr_t)pins;
+    m->u[1] = key;
+    m->u[2] = sl_rand_below(&b->rand, 2);
+    while (b->settled == before)
+        fiber_yield();
+}
+
+// Leaves a watch that pushes on parts 0 to n - 1 of a topic, from `offsets`. Nothing may be there yet.
+static inline void t_watch(struct broker *b, int topic, int32_t n, const int64_t *offsets, uint64_t key,
+                           bool committed)
+{
+    struct t_call call;
+    struct shard_fetch_part parts[T_PARTS];
+    struct shard_fetch f = {.parts = parts,
+                            .n = (uint32_t)n,
+                            .max_bytes = 1 << 20,
+                            .read_committed = committed,
+                            .min_one = true,
+                            .watch_key = key,
+                            .watch_bytes = 1,
+                            .push = true,
+                            .owner = &call};
+    for (int32_t i = 0; i < n; i++)
+        parts[i] = (struct shard_fetch_part){.topic_id = b->topics[topic].id,
+                                             .partition = i,
+                                             .fetch_offset = offsets[i],
+                                             .max_bytes = 1 << 20,
+                                             .current_leader_epoch = -1,
+                                             .last_fetched_epoch = -1};
+    t_ask(b, SHARD_FETCH, &f, &call);
+    assert_int_equal(f.total, 0);
+    assert_null(f.pins);
+}
+
+static inline void t_until_fired(struct broker *b, uint32_t n)
+{
+    while (b->fired < n)
+        fiber_yield();
+    assert_int_equal(b->fired, n);
 }
 
 // Bytes from `offset`, malloc'd.

@@ -221,6 +221,39 @@ static void read_everywhere(struct broker *b, bool compacted)
 }
 
 // ---- over restarts ------------------------------------------------------------------------------------------------------
+// A watch of read_committed waits on while transactions are open, and brings what their ends make visible.
+static void pushed_part(struct broker *b)
+{
+    struct log_config c = config();
+    reset();
+    b->fired = 0;
+    assert_int_equal(t_open(b, 0, "txns", 1, &c), 0);
+    for (int round = 0; round < 4; round++) {
+        int64_t at = end;
+        uint32_t before = b->fired;
+        data(b, 0); // opens a transaction
+        int64_t stable = at;
+        t_watch(b, 0, 1, &at, 7, true);
+        for (int i = 0; i < 5; i++)
+            data(b, 0);
+        fiber_sleep(5 * 1000000);
+        assert_int_equal(b->fired, before);
+        marker(b, 0, round & 1);
+        t_until_fired(b, before + 1);
+        assert_int_equal(b->pushed_n, 1);
+        assert_true(b->pushed_bytes > 0 && b->pushed[0].last_stable > stable);
+        assert_int_equal(b->pushed[0].aborted_n, !(round & 1));
+    }
+}
+
+static void pushed(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, pushed_part);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(pushed, 64)
+
 static void first_part(struct broker *b)
 {
     struct log_config c = config();
@@ -357,6 +390,7 @@ T_BOTH(compacted, 53)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        T_BOTH_ENTRIES(pushed),
         T_BOTH_ENTRIES(over_restarts),
         T_BOTH_ENTRIES(front_goes),
         T_BOTH_ENTRIES(compacted),

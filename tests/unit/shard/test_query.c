@@ -231,6 +231,92 @@ static void fetch_rules(struct broker *b)
 }
 T_BOTH(fetch_rules, 23)
 
+// ---- watches that bring the answer -----------------------------------------------------------------------------------------
+static void push_checks(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct t_spec s = {.records = 1, .value = 1000, .timestamp = 1};
+    int64_t at[3] = {0};
+    b->fired = 0;
+    assert_int_equal(t_open(b, 0, "pushed", 3, &c), 0);
+    // What arrived in one part, and nothing of the others.
+    t_watch(b, 0, 3, at, 1, false);
+    assert_int_equal(t_produce(b, 0, 1, &s, NULL), 0);
+    t_until_fired(b, 1);
+    assert_int_equal(b->fired_key, 1);
+    assert_int_equal(b->pushed_n, 3);
+    assert_true(b->pushed_bytes > 1000 && b->pushed[1].bytes == b->pushed_bytes);
+    assert_int_equal(b->pushed[0].bytes + b->pushed[2].bytes, 0);
+    assert_int_equal(b->pushed[1].high_watermark, 1);
+    assert_int_equal(b->pushed[0].high_watermark, 0);
+    // It has fired once. Pins that were taken stay until they are given back.
+    at[1] = 1;
+    assert_int_equal(t_produce(b, 0, 1, &s, NULL), 0);
+    fiber_sleep(5 * 1000000);
+    assert_int_equal(b->fired, 1);
+    at[1] = 2;
+    b->take_pins = true;
+    t_watch(b, 0, 3, at, 2, false);
+    assert_int_equal(t_produce(b, 0, 2, &s, NULL), 0);
+    t_until_fired(b, 2);
+    assert_non_null(b->pushed_pins);
+    struct batch_info i;
+    assert_int_equal(batch_parse(b->pushed[2].pieces[0].p, b->pushed[2].pieces[0].len, &i), 0);
+    assert_int_equal(i.base_offset, 0);
+    t_settle(b, b->pushed_pins, 0);
+    b->take_pins = false;
+    at[2] = 1;
+    // Taken back; replaced; and dropped by a fetch under its key that finds enough.
+    t_watch(b, 0, 3, at, 3, false);
+    t_settle(b, NULL, 3);
+    t_watch(b, 0, 3, at, 4, false);
+    t_watch(b, 0, 1, at, 4, false);
+    assert_int_equal(t_produce(b, 0, 1, &s, NULL), 0);
+    struct shard_fetch_part fp;
+    free(t_fetch(b, 0, 1, 0, 100000, 4, &fp));
+    assert_true(fp.bytes > 0);
+    assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    fiber_sleep(5 * 1000000);
+    assert_int_equal(b->fired, 2);
+    // A deletion is an answer.
+    at[0] = 1;
+    at[1] = 3;
+    t_watch(b, 0, 3, at, 5, false);
+    assert_int_equal(t_delete(b, 0), 0);
+    t_until_fired(b, 3);
+    assert_int_equal(b->pushed_n, 3);
+    assert_int_equal(b->pushed_bytes, 0);
+    assert_int_equal(b->pushed[0].error, KERR_UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+// Many at once, more than notices are in flight, and above the limit of watches, where notices come without an answer.
+static void push_crowd(struct broker *b)
+{
+    enum { CROWD = 24 };
+    struct log_config c = t_log_config();
+    struct t_spec s = {.records = 1, .value = 100, .timestamp = 1};
+    b->fired = 0;
+    assert_int_equal(t_open(b, 1, "crowd", 1, &c), 0);
+    for (int64_t round = 0; round < 20; round++) {
+        for (uint64_t k = 0; k < CROWD; k++)
+            t_watch(b, 1, 1, &round, 100 + k, false);
+        assert_int_equal(t_produce(b, 1, 0, &s, NULL), 0);
+        while (b->fired < CROWD)
+            fiber_yield();
+        assert_int_equal(b->fired, CROWD);
+        b->fired = 0;
+    }
+}
+
+static void push_rules(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, push_checks);
+    t_run(b, push_crowd);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(push_rules, 26)
+
 // ---- creation and deletion ---------------------------------------------------------------------------------------------------
 static void deletion_checks(struct broker *b)
 {
@@ -513,13 +599,10 @@ static void time_index_without_its_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(offsets_by_time),
-        T_BOTH_ENTRIES(epochs),
-        T_BOTH_ENTRIES(fetch_rules),
-        T_BOTH_ENTRIES(deletion),
-        T_BOTH_ENTRIES(same_name),
-        T_BOTH_ENTRIES(transactions),
-        cmocka_unit_test(time_index_without_its_end),
+        T_BOTH_ENTRIES(offsets_by_time), T_BOTH_ENTRIES(epochs),
+        T_BOTH_ENTRIES(fetch_rules),     T_BOTH_ENTRIES(push_rules),
+        T_BOTH_ENTRIES(deletion),        T_BOTH_ENTRIES(same_name),
+        T_BOTH_ENTRIES(transactions),    cmocka_unit_test(time_index_without_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
