@@ -69,7 +69,7 @@ static void fired(struct net *n, uint32_t from, const struct spsc_msg *m)
         struct net_watch *w = NULL;
         HASH_FIND(hh, n->watches, &f->keys[i].key, sizeof(f->keys[i].key), w);
         if (w)
-            w->fired(w, from, f->keys[i].answer);
+            w->fired(w, from, &f->keys[i]);
     }
     struct spsc_msg *ack = f->urgent ? reactor_send(n->r, from, SHARD_FIRED_ACK)
                                      : reactor_send_lazy(n->r, from, SHARD_FIRED_ACK);
@@ -83,7 +83,7 @@ struct late {
     struct net *net;
     uint32_t to;
     struct shard_pins *pins;
-    uint64_t unwatch;
+    uint64_t unwatch, read;
 };
 
 bool net_credit_spare(struct net *n, uint32_t to)
@@ -98,7 +98,7 @@ bool net_credit_spare(struct net *n, uint32_t to)
 
 // Wakes the shard, and us for its reply, only when credits are short. While they are not, those that nobody waits for can
 // never be all that are out: whoever waits for a credit is woken by the others.
-static bool settle_go(struct net *n, uint32_t to, struct shard_pins *pins, uint64_t unwatch)
+static bool settle_go(struct net *n, uint32_t to, struct shard_pins *pins, uint64_t unwatch, uint64_t read)
 {
     if (!reactor_credit_take(n->r, to, 1))
         return false;
@@ -109,6 +109,7 @@ static bool settle_go(struct net *n, uint32_t to, struct shard_pins *pins, uint6
     m->u[0] = (uint64_t)(uintptr_t)pins;
     m->u[1] = unwatch;
     m->u[2] = lazy;
+    m->u[3] = read;
     return true;
 }
 
@@ -116,7 +117,7 @@ static void late_go(struct ready *w)
 {
     struct late *l = SL_CONTAINER_OF(w, struct late, wait);
     struct net *n = l->net;
-    if (!settle_go(n, l->to, l->pins, l->unwatch)) {
+    if (!settle_go(n, l->to, l->pins, l->unwatch, l->read)) {
         reactor_credit_wait(n->r, l->to, &l->wait);
         return;
     }
@@ -125,14 +126,15 @@ static void late_go(struct ready *w)
     net_maybe_stopped(n);
 }
 
-void net_settle(struct net *n, uint32_t to, struct shard_pins *pins, uint64_t unwatch)
+void net_settle(struct net *n, uint32_t to, struct shard_pins *pins, uint64_t unwatch, uint64_t read)
 {
-    if (settle_go(n, to, pins, unwatch))
+    if (settle_go(n, to, pins, unwatch, read))
         return;
     struct late *l = malloc(sizeof(*l));
     if (!l)
         sl_panic("out of memory for the release of a fetch");
-    *l = (struct late){.wait = {.run = late_go}, .net = n, .to = to, .pins = pins, .unwatch = unwatch};
+    *l = (struct late){
+        .wait = {.run = late_go}, .net = n, .to = to, .pins = pins, .unwatch = unwatch, .read = read};
     list_init(&l->wait.node);
     n->calls_n++;
     reactor_credit_wait(n->r, to, &l->wait);

@@ -213,19 +213,19 @@ const struct config *net_config(const struct net *n);
 const struct meta_endpoint *conn_endpoint(const struct conn *c, const struct meta_broker *b);
 
 // ---- watches (fetch) -----------------------------------------------------------------------------------------------------
-// A fetch registers under a key; `fired` runs (in the net service's turn) when the shard of reactor `from` names the key, with
-// the answer that it pushed, if it did (struct shard_fired_key). One key serves all shards. watch_add gives a fresh one.
+// A fetch registers under a key; `fired` runs (in the net service's turn) when the shard of reactor `from` names the key. One
+// key serves all shards. watch_add gives a fresh one.
 struct net_watch {
     uint64_t key;
     UT_hash_handle hh;
-    void (*fired)(struct net_watch *w, uint32_t from, struct shard_fetch *answer);
+    void (*fired)(struct net_watch *w, uint32_t from, struct shard_fired_key *f);
 };
 void net_watch_add(struct net *n, struct net_watch *w);
 void net_watch_remove(struct net *n, struct net_watch *w); // forgets it here; shards are told with net_settle
-// Gives back what a fetch left at the shard of reactor `to`: pins (may be NULL) and the watch (0: none). Takes its credit
-// when there is one.
+// Gives back what a fetch left at the shard of reactor `to`: pins (may be NULL) and the watch (0: none); `read`: the key of the
+// watch that brought what was pinned (0: none). Takes its credit when there is one.
 struct shard_pins;
-void net_settle(struct net *n, uint32_t to, struct shard_pins *pins, uint64_t unwatch);
+void net_settle(struct net *n, uint32_t to, struct shard_pins *pins, uint64_t unwatch, uint64_t read);
 // Forgets what the connection's fetches left; `tell`: and takes their watches back.
 void fetch_keep_free(struct conn *c, bool tell);
 // Whether a credit towards `to` may be kept without others going short: some are free.
@@ -333,7 +333,8 @@ struct net {
     struct ready mem_go; // frame memory was given back: serves the waiters
     struct list_node flush;
     struct net_watch *watches;
-    uint64_t kept_bytes; // of what connections' fetches left (api/fetch_keep.c)
+    uint64_t kept_bytes,
+        held_bytes; // of what connections' fetches left, of answers that wait for one (api/fetch_keep.c)
     struct call *calls;
     uint32_t calls_n;   // under way or waiting for a credit, settlements that wait for one among them
     struct timer tick;  // idle connections, memory waiters

@@ -220,6 +220,8 @@ struct log_read {
 // come back at a segment's or extent window's end; never 0 while there is data below the limit, unless err is set.
 int log_read_start(struct log *l, struct log_read *rd);
 void log_read_cancel(struct log_read *rd); // done still runs
+// Where whole batches in what was read end: the offset behind the last one; rd->offset if there is none. Walks over them.
+int64_t log_read_end(const struct log_read *rd);
 // Fiber. Before a checkpoint counts that speaks of what was appended by now: the files of aborted transactions have what it
 // tells of. 0 or -errno.
 int log_aborted_settle(struct log *l);

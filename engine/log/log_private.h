@@ -95,8 +95,6 @@ void log_room_init(struct log *l);
 void log_journal_head(struct log *l, struct segment *s, uint32_t pos, const uint8_t *head);
 // Fiber. Before its file is cut: the block that holds the end of `s` is in the open journal file from its first byte (S5).
 int log_hold_tail(struct log *l, struct segment *s, bool wait);
-// Where whole batches in what was read end: the offset behind the last one; rd->offset if there is none. Walks over them.
-int64_t log_read_end(const struct log_read *rd);
 int log_wait_durable(struct log *l, int64_t offset);       // until what lies below is
 int log_wait_tail(struct log *l, const struct segment *s); // until that is durable
 // Where the durable bytes of a segment end.

@@ -95,6 +95,7 @@ static struct part *part_prepare(struct shard *s, struct shard_fetch_part *fp, s
 {
     fp->error = 0;
     fp->bytes = fp->pieces_n = fp->aborted_n = 0;
+    fp->next_offset = fp->fetch_offset;
     fp->pieces = NULL;
     fp->aborted = NULL;
     fp->high_watermark = fp->last_stable = fp->log_start = -1;
@@ -149,6 +150,8 @@ static void fetch_part_done(struct fetch_run *run, struct shard_fetch_part *fp)
     fp->pieces = rd->pieces;
     fp->pieces_n = rd->pieces_n;
     fp->bytes = rd->bytes;
+    if (run->w)
+        fp->next_offset = log_read_end(rd);
     run->f->total += rd->bytes;
     run->left = rd->bytes < run->left ? run->left - rd->bytes : 0;
     struct pin pin = {.pieces = rd->pieces, .n = rd->pieces_n};

@@ -37,7 +37,7 @@ enum shard_op {
     SHARD_DESCRIBE = MSG_OP(SVC_SHARD, 10),    // u[0]: struct shard_describe * (sizes, ends: log dirs, tests)
     SHARD_DELETE_RECORDS = MSG_OP(SVC_SHARD, 16), // u[0]: struct shard_trim *
     // Both of them, for whoever has no credit left over from a fetch. u[0]: struct shard_pins *, or 0; u[1]: watch key, or 0;
-    // u[2]: 1: the reply wakes nobody.
+    // u[2]: 1: the reply wakes nobody; u[3]: key of the watch that brought what the pins held, or 0.
     SHARD_SETTLE = MSG_OP(SVC_SHARD, 17),
     // from the shard to a net service:
     SHARD_FIRED =
@@ -115,6 +115,7 @@ struct shard_fetch_part {
     uint32_t bytes;
     const struct aborted_txn *aborted; // read_committed: those among the bytes; valid until released
     uint32_t aborted_n;
+    int64_t next_offset; // of a pushed answer: behind the bytes
 };
 struct shard_fetch {
     struct shard_fetch_part *parts;
@@ -137,6 +138,9 @@ struct shard_pins; // what a fetch reply holds on to
 struct shard_fired_key {
     uint64_t key;
     struct shard_fetch *answer; // parts in the order of the fetch; NULL: fetch again
+    // The watch waits on for what follows the answer, each part from its next_offset: a reader that goes on there need not
+    // fetch. It does so once, and again after a SHARD_SETTLE has said that its answer was read.
+    bool again;
 };
 struct shard_fired {
     uint32_t n, cap;

@@ -80,6 +80,7 @@ struct watch {
     int64_t need;          // bytes still to come
     struct shard_fetch *f; // push: the question, then the answer; NULL without
     bool all;              // every part is to be read, not only those with news
+    bool ahead;            // it waits for more, and nobody has said that its last answer was read
     uint32_t n;
     struct list_node fired_node;
     struct watch_node nodes[]; // one for each part of the fetch

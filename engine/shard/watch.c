@@ -7,7 +7,8 @@
 //
 // A watch that pushes keeps the question as well. Once its notice can leave, what has news among its parts is read here, as
 // late as that, so that one answer carries all that came meanwhile; the notice brings it. What is not worth an answer after
-// all sends nothing: the watch waits on.
+// all sends nothing: the watch waits on. If the answer has all there is, the watch goes on behind it, at most one answer ahead
+// of its reader: one who keeps up at the tail is brought everything without asking.
 #include "engine/shard/shard_private.h"
 
 #include <stdlib.h>
@@ -205,9 +206,39 @@ void watch_settle(struct shard *s, uint32_t from, const struct spsc_msg *m)
         fetch_release(s, (struct shard_pins *)(uintptr_t)m->u[0]);
     if (m->u[1])
         watch_drop(s, to, m->u[1]);
+    struct watch *w = m->u[3] ? watch_find(s, to, m->u[3]) : NULL;
+    if (w)
+        w->ahead = false;
     struct spsc_msg *out =
         m->u[2] ? reactor_send_lazy(s->r, to, SHARD_SETTLE) : reactor_send(s->r, to, SHARD_SETTLE);
     out->flags = (uint16_t)(MSG_REPLY | from >> 16);
+}
+
+// Its answer has all that its parts have, and its reader wants any byte that comes.
+static bool may_go_on(const struct watch *w)
+{
+    const struct shard_fetch *f = w->f;
+    if (!f || w->ahead || f->watch_bytes != 1)
+        return false;
+    for (uint32_t i = 0; i < f->n; i++) {
+        const struct shard_fetch_part *p = &f->parts[i];
+        if (p->error || p->diverging ||
+            p->next_offset < (f->read_committed ? p->last_stable : p->high_watermark))
+            return false;
+    }
+    return true;
+}
+
+static void watch_go_on(struct shard *s, struct watch *w, const struct shard_fetch *answer)
+{
+    struct shard_fetch *f = w->f = question_keep(s, answer);
+    f->total = 0;
+    for (uint32_t i = 0; i < f->n; i++) {
+        f->parts[i].fetch_offset = f->parts[i].next_offset;
+        f->parts[i].bytes = f->parts[i].pieces_n = f->parts[i].aborted_n = 0;
+    }
+    w->ahead = true;
+    watch_arm(s, w, f);
 }
 
 static void fired_add(struct shard *s, struct shard_fired *f, struct watch *w)
@@ -218,9 +249,13 @@ static void fired_add(struct shard *s, struct shard_fired *f, struct watch *w)
         if (!f->keys)
             sl_panic("shard %u: out of memory for fired watches", s->cfg.shard);
     }
-    f->keys[f->n++] = (struct shard_fired_key){.key = w->id.key, .answer = w->f};
+    struct shard_fired_key *k = &f->keys[f->n++];
+    *k = (struct shard_fired_key){.key = w->id.key, .answer = w->f, .again = may_go_on(w)};
     w->f = NULL;
-    watch_free(s, w);
+    if (k->again)
+        watch_go_on(s, w, k->answer);
+    else
+        watch_free(s, w);
 }
 
 // Those that are read at once come back to the end of the list; the others when the disk has answered.

@@ -28,7 +28,7 @@ static void group_settle(struct fetch_state *st, struct fetch_group *g)
     if (g->pins && g->credit)
         reactor_send_lazy(n->r, g->to, SHARD_RELEASE)->u[0] = (uint64_t)(uintptr_t)g->pins;
     else if (g->pins)
-        net_settle(n, g->to, g->pins, 0);
+        net_settle(n, g->to, g->pins, 0, g->pushed ? st->keep->watch.key : 0);
     if (g->credit)
         call_release(n, g->to);
     g->pins = NULL;
@@ -108,6 +108,27 @@ static bool group_idle(const struct fetch_state *st, const struct fetch_group *g
            (!st->last || g->asked);
 }
 
+// The bytes that it had were another fetch's.
+static void group_forget(struct fetch_group *g)
+{
+    struct shard_fetch *f = &g->kept->f;
+    for (uint32_t i = 0; f->total && i < f->n; i++)
+        f->parts[i].bytes = f->parts[i].pieces_n = f->parts[i].aborted_n = 0;
+    f->total = 0;
+}
+
+static void group_ask(struct fetch_state *st, struct fetch_group *g, uint32_t missing)
+{
+    struct shard_fetch *f = &g->kept->f;
+    if (!st->push)
+        f->watch_bytes = f->total + (missing + st->groups_n - 1) / st->groups_n;
+    f->watch_key = st->last ? 0 : st->keep->watch.key;
+    g->asked = g->busy = true;
+    g->call.keep_credit = true;
+    st->pending++;
+    call_send(&g->call, st->r, g->to, SHARD_FETCH, f, replied);
+}
+
 // `last`: it answers whatever comes. Without `push` each shard watches for its part of what is missing, so that the sum
 // suffices.
 static void round_start(struct fetch_state *st, bool last)
@@ -120,16 +141,11 @@ static void round_start(struct fetch_state *st, bool last)
     st->pending = 1;
     for (uint32_t i = 0; i < st->groups_n; i++) {
         struct fetch_group *g = &st->groups[i];
-        struct shard_fetch *f = &g->kept->f;
-        if (g->pushed || group_idle(st, g))
-            continue;
-        if (!st->push)
-            f->watch_bytes = f->total + (missing + st->groups_n - 1) / st->groups_n;
-        f->watch_key = last ? 0 : st->keep->watch.key;
-        g->asked = g->busy = true;
-        g->call.keep_credit = true;
-        st->pending++;
-        call_send(&g->call, r, g->to, SHARD_FETCH, f, replied);
+        fetch_held_use(st, g, !last);
+        if (!g->pushed && group_idle(st, g))
+            group_forget(g);
+        else if (!g->pushed)
+            group_ask(st, g, missing);
     }
     if (--st->pending == 0)
         gathered(st);
@@ -180,35 +196,31 @@ static struct fetch_group *group_of(struct fetch_state *st, uint32_t reactor)
     return NULL;
 }
 
-// The answer is to the question that the watch was left for: the group's, unless another one is under way.
-static bool answer_take(struct fetch_group *g, struct shard_fetch *answer)
-{
-    struct fetch_kept *k = g->kept;
-    if (!answer || !k->current || g->busy)
-        return false;
-    SL_ASSERT(answer->n == k->f.n && !g->pins);
-    for (uint32_t i = 0; i < answer->n; i++)
-        k->f.parts[i] = answer->parts[i];
-    k->f.total = answer->total;
-    k->empty = false;
-    g->pins = answer->pins;
-    g->pushed = true;
-    answer->pins = NULL;
-    return true;
-}
-
-static void watch_fired(struct net_watch *w, uint32_t from, struct shard_fetch *answer)
+// An answer is the waiting fetch's, or is held for the next one; else the notice says no more than that there is something.
+static void watch_fired(struct net_watch *w, uint32_t from, struct shard_fired_key *f)
 {
     struct fetch_keep *keep = SL_CONTAINER_OF(w, struct fetch_keep, watch);
     struct fetch_state *st = keep->st;
     struct fetch_group *g = group_of(st, from);
-    bool taken = g && answer_take(g, answer);
-    for (uint32_t s = 0; s < net_shards(keep->net); s++)
-        if (net_shard_reactor(keep->net, s) == from)
-            keep->shards[s].watched = keep->shards[s].current = false;
+    struct fetch_kept *k = fetch_kept_at(keep, from);
+    bool kept = (g ? !g->busy && !g->pushed : !st) && fetch_answer_keep(k, f);
+    k->watched = f->again;
+    if (!kept) {
+        k->again = k->empty = false;
+        k->current &= k->held;
+    } else if (g) {
+        g->pins = f->answer->pins;
+        g->pushed = true;
+        fetch_go_on(k, f->again);
+    } else {
+        k->pins = f->answer->pins;
+        fetch_hold(keep, k, from, f->again);
+    }
+    if (kept)
+        f->answer->pins = NULL;
     if (!g || !st->waiting)
         return;
-    if (taken)
+    if (kept)
         gathered(st);
     else
         round_start(st, false);

@@ -7,7 +7,7 @@
 #include "proto/gen/fetch_request.h"
 #include "proto/gen/fetch_response.h"
 
-typedef void (*fetch_fired_fn)(struct net_watch *w, uint32_t from, struct shard_fetch *answer);
+typedef void (*fetch_fired_fn)(struct net_watch *w, uint32_t from, struct shard_fired_key *f);
 
 // A partition, in request or session order.
 struct fetch_part {
@@ -23,13 +23,17 @@ struct fetch_kept {
     struct shard_fetch f; // the question and its last answer; the parts are ours
     uint32_t cap;
     bool watched; // a watch is alive there under the keep's key
-    bool current; // ... for this question
+    bool current; // ... for this question, or it has brought the answer that is held
     bool empty;   // the answer: no error, and nothing to be had
+    bool held;    // the answer came while no fetch waited, and waits for one; its pins:
+    bool again;   // ... behind it the watch waits on
+    struct shard_pins *pins;
 };
 struct fetch_keep {
     struct net *net;
     struct net_watch watch;
     struct fetch_state *st; // the fetch under way, or NULL
+    struct timer hold;      // until when answers are held
     bool once;              // of one request only, in its memory
     struct fetch_kept shards[];
 };
@@ -64,6 +68,16 @@ struct fetch_state {
 
 // Divides the parts among their shards, in request order: makes the groups.
 void fetch_groups_make(struct fetch_state *st, fetch_fired_fn fired);
+// What was left at the shard of this reactor.
+struct fetch_kept *fetch_kept_at(struct fetch_keep *keep, uint32_t reactor);
+// An answer that a watch brought becomes the shard's last one; false: it is none to the question as it stands. Then it is the
+// group's, or held.
+bool fetch_answer_keep(struct fetch_kept *k, struct shard_fired_key *f);
+void fetch_hold(struct fetch_keep *keep, struct fetch_kept *k, uint32_t to, bool again);
+// The question moves behind the answer: the watch waits on there, if it does.
+void fetch_go_on(struct fetch_kept *k, bool again);
+// An answer that is held is the group's, if it is one to its question; else it is given back.
+void fetch_held_use(struct fetch_state *st, struct fetch_group *g, bool use);
 // The answer of a group's shard was taken over, or cannot come any more: nothing is kept of a request with many partitions.
 void fetch_keep_end(struct fetch_state *st);
 

@@ -5,6 +5,9 @@
 // happened there since. All watches of a connection have one key, so a new question replaces the old one's; what is left when
 // the connection ends is taken back.
 //
+// A watch that brought an answer may wait on behind it (shard.h), and bring the next one while its reader is still busy with
+// the first. That one is held for a moment, in bounds, and answers the next fetch if it asks for it.
+//
 // Bounded in partitions a request and in bytes a net service: a request above either keeps nothing, and takes its watches
 // back when it ends.
 #include "net/api/fetch.h"
@@ -17,10 +20,29 @@ enum {
     SHARD_SHARE_MIN = 1 << 20, // what each shard may return at least, within max_bytes
 };
 static const uint64_t KEEP_BYTES_MAX = 32ull << 20;
+static const uint64_t HELD_BYTES_MAX = 16ull << 20; // of a net service
+static const uint64_t HELD_NS = 200ull * 1000 * 1000;
 
 static size_t keep_size(const struct net *n)
 {
     return sizeof(struct fetch_keep) + net_shards(n) * sizeof(struct fetch_kept);
+}
+
+static void held_drop(struct fetch_keep *keep, struct fetch_kept *k, uint32_t to)
+{
+    if (!k->held)
+        return;
+    keep->net->held_bytes -= k->f.total;
+    net_settle(keep->net, to, k->pins, 0, 0);
+    k->pins = NULL;
+    k->held = k->current = false;
+}
+
+static void hold_over(struct timer *t)
+{
+    struct fetch_keep *keep = SL_CONTAINER_OF(t, struct fetch_keep, hold);
+    for (uint32_t s = 0; s < net_shards(keep->net); s++)
+        held_drop(keep, &keep->shards[s], net_shard_reactor(keep->net, s));
 }
 
 static void keep_init(struct fetch_keep *k, struct net *n, fetch_fired_fn fired, bool once)
@@ -28,6 +50,7 @@ static void keep_init(struct fetch_keep *k, struct net *n, fetch_fired_fn fired,
     k->net = n;
     k->once = once;
     k->watch.fired = fired;
+    timer_init(&k->hold, hold_over);
     net_watch_add(n, &k->watch);
 }
 
@@ -161,11 +184,66 @@ void fetch_groups_make(struct fetch_state *st, fetch_fired_fn fired)
     }
 }
 
+struct fetch_kept *fetch_kept_at(struct fetch_keep *keep, uint32_t reactor)
+{
+    uint32_t s = 0;
+    while (net_shard_reactor(keep->net, s) != reactor)
+        s++;
+    return &keep->shards[s];
+}
+
+bool fetch_answer_keep(struct fetch_kept *k, struct shard_fired_key *f)
+{
+    const struct shard_fetch *answer = f->answer;
+    if (!answer || !k->current || k->held)
+        return false;
+    SL_ASSERT(answer->n == k->f.n && !k->pins);
+    for (uint32_t i = 0; i < answer->n; i++)
+        k->f.parts[i] = answer->parts[i];
+    k->f.total = answer->total;
+    return true;
+}
+
+void fetch_hold(struct fetch_keep *keep, struct fetch_kept *k, uint32_t to, bool again)
+{
+    k->held = k->current = true;
+    k->again = again;
+    keep->net->held_bytes += k->f.total;
+    if (keep->net->held_bytes > HELD_BYTES_MAX)
+        held_drop(keep, k, to);
+    else if (!keep->hold.armed)
+        timer_set(keep->net->r, &keep->hold, reactor_now(keep->net->r) + HELD_NS);
+}
+
+void fetch_go_on(struct fetch_kept *k, bool again)
+{
+    k->current = k->empty = again;
+    for (uint32_t i = 0; again && i < k->f.n; i++)
+        k->f.parts[i].fetch_offset = k->f.parts[i].next_offset;
+}
+
+void fetch_held_use(struct fetch_state *st, struct fetch_group *g, bool use)
+{
+    struct fetch_kept *k = g->kept;
+    if (!k->held)
+        return;
+    if (!use || !k->current) {
+        held_drop(st->keep, k, g->to);
+        return;
+    }
+    st->keep->net->held_bytes -= k->f.total;
+    g->pins = k->pins;
+    g->pushed = true;
+    k->pins = NULL;
+    k->held = false;
+    fetch_go_on(k, k->again);
+}
+
 static void unwatch_all(struct fetch_keep *k)
 {
     for (uint32_t s = 0; s < net_shards(k->net); s++)
         if (k->shards[s].watched)
-            net_settle(k->net, net_shard_reactor(k->net, s), NULL, k->watch.key);
+            net_settle(k->net, net_shard_reactor(k->net, s), NULL, k->watch.key, 0);
 }
 
 void fetch_keep_end(struct fetch_state *st)
@@ -186,7 +264,9 @@ void fetch_keep_free(struct conn *c, bool tell)
     if (!k)
         return;
     SL_ASSERT(!k->st || !tell);
+    timer_cancel(k->net->r, &k->hold);
     if (tell) {
+        hold_over(&k->hold);
         unwatch_all(k);
         net_watch_remove(k->net, &k->watch);
     }

@@ -102,6 +102,12 @@ static void check_range(struct traffic *t, struct mpart *p, int64_t offset, int6
                  (long long)part->high_watermark, (long long)known);
 }
 
+static void unwatch(struct reactor *r, uint32_t to, uint64_t key)
+{
+    struct spsc_msg *m = reactor_request(r, to, SHARD_UNWATCH, SVC_NET);
+    m->u[0] = key;
+}
+
 // False: nothing came in time.
 static bool watch_wait(struct traffic *t, struct reactor *r, uint32_t to, uint64_t key, struct watcher *w)
 {
@@ -114,10 +120,8 @@ static bool watch_wait(struct traffic *t, struct reactor *r, uint32_t to, uint64
     while (*at != w)
         at = &(*at)->next;
     *at = w->next;
-    if (!w->fired) {
-        struct spsc_msg *m = reactor_request(r, to, SHARD_UNWATCH, SVC_NET);
-        m->u[0] = key;
-    }
+    if (!w->fired)
+        unwatch(r, to, key);
     return w->fired;
 }
 
@@ -155,6 +159,25 @@ static void read_pushed(struct traffic *t, const struct reading *x, struct watch
     uint8_t *b = answer_bytes(t, x->p, &w->part, w->pins, x->committed, &n);
     read_check(t, x, &w->part, b, n);
     free(b);
+    if (w->again && n >= 0 && !t->l->over && w->part.next_offset != *x->tail)
+        run_fail(run_of(t), "a watch goes on at offset %lld behind an answer that ends at %lld",
+                 (long long)w->part.next_offset, (long long)*x->tail);
+}
+
+// What a watch brings, and once more if it waits on. (Two notices go with one credit: two releases, or one and the watch's end.)
+static void read_watched(struct traffic *t, const struct reading *x, uint32_t to, uint64_t key)
+{
+    struct reactor *r = fiber_reactor(fiber_current());
+    struct watcher w;
+    if (!watch_wait(t, r, to, key, &w) || !w.pushed)
+        return;
+    read_pushed(t, x, &w);
+    if (!w.again || t->l->over)
+        return;
+    if (run_chance(run_of(t), 1, 4))
+        unwatch(r, to, key);
+    else if (watch_wait(t, r, to, key, &w) && w.pushed)
+        read_pushed(t, x, &w);
 }
 
 void readers_once(struct traffic *t, int64_t *tail, struct mpart **last)
@@ -180,26 +203,27 @@ void readers_once(struct traffic *t, int64_t *tail, struct mpart **last)
     uint8_t *b = readers_fetch(t, p, *tail, max, key, x.committed, &part, &n);
     read_check(t, &x, &part, b, n);
     free(b);
-    struct watcher w;
-    if (n == 0 && !part.error && key && !t->l->over &&
-        watch_wait(t, fiber_reactor(fiber_current()), to, key, &w) && w.pushed)
-        read_pushed(t, &x, &w);
+    if (n == 0 && !part.error && key && !t->l->over)
+        read_watched(t, &x, to, key);
     reactor_credit_give(fiber_reactor(fiber_current()), to, 1);
 }
 
 // A notice with an answer that its reader still waits for: it takes the answer's pins. Every answer that is pushed says
 // something: records, or an error.
-static void pushed_came(struct traffic *t, struct watcher *w, struct shard_fetch *answer)
+static void pushed_came(struct traffic *t, struct watcher *w, struct shard_fetch *answer, bool again)
 {
     const struct shard_fetch_part *part = &answer->parts[0];
     if (answer->n != 1 || (!part->error && !part->bytes) || answer->total != part->bytes)
         run_fail(run_of(t), "a watch brought an answer with %u parts, error %d, %u bytes of %u", answer->n,
                  part->error, part->bytes, answer->total);
-    if (w->fired)
+    if (w->fired && !w->again)
         run_fail(run_of(t), "a watch fired twice");
+    if (w->fired)
+        return; // it is still to be woken for the first: this one is not taken
     w->part = *part;
     w->pins = answer->pins;
     w->pushed = true;
+    w->again = again;
     answer->pins = NULL;
 }
 
@@ -209,7 +233,7 @@ void readers_fired(struct traffic *t, struct reactor *r, uint32_t from, struct s
         for (struct watcher *w = t->watchers; w; w = w->next)
             if (w->key == fd->keys[k].key) {
                 if (fd->keys[k].answer)
-                    pushed_came(t, w, fd->keys[k].answer);
+                    pushed_came(t, w, fd->keys[k].answer, fd->keys[k].again);
                 w->fired = true;
                 fiber_wake(w->f);
             }

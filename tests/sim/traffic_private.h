@@ -32,7 +32,7 @@ struct call {
 struct watcher {
     uint64_t key;
     struct fiber *f;
-    bool fired, pushed;
+    bool fired, pushed, again;
     struct shard_fetch_part part; // pushed: the answer, and its pins
     struct shard_pins *pins;
     struct watcher *next;

@@ -45,7 +45,8 @@ struct rig_shard {
     struct rig *rig;
     uint32_t index;
     struct rig_watch watches[64];
-    uint32_t pins, fetches, pushes, unwatches;
+    uint32_t pins, fetches, pushes, unwatches, read; // read: answers that it was told of
+    bool goes_on;                                    // watches wait on behind what they brought
     struct shard_fired_key fired_keys[64];
     struct shard_fired fired;
     bool fired_out;
@@ -220,6 +221,7 @@ static void rig_read(struct rig_shard *s, struct shard_fetch *f, struct shard_fe
     p->diverging = false;
     p->pieces = NULL;
     p->pieces_n = p->bytes = 0;
+    p->next_offset = p->fetch_offset;
     SL_ASSERT(!x || net_shard_of(&s->rig->n, &p->topic_id, p->partition) == s->index);
     if (!p->error && p->current_leader_epoch >= 0 && p->current_leader_epoch != x->epoch)
         p->error = p->current_leader_epoch < x->epoch ? KERR_FENCED_LEADER_EPOCH : KERR_UNKNOWN_LEADER_EPOCH;
@@ -242,6 +244,7 @@ static void rig_read(struct rig_shard *s, struct shard_fetch *f, struct shard_fe
     p->pieces = piece;
     p->pieces_n = 1;
     p->bytes = (uint32_t)n;
+    p->next_offset = p->fetch_offset + (int64_t)(n / x->batch_bytes);
     f->total += (uint32_t)n;
     *left -= SL_MIN(*left, (uint32_t)n);
 }
@@ -409,6 +412,7 @@ static void rig_shard_msg(struct service *svc, uint32_t from, const struct spsc_
             s->unwatches++;
             rig_watch_of(s, m->u[1])->alive = false;
         }
+        s->read += m->u[3] != 0;
         break;
     case SHARD_FIRED_ACK:
         rig_acked(s);
@@ -440,9 +444,13 @@ static inline void rig_fire(struct rig_shard *s, int64_t bytes)
         struct rig_watch *w = &s->watches[i];
         if (!w->alive || (w->need -= bytes) > 0)
             continue;
-        w->alive = false;
-        s->fired_keys[s->fired.n++] =
-            (struct shard_fired_key){.key = w->key, .answer = w->f.push ? rig_push(s, w) : NULL};
+        w->alive = w->f.push && s->goes_on;
+        struct shard_fired_key *k = &s->fired_keys[s->fired.n++];
+        *k = (struct shard_fired_key){
+            .key = w->key, .answer = w->f.push ? rig_push(s, w) : NULL, .again = w->alive};
+        w->need = w->f.watch_bytes;
+        for (uint32_t p = 0; w->alive && p < w->f.n; p++)
+            w->parts[p].fetch_offset = k->answer->parts[p].next_offset;
     }
     if (!s->fired.n)
         return;
@@ -674,11 +682,11 @@ static inline void rig_drop(struct rig *t, struct conn *c)
 static inline void rig_quiet(struct rig *t, uint32_t credits)
 {
     rig_turns(t);
-    SL_ASSERT(rig_pins(t) == 0);
     for (uint32_t i = 0; i < RIG_CONNS; i++)
         fetch_keep_free(&t->conns[i], true);
     rig_turns(t);
-    SL_ASSERT(rig_watches(t) == 0 && !t->n.calls && !t->n.calls_n && !t->n.watches && !t->n.kept_bytes);
+    SL_ASSERT(rig_pins(t) == 0 && rig_watches(t) == 0 && !t->n.calls && !t->n.calls_n && !t->n.watches && !t->n.kept_bytes &&
+              !t->n.held_bytes);
     for (uint32_t i = 0; i < RIG_SHARDS; i++) {
         SL_ASSERT(reactor_credit_take(t->n.r, i, credits));
         reactor_credit_give(t->n.r, i, credits);

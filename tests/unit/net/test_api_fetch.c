@@ -185,7 +185,7 @@ static void test_asked_once(void **state)
     rig_free(t);
 }
 
-// A watch that fires between two fetches brings an answer that nobody waits for.
+// A watch that fires between two fetches brings an answer that nobody waits for yet.
 static void test_fires_between(void **state)
 {
     struct rig *t = rig_new();
@@ -201,12 +201,108 @@ static void test_fires_between(void **state)
     assert_int_equal(rig_watches(t), 1);
     rig_append(t, mt, 0, 3);
     rig_turns(t);
-    assert_int_equal(rig_pins(t), 0);
+    assert_int_equal(rig_pins(t), 1);
+    uint32_t fetches = t->shards[shard_at(t, mt, 0)].fetches;
     ask_send(t, c, &a, 12);
+    assert_int_equal(t->shards[shard_at(t, mt, 0)].fetches, fetches);
     assert_int_equal(peek(t, c, 12).responses[0].partitions[0].records.n, 300);
     rig_drop(t, c);
     rig_quiet(t, 1024);
     rig_free(t);
+}
+
+// At the tail: the watch waits on behind each answer, and its shard is not asked again.
+static void test_goes_on(void **state)
+{
+    struct rig *t = rig_new();
+    struct meta_topic *mt = rig_topic(t, "a", 8);
+    struct conn *c = &t->conns[0];
+    struct rig_shard *at = &t->shards[shard_at(t, mt, 0)];
+    struct ask a;
+    at->goes_on = true;
+    ask_init(&a, mt);
+    for (int32_t i = 0; i < 8; i++)
+        ask_part(&a, i, 0);
+    for (int64_t round = 0; round < 10; round++) {
+        a.parts[0].fetch_offset = round;
+        if (round % 3 != 1) // else it comes before it is asked for, and is held
+            ask_send(t, c, &a, 13);
+        assert_false(rig_answered(c));
+        rig_append(t, mt, 0, 1);
+        rig_turns(t);
+        if (round % 3 == 1) {
+            assert_int_equal(rig_pins(t), 1);
+            ask_send(t, c, &a, 13);
+        }
+        struct kp_fetch_response m = peek(t, c, 13);
+        assert_int_equal(m.responses[0].partitions_n, 8);
+        for (int32_t i = 0; i < 8; i++)
+            assert_int_equal(m.responses[0].partitions[i].records.n, i ? 0 : 100);
+        assert_int_equal(m.responses[0].partitions[0].high_watermark, round + 1);
+        rig_drop(t, c);
+        assert_int_equal(rig_pins(t), 0);
+    }
+    assert_int_equal(at->fetches, 1);
+    assert_int_equal(at->pushes, 10);
+    assert_int_equal(at->read, 10);
+    rig_quiet(t, 1024);
+    rig_free(t);
+}
+
+// An answer that came too early: nobody comes for it, another question is asked, one that must not wait, the connection ends;
+// or a second one follows.
+static void test_held(void **state)
+{
+    for (int what = 0; what < 5; what++) {
+        struct rig *t = rig_new();
+        struct meta_topic *mt = rig_topic(t, "a", 1);
+        struct conn *c = &t->conns[0];
+        struct rig_shard *at = &t->shards[shard_at(t, mt, 0)];
+        struct ask a;
+        at->goes_on = true;
+        ask_init(&a, mt);
+        ask_part(&a, 0, 0);
+        ask_send(t, c, &a, 12);
+        rig_append(t, mt, 0, 1);
+        rig_turns(t);
+        rig_drop(t, c);
+        assert_int_equal(rig_pins(t), 0);
+        rig_append(t, mt, 0, 2);
+        rig_turns(t);
+        assert_int_equal(rig_pins(t), 1);
+        assert_int_equal(t->n.held_bytes, 200);
+        a.parts[0].fetch_offset = 1;
+        if (what == 0) {
+            rig_pass(t, 200);
+            assert_int_equal(rig_pins(t), 0);
+        } else if (what == 1) {
+            a.parts[0].fetch_offset = 0;
+        } else if (what == 2) {
+            a.m.max_wait_ms = 0;
+        } else if (what == 3) {
+            fetch_keep_free(c, true);
+            rig_turns(t);
+            assert_int_equal(rig_pins(t), 0);
+        } else {
+            rig_append(t, mt, 0, 1);
+            rig_turns(t);
+            assert_int_equal(rig_pins(t), 1); // the first of them
+        }
+        ask_send(t, c, &a, 12);
+        struct kp_fetch_response m = peek(t, c, 12);
+        assert_int_equal(m.responses[0].partitions[0].records.n, what == 1 ? 300 : 200);
+        assert_int_equal(at->fetches, what == 4 ? 1 : 2);
+        rig_drop(t, c);
+        if (what == 4) {
+            a.parts[0].fetch_offset = 3;
+            ask_send(t, c, &a, 12);
+            assert_int_equal(peek(t, c, 12).responses[0].partitions[0].records.n, 100);
+            assert_int_equal(at->fetches, 2);
+            rig_drop(t, c);
+        }
+        rig_quiet(t, 1024);
+        rig_free(t);
+    }
 }
 
 // The notice of an older question is under way when the newer one is asked.
@@ -733,6 +829,8 @@ int main(void)
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_asked_once),
         cmocka_unit_test(test_fires_between),
+        cmocka_unit_test(test_goes_on),
+        cmocka_unit_test(test_held),
         cmocka_unit_test(test_older_answer),
         cmocka_unit_test(test_state_while_waiting),
         cmocka_unit_test(test_no_wait),

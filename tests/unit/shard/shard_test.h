@@ -107,7 +107,7 @@ struct broker {
     struct shard_fetch_part pushed[T_PARTS]; // the last notice's answer
     uint32_t pushed_n, pushed_bytes, settled;
     struct shard_pins *pushed_pins; // taken if take_pins
-    bool take_pins;
+    bool take_pins, again;
     void (*fn)(struct broker *b);
     bool finished;
 };
@@ -223,6 +223,7 @@ static inline void t_fired(struct broker *b, struct shard_fired *f)
     b->fired += f->n;
     b->fired_key = f->keys[f->n - 1].key;
     b->pushed_n = b->pushed_bytes = 0;
+    b->again = f->keys[f->n - 1].again;
     if (!answer)
         return;
     assert_true(answer->n <= T_PARTS);
@@ -612,7 +613,7 @@ static inline int16_t t_produce(struct broker *b, int topic, int32_t part, const
     return error;
 }
 
-static inline void t_settle(struct broker *b, struct shard_pins *pins, uint64_t key)
+static inline void t_settle(struct broker *b, struct shard_pins *pins, uint64_t key, uint64_t read)
 {
     uint32_t before = b->settled;
     while (!reactor_credit_take(b->r, 0, 1))
@@ -621,6 +622,7 @@ static inline void t_settle(struct broker *b, struct shard_pins *pins, uint64_t 
     m->u[0] = (uint64_t)(uintptr_t)pins;
     m->u[1] = key;
     m->u[2] = sl_rand_below(&b->rand, 2);
+    m->u[3] = read;
     while (b->settled == before)
         fiber_yield();
 }

@@ -249,12 +249,29 @@ static void push_checks(struct broker *b)
     assert_int_equal(b->pushed[0].bytes + b->pushed[2].bytes, 0);
     assert_int_equal(b->pushed[1].high_watermark, 1);
     assert_int_equal(b->pushed[0].high_watermark, 0);
-    // It has fired once. Pins that were taken stay until they are given back.
-    at[1] = 1;
+    // It waits on behind that, one answer ahead of its reader and no more.
+    assert_true(b->again);
+    assert_int_equal(b->pushed[1].next_offset, 1);
+    assert_int_equal(t_produce(b, 0, 1, &s, NULL), 0);
+    t_until_fired(b, 2);
+    assert_int_equal(b->pushed[1].fetch_offset, 1);
+    assert_true(b->pushed[1].bytes > 1000 && !b->again);
     assert_int_equal(t_produce(b, 0, 1, &s, NULL), 0);
     fiber_sleep(5 * 1000000);
-    assert_int_equal(b->fired, 1);
-    at[1] = 2;
+    assert_int_equal(b->fired, 2);
+    at[1] = 3;
+    t_watch(b, 0, 3, at, 2, false);
+    for (uint32_t i = 0; i < 5; i++) {
+        assert_int_equal(t_produce(b, 0, i & 1, &s, NULL), 0);
+        t_until_fired(b, 3 + i);
+        assert_true(b->again);
+        assert_int_equal(b->pushed_bytes, b->pushed[i & 1].bytes);
+        t_settle(b, NULL, 0, 2);
+    }
+    at[0] = 3;
+    at[1] = 5;
+    // Pins that were taken stay until they are given back.
+    b->fired = 1;
     b->take_pins = true;
     t_watch(b, 0, 3, at, 2, false);
     assert_int_equal(t_produce(b, 0, 2, &s, NULL), 0);
@@ -263,12 +280,12 @@ static void push_checks(struct broker *b)
     struct batch_info i;
     assert_int_equal(batch_parse(b->pushed[2].pieces[0].p, b->pushed[2].pieces[0].len, &i), 0);
     assert_int_equal(i.base_offset, 0);
-    t_settle(b, b->pushed_pins, 0);
+    t_settle(b, b->pushed_pins, 2, 0);
     b->take_pins = false;
     at[2] = 1;
     // Taken back; replaced; and dropped by a fetch under its key that finds enough.
     t_watch(b, 0, 3, at, 3, false);
-    t_settle(b, NULL, 3);
+    t_settle(b, NULL, 3, 0);
     t_watch(b, 0, 3, at, 4, false);
     t_watch(b, 0, 1, at, 4, false);
     assert_int_equal(t_produce(b, 0, 1, &s, NULL), 0);
@@ -279,8 +296,8 @@ static void push_checks(struct broker *b)
     fiber_sleep(5 * 1000000);
     assert_int_equal(b->fired, 2);
     // A deletion is an answer.
-    at[0] = 1;
-    at[1] = 3;
+    at[0] = 4;
+    at[1] = 6;
     t_watch(b, 0, 3, at, 5, false);
     assert_int_equal(t_delete(b, 0), 0);
     t_until_fired(b, 3);
@@ -299,11 +316,13 @@ static void push_crowd(struct broker *b)
     assert_int_equal(t_open(b, 1, "crowd", 1, &c), 0);
     for (int64_t round = 0; round < 20; round++) {
         for (uint64_t k = 0; k < CROWD; k++)
-            t_watch(b, 1, 1, &round, 100 + k, false);
+            t_watch(b, 1, 1, &round, 100 + 100 * round + k, false);
         assert_int_equal(t_produce(b, 1, 0, &s, NULL), 0);
         while (b->fired < CROWD)
             fiber_yield();
         assert_int_equal(b->fired, CROWD);
+        for (uint64_t k = 0; k < CROWD; k++)
+            t_settle(b, NULL, 100 + 100 * round + k, 0);
         b->fired = 0;
     }
 }
