@@ -685,8 +685,8 @@ static inline void rig_quiet(struct rig *t, uint32_t credits)
     for (uint32_t i = 0; i < RIG_CONNS; i++)
         fetch_keep_free(&t->conns[i], true);
     rig_turns(t);
-    SL_ASSERT(rig_pins(t) == 0 && rig_watches(t) == 0 && !t->n.calls && !t->n.calls_n && !t->n.watches && !t->n.kept_bytes &&
-              !t->n.held_bytes);
+    SL_ASSERT(rig_pins(t) == 0 && rig_watches(t) == 0 && !t->n.calls && !t->n.calls_n && !t->n.watches &&
+              !t->n.kept_bytes && !t->n.held_bytes);
     for (uint32_t i = 0; i < RIG_SHARDS; i++) {
         SL_ASSERT(reactor_credit_take(t->n.r, i, credits));
         reactor_credit_give(t->n.r, i, credits);

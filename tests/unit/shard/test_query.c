@@ -232,6 +232,32 @@ static void fetch_rules(struct broker *b)
 T_BOTH(fetch_rules, 23)
 
 // ---- watches that bring the answer -----------------------------------------------------------------------------------------
+static void ends_checks(struct broker *b, int64_t *at)
+{
+    struct t_spec s = {.records = 1, .value = 1000, .timestamp = 1};
+    // Taken back; replaced; and dropped by a fetch under its key that finds enough.
+    t_watch(b, 0, 3, at, 3, false);
+    t_settle(b, NULL, 3, 0);
+    t_watch(b, 0, 3, at, 4, false);
+    t_watch(b, 0, 1, at, 4, false);
+    assert_int_equal(t_produce(b, 0, 1, &s, NULL), 0);
+    struct shard_fetch_part fp;
+    free(t_fetch(b, 0, 1, 0, 100000, 4, &fp));
+    assert_true(fp.bytes > 0);
+    assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    fiber_sleep(5 * 1000000);
+    assert_int_equal(b->fired, 2);
+    // A deletion is an answer.
+    at[0] = 4;
+    at[1] = 6;
+    t_watch(b, 0, 3, at, 5, false);
+    assert_int_equal(t_delete(b, 0), 0);
+    t_until_fired(b, 3);
+    assert_int_equal(b->pushed_n, 3);
+    assert_int_equal(b->pushed_bytes, 0);
+    assert_int_equal(b->pushed[0].error, KERR_UNKNOWN_TOPIC_OR_PARTITION);
+}
+
 static void push_checks(struct broker *b)
 {
     struct log_config c = t_log_config();
@@ -283,27 +309,7 @@ static void push_checks(struct broker *b)
     t_settle(b, b->pushed_pins, 2, 0);
     b->take_pins = false;
     at[2] = 1;
-    // Taken back; replaced; and dropped by a fetch under its key that finds enough.
-    t_watch(b, 0, 3, at, 3, false);
-    t_settle(b, NULL, 3, 0);
-    t_watch(b, 0, 3, at, 4, false);
-    t_watch(b, 0, 1, at, 4, false);
-    assert_int_equal(t_produce(b, 0, 1, &s, NULL), 0);
-    struct shard_fetch_part fp;
-    free(t_fetch(b, 0, 1, 0, 100000, 4, &fp));
-    assert_true(fp.bytes > 0);
-    assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
-    fiber_sleep(5 * 1000000);
-    assert_int_equal(b->fired, 2);
-    // A deletion is an answer.
-    at[0] = 4;
-    at[1] = 6;
-    t_watch(b, 0, 3, at, 5, false);
-    assert_int_equal(t_delete(b, 0), 0);
-    t_until_fired(b, 3);
-    assert_int_equal(b->pushed_n, 3);
-    assert_int_equal(b->pushed_bytes, 0);
-    assert_int_equal(b->pushed[0].error, KERR_UNKNOWN_TOPIC_OR_PARTITION);
+    ends_checks(b, at);
 }
 
 // Many at once, more than notices are in flight, and above the limit of watches, where notices come without an answer.
