@@ -253,13 +253,14 @@ static inline void shard_on_msg(struct service *svc, uint32_t from, const struct
 {
     struct fake_shard *s = SL_CONTAINER_OF(svc, struct fake_shard, svc);
     struct rig *g = s->rig;
-    if (m->op == SHARD_RELEASE) {
+    if ((m->op == SHARD_RELEASE || m->op == SHARD_SETTLE) && m->u[0]) {
         assert_true(g->pins > 0);
         g->pins--;
         free((void *)(uintptr_t)m->u[0]);
-        return;
     }
-    if (m->op == SHARD_UNWATCH)
+    if (m->op == SHARD_SETTLE)
+        reactor_reply(s->r, from, m->op, (enum service_kind)(m->flags & MSG_ASKER));
+    if (m->op == SHARD_RELEASE || m->op == SHARD_SETTLE)
         return;
     if (m->op == SHARD_APPEND)
         shard_take_append(s, (struct shard_append *)(uintptr_t)m->u[0]);
