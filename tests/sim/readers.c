@@ -108,20 +108,30 @@ static void unwatch(struct reactor *r, uint32_t to, uint64_t key)
     m->u[0] = key;
 }
 
-// False: nothing came in time.
-static bool watch_wait(struct traffic *t, struct reactor *r, uint32_t to, uint64_t key, struct watcher *w)
+// Before the question is sent: what its watch brings before the reader is there to wait for it is known to be missed.
+static void watcher_add(struct traffic *t, struct watcher *w, uint64_t key)
 {
-    *w = (struct watcher){.key = key, .f = fiber_current(), .next = t->watchers};
+    *w = (struct watcher){.key = key, .f = fiber_current(), .early = true, .next = t->watchers};
     t->watchers = w;
-    uint64_t until = reactor_now(r) + 1000 * run_skewed(run_of(t), 100, 20000);
-    while (!w->fired && reactor_now(r) < until && traffic_going(t))
-        fiber_sleep(100000);
+}
+
+static void watcher_remove(struct traffic *t, const struct watcher *w)
+{
     struct watcher **at = &t->watchers;
     while (*at != w)
         at = &(*at)->next;
     *at = w->next;
+}
+
+// False: nothing came in time, or too early.
+static bool watch_wait(struct traffic *t, struct reactor *r, uint32_t to, struct watcher *w)
+{
+    uint64_t until = reactor_now(r) + 1000 * run_skewed(run_of(t), 100, 20000);
+    w->early = w->fired = w->pushed = w->again = false;
+    while (!w->fired && !w->missed && reactor_now(r) < until && traffic_going(t))
+        fiber_sleep(100000);
     if (!w->fired)
-        unwatch(r, to, key);
+        unwatch(r, to, w->key);
     return w->fired;
 }
 
@@ -165,19 +175,19 @@ static void read_pushed(struct traffic *t, const struct reading *x, struct watch
 }
 
 // What a watch brings, and once more if it waits on. (Two notices go with one credit: two releases, or one and the watch's end.)
-static void read_watched(struct traffic *t, const struct reading *x, uint32_t to, uint64_t key)
+static void read_watched(struct traffic *t, const struct reading *x, uint32_t to, struct watcher *w)
 {
     struct reactor *r = fiber_reactor(fiber_current());
-    struct watcher w;
-    if (!watch_wait(t, r, to, key, &w) || !w.pushed)
+    if (!watch_wait(t, r, to, w) || !w->pushed)
         return;
-    read_pushed(t, x, &w);
-    if (!w.again || t->l->over)
+    w->early = true; // for what comes behind it
+    read_pushed(t, x, w);
+    if (!w->again || t->l->over)
         return;
     if (run_chance(run_of(t), 1, 4))
-        unwatch(r, to, key);
-    else if (watch_wait(t, r, to, key, &w) && w.pushed)
-        read_pushed(t, x, &w);
+        unwatch(r, to, w->key);
+    else if (watch_wait(t, r, to, w) && w->pushed)
+        read_pushed(t, x, w);
 }
 
 void readers_once(struct traffic *t, int64_t *tail, struct mpart **last)
@@ -200,11 +210,14 @@ void readers_once(struct traffic *t, int64_t *tail, struct mpart **last)
     uint64_t key = run_chance(run, 1, 2) ? ++t->next_key : 0;
     uint32_t max = (uint32_t)run_skewed(run, 1, 3 * run->k.max_batch);
     x.committed = p->topic->keyed && !p->topic->caching && run_chance(run, 1, 2);
+    struct watcher w;
+    watcher_add(t, &w, key);
     uint8_t *b = readers_fetch(t, p, *tail, max, key, x.committed, &part, &n);
     read_check(t, &x, &part, b, n);
     free(b);
     if (n == 0 && !part.error && key && !t->l->over)
-        read_watched(t, &x, to, key);
+        read_watched(t, &x, to, &w);
+    watcher_remove(t, &w);
     reactor_credit_give(fiber_reactor(fiber_current()), to, 1);
 }
 
@@ -218,8 +231,10 @@ static void pushed_came(struct traffic *t, struct watcher *w, struct shard_fetch
                  part->error, part->bytes, answer->total);
     if (w->fired && !w->again)
         run_fail(run_of(t), "a watch fired twice");
-    if (w->fired)
-        return; // it is still to be woken for the first: this one is not taken
+    if (w->fired) { // it is still to be woken for the first: this one is not taken
+        w->missed = true;
+        return;
+    }
     w->part = *part;
     w->pins = answer->pins;
     w->pushed = true;
@@ -231,7 +246,9 @@ void readers_fired(struct traffic *t, struct reactor *r, uint32_t from, struct s
 {
     for (uint32_t k = 0; k < fd->n; k++)
         for (struct watcher *w = t->watchers; w; w = w->next)
-            if (w->key == fd->keys[k].key) {
+            if (w->key == fd->keys[k].key && w->early) {
+                w->missed = true;
+            } else if (w->key == fd->keys[k].key) {
                 if (fd->keys[k].answer)
                     pushed_came(t, w, fd->keys[k].answer, fd->keys[k].again);
                 w->fired = true;

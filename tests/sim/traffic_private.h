@@ -32,7 +32,8 @@ struct call {
 struct watcher {
     uint64_t key;
     struct fiber *f;
-    bool fired, pushed, again;
+    bool early; // it does not wait yet: what comes is missed
+    bool missed, fired, pushed, again;
     struct shard_fetch_part part; // pushed: the answer, and its pins
     struct shard_pins *pins;
     struct watcher *next;
