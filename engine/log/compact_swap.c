@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OUT_BUF = 1 << 20 };
+enum { OUT_BUF = 1 << 20, NAME_TRIES = 50, NAME_RETRY_NS = 100 * 1000 * 1000 };
 
 static void out_path(const struct log *l, int64_t base, int64_t next, const char *end, char *out, size_t cap)
 {
@@ -159,15 +159,12 @@ static int fence(struct log *l, int64_t next)
     return journal_durable_sequence(j) >= sequence ? 0 : l->env->failed ? l->env->failed : -ECANCELED;
 }
 
-static int rename_out(struct compact_out *o, const char *from, const char *to)
+static int rename_cleaned(struct compact_out *o)
 {
-    char a[1600], b[1600];
-    out_path(o->l, o->s->base_offset, o->next, from, a, sizeof(a));
-    if (to)
-        out_path(o->l, o->s->base_offset, o->next, to, b, sizeof(b));
-    else
-        segment_path(o->s, SEG_LOG, b, sizeof(b));
-    int rc = fio_rename(a, b);
+    char from[1600], to[1600];
+    out_path(o->l, o->s->base_offset, o->next, "cleaned", from, sizeof(from));
+    out_path(o->l, o->s->base_offset, o->next, "swap", to, sizeof(to));
+    int rc = fio_rename(from, to);
     return rc || SL_CANARY(COMPACT_SWAP_UNSYNCED) ? rc : fio_sync_dir(o->l->dir);
 }
 
@@ -197,19 +194,54 @@ static void replace(struct compact_out *o, struct segment **old, uint32_t *n)
     log_aborted_keep(l, o->s->base_offset, o->next, o->markers, o->markers_n);
 }
 
-// The old files go out of the way, the snapshot of the first stays, and the new one gets its name.
-static int take_names(struct compact_out *o, struct segment **old, uint32_t n)
+static int rename_swap(struct compact_out *o)
+{
+    char from[1600], to[1600];
+    out_path(o->l, o->s->base_offset, o->next, "swap", from, sizeof(from));
+    segment_path(o->s, SEG_LOG, to, sizeof(to));
+    return fio_rename(from, to);
+}
+
+// The old files go out of the way, the snapshot of the first stays, and the new one gets its name. *step: how many of the old
+// ones are gone, n + 1 when the name is there; nothing is put away twice, for the new files have the first one's names.
+static int take_names(struct compact_out *o, struct segment **old, uint32_t n, uint32_t *step)
 {
     int rc = 0;
-    for (uint32_t i = 0; i < n && !rc; i++)
-        rc = log_put_away(o->l, old[i], i > 0);
-    if (!rc)
+    for (; *step < n; ++*step)
+        if ((rc = log_put_away(o->l, old[*step], *step > 0)) != 0)
+            return rc;
+    if (*step == n) {
         rc = log_aborted_write_segment(o->l, o->s->base_offset, o->next);
-    if (!rc)
-        rc = segment_put_indexes(o->s, true);
-    if (!rc) // once the .swap is gone nothing tells that the old names have to go
-        rc = fio_sync_dir(o->l->dir);
-    return rc ? rc : rename_out(o, "swap", NULL);
+        if (!rc)
+            rc = segment_put_indexes(o->s, true);
+        if (!rc) // once the .swap is gone nothing tells that the old names have to go
+            rc = fio_sync_dir(o->l->dir);
+        if (!rc)
+            rc = rename_swap(o);
+        *step += !rc;
+    }
+    return rc || SL_CANARY(COMPACT_SWAP_UNSYNCED) ? rc : fio_sync_dir(o->l->dir);
+}
+
+// From here on memory has the new segment, and there is no way back: without its name it could not be opened again, and a
+// .swap that stays would bring back, at a later start, what another compaction has made of it since. A shortage is waited
+// for; a stop does so for a moment, and is not a clean one then.
+static int take_names_surely(struct compact_out *o, struct segment **old, uint32_t n)
+{
+    struct log *l = o->l;
+    uint32_t step = 0;
+    int rc = take_names(o, old, n, &step);
+    for (int tries = 0; rc && rc != -EIO && !l->env->failed; tries++) {
+        if ((l->closed || l->env->stopping) && tries >= NAME_TRIES)
+            break;
+        SL_LOG_EVERY(10000, SL_ERROR, "log", "%s-%d: a compacted segment cannot get its name yet: %s",
+                     l->topic, l->partition, strerror(-rc));
+        fiber_sleep(NAME_RETRY_NS);
+        rc = take_names(o, old, n, &step);
+    }
+    if (rc && l->env->stopping)
+        log_broken(l, -EIO);
+    return rc;
 }
 
 static int swap_locked(struct compact_out *o)
@@ -217,7 +249,7 @@ static int swap_locked(struct compact_out *o)
     struct log *l = o->l;
     uint32_t n = 0;
     struct segment **old = malloc(l->segments_n * sizeof(struct segment *));
-    int rc = old ? rename_out(o, "cleaned", "swap") : -ENOMEM;
+    int rc = old ? rename_cleaned(o) : -ENOMEM;
     if (rc) { // perhaps renamed, perhaps not: what is in memory is what was there before, and so is what a start makes of it
         compact_out_drop(o);
         free(old);
@@ -225,7 +257,7 @@ static int swap_locked(struct compact_out *o)
     }
     segment_hold(o->s); // its file has no name of its own until later
     replace(o, old, &n);
-    rc = take_names(o, old, n);
+    rc = take_names_surely(o, old, n);
     for (uint32_t i = 0; i < n; i++)
         segment_retire(old[i]);
     segment_release(o->s);
