@@ -327,7 +327,9 @@ int segment_cut(struct segment *s, bool sync)
 {
     SL_ASSERT(s->name == SEG_NAMED);
     int rc = segment_open(s, false);
-    if (!rc)
+    // Not even to the length that it has: the file system writes the last block again all the same, and nothing may hold what is
+    // in it (log_hold_tail).
+    if (!rc && s->allocated != s->size)
         rc = fio_ftruncate(s->file, s->size);
     if (!rc && sync)
         rc = fio_fsync(s->file, false);
