@@ -259,7 +259,7 @@ static int expire_one(struct sweep *w, struct part *p)
 static void expiry_fiber(void *arg)
 {
     struct shard *s = arg;
-    (void)sweep(s, FLUSHERS, expire_one, NULL, false);
+    (void)shard_sweep(s, expire_one, NULL);
     s->fibers--;
 }
 
@@ -315,7 +315,7 @@ static int checkpoint_once(struct shard *s, uint64_t generation)
     if (!rc)
         rc = direct_drain(&s->env);
     if (!rc)
-        rc = sweep(s, FLUSHERS, settle_one, NULL, false);
+        rc = shard_sweep(s, settle_one, NULL);
     store_checkpoint_path(s->store, s->cfg.shard, path, sizeof(path));
     if (!rc)
         rc = fio_write_file(path, image.data, image.len);

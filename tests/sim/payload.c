@@ -97,3 +97,12 @@ uint8_t *payload_make(struct run *r, const struct payload_spec *s, uint32_t *byt
     batch_seal(b);
     return b;
 }
+
+uint64_t payload_whole_batches(const uint8_t *b, uint64_t n)
+{
+    uint64_t at = 0;
+    while (n - at >= BATCH_HEADER_SIZE && batch_length(b + at) >= BATCH_MIN_LENGTH &&
+           batch_size(b + at) <= n - at)
+        at += batch_size(b + at);
+    return at;
+}

@@ -18,4 +18,7 @@ void payload_fill(struct run *r, uint8_t *b, uint32_t n);
 // Returns malloc'd bytes of one batch, and how many bytes and records.
 uint8_t *payload_make(struct run *r, const struct payload_spec *s, uint32_t *bytes, uint32_t *records);
 
+// Of a fetch's answer, whose last batch may be cut: how many bytes are whole batches.
+uint64_t payload_whole_batches(const uint8_t *b, uint64_t n);
+
 #endif

@@ -23,6 +23,7 @@
 #include "proto/gen/produce_response.h"
 #include "tests/sim/kclient.h"
 #include "tests/sim/keyed.h"
+#include "tests/sim/payload.h"
 
 enum { MAX_IN_FLIGHT = 5, MAX_WRITERS = 16 };
 enum {
@@ -365,15 +366,6 @@ struct got {
     uint64_t n;
 };
 
-static uint64_t whole_batches(const uint8_t *b, uint64_t n)
-{
-    uint64_t at = 0;
-    while (n - at >= BATCH_HEADER_SIZE && batch_length(b + at) >= BATCH_MIN_LENGTH &&
-           batch_size(b + at) <= n - at)
-        at += batch_size(b + at);
-    return at;
-}
-
 static void take_partition(struct run *r, const struct kp_fetch_response *resp, struct got *g)
 {
     if (resp->error_code) {
@@ -390,7 +382,7 @@ static void take_partition(struct run *r, const struct kp_fetch_response *resp, 
         run_fail(r, "a fetch answer tells of %d aborted transactions and a last stable offset of %lld",
                  d->aborted_transactions_n, (long long)d->last_stable_offset);
     if (d->records.n > 0) {
-        g->n = whole_batches(d->records.p, (uint64_t)d->records.n);
+        g->n = payload_whole_batches(d->records.p, (uint64_t)d->records.n);
         g->bytes = copy_of(d->records.p, (uint32_t)SL_MAX(g->n, (uint64_t)1));
         if (g->n == 0)
             run_fail(r, "a fetch returned %d bytes and no whole batch", d->records.n);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/sim/keyed.h"
+#include "tests/sim/payload.h"
 
 static struct run *run_of(struct traffic *t)
 {
@@ -12,15 +13,6 @@ static struct run *run_of(struct traffic *t)
 }
 
 // ---- reading ---------------------------------------------------------------------------------------------------------------
-static uint64_t whole_batches(const uint8_t *b, uint64_t n)
-{
-    uint64_t at = 0;
-    while (n - at >= BATCH_HEADER_SIZE && batch_length(b + at) >= BATCH_MIN_LENGTH &&
-           batch_size(b + at) <= n - at)
-        at += batch_size(b + at);
-    return at;
-}
-
 // What an answer for one partition says; gives its pins back. Returns malloc'd bytes, *n of them whole batches; -1 in *n: the
 // partition is gone.
 static uint8_t *answer_bytes(struct traffic *t, struct mpart *p, const struct shard_fetch_part *part,
@@ -42,7 +34,7 @@ static uint8_t *answer_bytes(struct traffic *t, struct mpart *p, const struct sh
         if (*n != part->bytes)
             run_fail(run, "%s-%d: a fetch says %u bytes, its pieces have %lld", p->topic->name, p->n,
                      part->bytes, (long long)*n);
-        *n = (int64_t)whole_batches(b, (uint64_t)*n);
+        *n = (int64_t)payload_whole_batches(b, (uint64_t)*n);
         if (*n == 0)
             run_fail(run, "%s-%d: a fetch at offset %lld returned %u bytes and no whole batch",
                      p->topic->name, p->n, (long long)offset, part->bytes);
