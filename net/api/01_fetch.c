@@ -28,11 +28,12 @@ static void group_settle(struct fetch_state *st, struct fetch_group *g)
     if (g->pins && g->credit)
         reactor_send_lazy(n->r, g->to, SHARD_RELEASE)->u[0] = (uint64_t)(uintptr_t)g->pins;
     else if (g->pins)
-        net_settle(n, g->to, g->pins, 0, g->pushed ? st->keep->watch.key : 0);
+        net_settle(n, g->to, g->pins, 0, g->pusher);
     if (g->credit)
         call_release(n, g->to);
     g->pins = NULL;
-    g->credit = g->pushed = false;
+    g->credit = false;
+    g->pusher = 0;
 }
 
 static void release_answer(struct req *r)
@@ -142,9 +143,9 @@ static void round_start(struct fetch_state *st, bool last)
     for (uint32_t i = 0; i < st->groups_n; i++) {
         struct fetch_group *g = &st->groups[i];
         fetch_held_use(st, g, !last);
-        if (!g->pushed && group_idle(st, g))
+        if (!g->pusher && group_idle(st, g))
             group_forget(g);
-        else if (!g->pushed)
+        else if (!g->pusher)
             group_ask(st, g, missing);
     }
     if (--st->pending == 0)
@@ -203,14 +204,14 @@ static void watch_fired(struct net_watch *w, uint32_t from, struct shard_fired_k
     struct fetch_state *st = keep->st;
     struct fetch_group *g = group_of(st, from);
     struct fetch_kept *k = fetch_kept_at(keep, from);
-    bool kept = (g ? !g->busy && !g->pushed : !st) && fetch_answer_keep(k, f);
+    bool kept = (g ? !g->busy && !g->pusher : !st) && fetch_answer_keep(k, f);
     k->watched = f->again;
     if (!kept) {
         k->again = k->empty = false;
         k->current &= k->held;
     } else if (g) {
         g->pins = f->answer->pins;
-        g->pushed = true;
+        g->pusher = w->key;
         fetch_go_on(k, f->again);
     } else {
         k->pins = f->answer->pins;

@@ -46,7 +46,7 @@ struct fetch_group {
     bool credit;             // of the last reply, kept for the release of the pins
     bool asked;              // it was, by this request,
     bool busy;               // and has not replied yet
-    bool pushed;             // the answer came with the watch's notice
+    uint64_t pusher;         // the watch whose notice brought the answer, or 0; the answer may outlive `kept`
 };
 struct fetch_state {
     struct req *r;

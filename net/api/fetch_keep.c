@@ -233,7 +233,7 @@ void fetch_held_use(struct fetch_state *st, struct fetch_group *g, bool use)
     }
     st->keep->net->held_bytes -= k->f.total;
     g->pins = k->pins;
-    g->pushed = true;
+    g->pusher = st->keep->watch.key;
     k->pins = NULL;
     k->held = false;
     fetch_go_on(k, k->again);

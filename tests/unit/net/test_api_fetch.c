@@ -408,6 +408,28 @@ static void test_closing_cancels(void **state)
     rig_free(t);
 }
 
+// An answer that a watch brought is still on its way out when the connection ends.
+static void test_closing_pushed(void **state)
+{
+    struct rig *t = rig_new();
+    struct meta_topic *mt = rig_topic(t, "a", 1);
+    struct conn *c = &t->conns[0];
+    struct ask a;
+    t->shards[shard_at(t, mt, 0)].goes_on = true;
+    ask_init(&a, mt);
+    ask_part(&a, 0, 0);
+    ask_send(t, c, &a, 12);
+    rig_append(t, mt, 0, 1);
+    rig_turns(t);
+    assert_true(rig_answered(c));
+    assert_int_equal(rig_pins(t), 1);
+    fetch_keep_free(c, true);
+    rig_drop(t, c);
+    assert_int_equal(rig_pins(t), 0);
+    rig_quiet(t, 1024);
+    rig_free(t);
+}
+
 // The peer has shut its side down, as one that asks once and reads to the end does: it is answered at once.
 static void test_half_closed(void **state)
 {
@@ -835,6 +857,7 @@ int main(void)
         cmocka_unit_test(test_state_while_waiting),
         cmocka_unit_test(test_no_wait),
         cmocka_unit_test(test_closing_cancels),
+        cmocka_unit_test(test_closing_pushed),
         cmocka_unit_test(test_half_closed),
         cmocka_unit_test(test_order_is_the_requests),
         cmocka_unit_test(test_first_batch_whole),
