@@ -43,6 +43,10 @@ static int list_entry_of_dir(void *arg, const struct io_dirent *e)
         return push_base(&d->snapshots, &d->snapshots_n, &d->snapshots_cap, base);
     if (!strcmp(end, ".txnindex"))
         return push_base(&d->txnindexes, &d->txnindexes_n, &d->txnindexes_cap, base);
+    if (!strcmp(end, ".index"))
+        return push_base(&d->indexes, &d->indexes_n, &d->indexes_cap, base);
+    if (!strcmp(end, ".timeindex"))
+        return push_base(&d->timeindexes, &d->timeindexes_n, &d->timeindexes_cap, base);
     return 0;
 }
 
@@ -52,18 +56,33 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+static void sort(int64_t *v, uint32_t n)
+{
+    if (n)
+        qsort(v, n, sizeof(*v), by_value);
+}
+
+static bool has(const int64_t *v, uint32_t n, int64_t base)
+{
+    return n && bsearch(&base, v, n, sizeof(*v), by_value);
+}
+
+bool recover_has_indexes(const struct recover_dir *d, int64_t base)
+{
+    return has(d->indexes, d->indexes_n, base) && has(d->timeindexes, d->timeindexes_n, base);
+}
+
 int recover_list(struct log *l, struct recover_dir *d)
 {
     char path[1500];
     int rc = io_listdir(reactor_io(fiber_reactor(fiber_current())), l->dir, list_entry_of_dir, d);
     if (rc)
         return rc;
-    if (d->n)
-        qsort(d->bases, d->n, sizeof(int64_t), by_value);
-    if (d->snapshots_n)
-        qsort(d->snapshots, d->snapshots_n, sizeof(int64_t), by_value);
-    if (d->txnindexes_n)
-        qsort(d->txnindexes, d->txnindexes_n, sizeof(int64_t), by_value);
+    sort(d->bases, d->n);
+    sort(d->snapshots, d->snapshots_n);
+    sort(d->txnindexes, d->txnindexes_n);
+    sort(d->indexes, d->indexes_n);
+    sort(d->timeindexes, d->timeindexes_n);
     d->sizes = calloc(d->n + 1, sizeof(uint64_t));
     if (!d->sizes)
         return -ENOMEM;
@@ -82,6 +101,8 @@ void recover_dir_free(struct recover_dir *d)
     free(d->sizes);
     free(d->snapshots);
     free(d->txnindexes);
+    free(d->indexes);
+    free(d->timeindexes);
     free(d->spares);
 }
 

@@ -13,6 +13,10 @@ struct recover_dir {
     uint32_t snapshots_n, snapshots_cap;
     int64_t *txnindexes; // segments with a .txnindex file, ascending
     uint32_t txnindexes_n, txnindexes_cap;
+    int64_t *indexes; // likewise of .index, and below of .timeindex
+    uint32_t indexes_n, indexes_cap;
+    int64_t *timeindexes;
+    uint32_t timeindexes_n, timeindexes_cap;
     bool transactions; // there is, or was, such a file
     bool leftovers;    // there are names for recover_leftovers
     int64_t *spares;   // of files made ahead (ahead.h)
@@ -20,6 +24,8 @@ struct recover_dir {
 };
 int recover_list(struct log *l, struct recover_dir *d);
 void recover_dir_free(struct recover_dir *d);
+// Whether the segment has both its index files.
+bool recover_has_indexes(const struct recover_dir *d, int64_t base);
 
 // Adds a segment as sealed and clean, `size` bytes long.
 struct segment *recover_add_segment(struct log *l, int64_t base, uint32_t size, int *err);

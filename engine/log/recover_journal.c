@@ -283,6 +283,26 @@ static int sync_touched(struct replay *r)
     return rc || !r->changed ? rc : fio_sync_dir(l->dir);
 }
 
+// Settled segments' index files were synced, but not the directory for their names' sake: a power cut may take one of the two
+// or both. This log does without (segment_load_index), but upstream believes an index that has no time index beside it, and
+// then finds no time in that segment.
+static int restore_indexes(struct replay *r)
+{
+    struct log *l = r->l;
+    bool restored = false;
+    int rc = 0;
+    for (uint32_t i = 0; i + 1 < l->segments_n && !rc; i++) {
+        struct segment *s = l->segments[i];
+        if (s->touched || recover_has_indexes(r->dir, s->base_offset))
+            continue;
+        rc = segment_put_indexes(s, true);
+        if (!rc)
+            rc = segment_close(s);
+        restored = true;
+    }
+    return rc || !restored ? rc : fio_sync_dir(l->dir);
+}
+
 // Files of segments that no durable entry names: a roll whose first append was never acknowledged, or what lies below the
 // start.
 static int remove_stale(struct replay *r)
@@ -374,6 +394,8 @@ int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log 
         rc = remove_stale(&r);
     if (!rc)
         rc = sync_touched(&r);
+    if (!rc)
+        rc = restore_indexes(&r);
     if (rc) {
         if (!err[0])
             snprintf(err, cap, "replaying the journal of %s-%d: %s", l->topic, l->partition, strerror(-rc));

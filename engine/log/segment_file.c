@@ -609,7 +609,7 @@ static int load_files(struct build *b)
         load_times(b, t, tn);
     free(p);
     free(t);
-    if (b->s->index_doubted)
+    if (b->s->index_doubted || !b->t.count)
         doubt(b);
     struct timestamp_offset last = time_index_last(&b->t);
     if (b->t.count) {
