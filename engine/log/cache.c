@@ -6,8 +6,6 @@
 #include <stdlib.h>
 
 enum { EXTENTS_MIN = 32 }; // a pool holds at least so many
-// The journals are looked at so often, and count as at work for so long.
-static const uint64_t LOOK_NS = 2ull * 1000 * 1000, BUSY_NS = 50ull * 1000 * 1000;
 
 struct waiter {
     struct list_node node;
@@ -38,6 +36,7 @@ struct cache *cache_create(struct log_env *env, const struct cache_config *cfg)
     list_init(&c->ahead);
     list_init(&c->all);
     timer_init(&c->pause, pause_over);
+    cold_pace_init(&c->pace);
     return c;
 }
 
@@ -247,7 +246,7 @@ static void read_done(struct io_op *op, int32_t res)
     }
     c->flying--;
     uint64_t now = reactor_now(c->env->r);
-    c->pause_until = now + (now - e->began);
+    c->pause_until = now + cold_pace_pause(&c->pace, now - e->began);
     count(c, METRIC_COLD_READ_BYTES, e->got);
     finish(e, res < 0 ? res : e->got < e->want ? -EIO : 0);
     pump(c);
@@ -272,27 +271,19 @@ static bool take_memory(struct cache_entry *e)
 }
 
 // Commit groups of all reactors: their journals are on this disk as well.
-static uint64_t groups_written(const struct cache *c)
-{
-    struct reactor_group *g = reactor_get_group(c->env->r);
-    uint64_t n = 0;
-    for (uint32_t i = 0; i < reactor_group_size(g); i++) {
-        const struct metrics *m = reactor_metrics(reactor_group_get(g, i));
-        n += m ? metric_get(m, METRIC_COMMIT_GROUPS) : 0;
-    }
-    return n;
-}
-
 static bool journal_busy(struct cache *c, uint64_t now)
 {
-    if (now - c->looked >= LOOK_NS) {
-        uint64_t n = groups_written(c);
-        if (n != c->groups)
-            c->busy_until = now + BUSY_NS;
-        c->groups = n;
-        c->looked = now;
+    struct reactor_group *g = reactor_get_group(c->env->r);
+    uint64_t groups = 0, ns = 0;
+    if (cold_pace_due(&c->pace, now)) {
+        for (uint32_t i = 0; i < reactor_group_size(g); i++) {
+            const struct metrics *m = reactor_metrics(reactor_group_get(g, i));
+            groups += m ? metric_get(m, METRIC_COMMIT_GROUPS) : 0;
+            ns += m ? metrics_hist_sum(m, METRIC_COMMIT_NS) : 0;
+        }
+        cold_pace_look(&c->pace, now, groups, ns);
     }
-    return now < c->busy_until;
+    return cold_pace_busy(&c->pace, now);
 }
 
 static void pause_over(struct timer *t)
@@ -300,7 +291,7 @@ static void pause_over(struct timer *t)
     pump(SL_CONTAINER_OF(t, struct cache, pause));
 }
 
-// Beside appends there are few reads at a time, and the disk gets as much time without them as with them.
+// Beside appends there are few reads at a time, and the disk gets at least as much time without them as with them.
 static bool may_start(struct cache *c)
 {
     uint64_t now = reactor_now(c->env->r);

@@ -10,7 +10,7 @@
 // Whoever wants what is queued or being read waits for that read: a region is read once however many want it.
 //
 // Reads in flight are bounded, and those that somebody waits for go first. While a journal of any reactor is at work, there are
-// fewer, with pauses as long as they took: it shares the disk, and its writes are answers.
+// fewer, with pauses (cold_pace.h): it shares the disk, and its writes are answers.
 //
 // What goes first when memory is wanted: extents that were read through once, oldest first (a long scan so takes the place of
 // its own past only); then those read ahead and not yet used; last those that were read through again, of which half the pool
@@ -22,6 +22,7 @@
 
 #include "engine/base/table.h"
 #include "engine/io/reactor.h"
+#include "engine/log/cold_pace.h"
 #include "engine/log/extent.h"
 
 struct segment;
@@ -75,8 +76,8 @@ struct cache {
     uint64_t ahead_bytes; // bytes read ahead, or about to be, that nobody came for so far
     uint64_t kept_bytes;
     uint32_t flying;
-    uint64_t groups, looked, busy_until; // what the journals of all reactors did, and when
-    uint64_t pause_until;                // no read begins before, while they are at work
+    struct cold_pace pace;
+    uint64_t pause_until; // no read begins before, while appends are at work
     struct timer pause;
 };
 

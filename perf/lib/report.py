@@ -55,7 +55,7 @@ def gb(r, s, step):
 
 
 def throughput(r):
-    steps = [("1 partition", "produce-1"), ("8", "produce-8"), ("100", "produce-100"), ("lz4, 8", "lz4"), ("zstd, 8", "zstd")]
+    steps = [("1 partition", "produce-1"), ("1, batches of 1 MiB", "produce-large"), ("8", "produce-8"), ("100", "produce-100"), ("lz4, 8", "lz4"), ("zstd, 8", "zstd")]
     steps = [(n, s) for n, s in steps if any(r.rows(x, s) for x in r.subjects())]
     head = ["broker", "durability", *[f"{n}: MB/s (CPU s/GB)" for n, _ in steps]]
     return table(head, per_subject(r, lambda s: [f"{show(r.median(s, k, 'mb_per_s'))} ({gb(r, s, k)})" for _, k in steps]))
@@ -181,8 +181,8 @@ def bounds(r):
     claim("idle, % of a core", m("sluice", "idle", "core_percent"), "≤", 0.5)
     idle = [x["rss_idle"] / 2**20 for x in r.data["starts"] if x["subject"] == "sluice"]
     claim("resident memory before load, MiB", statistics.median(idle) if idle else None, "≤", 64)
-    pipe = (r.data.get("machine") or {}).get("pipe_dsync") or {}
-    claim("produce, 1 partition / the bare pipe with synced writes", ratio(m("sluice", "produce-1", "mb_per_s"), pipe.get("mb_per_s")), "≥", 0.75)
+    claim("produce of 1 MiB batches, 1 partition / the bare pipe with synced writes",
+          ratio(m("sluice", "produce-large", "mb_per_s"), m("sluice", "pipe", "mb_per_s")), "≥", 0.75)
     return table(["claim", "here", "bound", "holds"], rows)
 
 

@@ -79,6 +79,14 @@ def summary(r):
 
 
 # ---- with sluice bench ------------------------------------------------------------------------------------------------
+def pipe(run_, subject, memory):
+    """The bare pipe with synced writes, beside the idle broker: the disk gives other figures from one minute to the next."""
+    del memory
+    file = subject.broker.dir / "pipe"
+    command = [run_.sluice + "-pipe", "--dsync", "--bytes", str(1 << 30), "--file", str(file)]
+    return json.loads(run_.execute(command, 3))
+
+
 def produce(name, partitions, extra=(), share=1.0):
     def run(run_, subject, memory):
         seconds = run_.scale * share
@@ -303,6 +311,8 @@ STEPS = [
     ("paced-1", paced("paced-1", 1), True),
     ("paced-100", paced("paced-100", 100), True),
     ("produce-1", produce("produce-1", 1), True),
+    ("pipe", pipe, True),
+    ("produce-large", produce("produce-large", 1, ("batch.bytes=1m", "request.bytes=2m"), 0.6), True),
     ("produce-8", produce("produce-8", 8), True),
     ("e2e-max", end_to_end_max, True),
     ("e2e", end_to_end(0.5, 0), True),

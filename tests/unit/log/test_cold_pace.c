@@ -1,0 +1,122 @@
+// How fast old records are read beside appends: pauses grow while commits are slow, and shrink again.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "engine/log/cold_pace.h"
+
+enum { LOOK = 2 * 1000 * 1000, USUAL = 400 * 1000, READ = 1000 };
+
+struct world {
+    struct cold_pace p;
+    uint64_t now, groups, ns;
+};
+
+static void begin(struct world *w)
+{
+    *w = (struct world){.now = 1000000000};
+    cold_pace_init(&w->p);
+}
+
+// One look, `n` groups of `each` ns after the last.
+static void look(struct world *w, uint32_t n, uint64_t each)
+{
+    w->now += LOOK;
+    assert_true(cold_pace_due(&w->p, w->now));
+    w->groups += n;
+    w->ns += n * each;
+    cold_pace_look(&w->p, w->now, w->groups, w->ns);
+    assert_false(cold_pace_due(&w->p, w->now));
+}
+
+static uint64_t pause_of(const struct world *w)
+{
+    return cold_pace_pause(&w->p, READ);
+}
+
+static void test_busy(void **state)
+{
+    struct world w;
+    begin(&w);
+    assert_false(cold_pace_busy(&w.p, w.now));
+    look(&w, 1, USUAL);
+    assert_true(cold_pace_busy(&w.p, w.now));
+    assert_true(cold_pace_busy(&w.p, w.now + 49000000));
+    assert_false(cold_pace_busy(&w.p, w.now + 50000000));
+    w.now += 100000000;
+    look(&w, 0, 0);
+    assert_false(cold_pace_busy(&w.p, w.now));
+}
+
+static void test_usual(void **state)
+{
+    struct world w;
+    begin(&w);
+    assert_int_equal(pause_of(&w), READ);
+    for (int i = 0; i < 1000; i++)
+        look(&w, 10, USUAL + (uint64_t)(i % 7) * 50000);
+    assert_int_equal(pause_of(&w), READ);
+}
+
+static void test_slow_commits(void **state)
+{
+    struct world w;
+    begin(&w);
+    for (int i = 0; i < 20; i++)
+        look(&w, 10, USUAL);
+    look(&w, 10, 4 * USUAL);
+    assert_int_equal(pause_of(&w), 2 * READ);
+    look(&w, 10, 4 * USUAL);
+    assert_int_equal(pause_of(&w), 4 * READ);
+    for (int i = 0; i < 20; i++)
+        look(&w, 10, 4 * USUAL);
+    assert_int_equal(pause_of(&w), 16 * READ); // at most: readers go on
+    for (int i = 0; i < 60; i++)
+        look(&w, 10, USUAL);
+    assert_in_range(pause_of(&w), 8 * READ, 9 * READ);
+    for (int i = 0; i < 60; i++)
+        look(&w, 10, USUAL);
+    assert_int_equal(pause_of(&w), READ);
+}
+
+// A few groups are put together with those of later looks.
+static void test_few_groups(void **state)
+{
+    struct world w;
+    begin(&w);
+    look(&w, 8, USUAL);
+    for (int i = 0; i < 7; i++) {
+        look(&w, 1, 10 * USUAL);
+        assert_int_equal(pause_of(&w), READ);
+    }
+    look(&w, 1, 10 * USUAL);
+    assert_int_equal(pause_of(&w), 2 * READ);
+}
+
+// What is usual follows: at once to a faster disk, within half a minute to a slower one.
+static void test_other_disk(void **state)
+{
+    struct world w;
+    begin(&w);
+    for (int i = 0; i < 20; i++)
+        look(&w, 10, 8 * USUAL);
+    for (int i = 0; i < 20; i++)
+        look(&w, 10, USUAL);
+    look(&w, 10, 8 * USUAL);
+    assert_int_equal(pause_of(&w), 2 * READ);
+    for (int i = 0; i < 15000; i++)
+        look(&w, 10, 8 * USUAL);
+    assert_int_equal(pause_of(&w), READ);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_busy),         cmocka_unit_test(test_usual),
+        cmocka_unit_test(test_slow_commits), cmocka_unit_test(test_few_groups),
+        cmocka_unit_test(test_other_disk),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
