@@ -97,13 +97,19 @@ struct log_ends {
 struct log *log_create(struct log_env *env, const char *dir, const char *topic,
                        const struct sl_uuid *topic_id, int32_t partition, int32_t leader_epoch,
                        const struct log_config *cfg, bool bulk, int *err);
-// Recovers one log from its directory and what the last life's journal says (`sl`, may be NULL): rule text in store.h.
-// kind: how the directory was left. Every byte accepted is verified and synced. 0 and *out; -EUCLEAN with err text
-// naming file and position for corruption of confirmed data; -ENOENT if there is no directory; -ESTALE if
-// partition.metadata names another topic id (nothing is touched).
+// How the last life left a log.
+struct log_left {
+    enum store_kind kind; // its directory
+    struct store_log *sl; // what the journal has of it; NULL: nothing
+    int64_t recovery_point;
+    bool bulk; // what is laid is durable with the caller's bulk_end (bulk.h), before anyone is served (S4)
+};
+// Recovers one log from its directory and what the last life's journal says: rule text in store.h. Every byte accepted is
+// verified, and synced unless a bulk does that. 0 and *out; -EUCLEAN with err text naming file and position for corruption of
+// confirmed data; -ENOENT if there is no directory; -ESTALE if partition.metadata names another topic id (nothing is touched).
 int log_recover(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
-                int32_t partition, enum store_kind kind, struct store_log *sl, int64_t recovery_point,
-                const struct log_config *cfg, struct log **out, char *err, size_t cap);
+                int32_t partition, const struct log_left *left, const struct log_config *cfg,
+                struct log **out, char *err, size_t cap);
 // Moves a recovered log to the shard that will own it (before the threads run).
 void log_adopt(struct log *l, struct log_env *env);
 // The leader epoch of appends from now on (raised at each start, durably in the metadata before); noted in the epoch cache.

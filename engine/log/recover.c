@@ -282,9 +282,9 @@ static int check_identity(struct log *l, const struct recover_dir *d)
     return sl_uuid_eq(&id, &l->topic_id) ? 0 : -ESTALE;
 }
 
-static int recover_into(struct log *l, enum store_kind kind, struct store_log *sl, int64_t recovery_point,
-                        char *err, size_t cap)
+static int recover_into(struct log *l, const struct log_left *left, char *err, size_t cap)
 {
+    const struct store_log *sl = left->sl;
     struct recover_dir d = {0};
     int rc = recover_list(l, &d);
     if (!rc)
@@ -301,9 +301,9 @@ static int recover_into(struct log *l, enum store_kind kind, struct store_log *s
     if (!rc)
         rc = log_aborted_load(l, d.txnindexes, d.txnindexes_n);
     l->aborted.lost |= lost;
-    bool ours = kind == STORE_OURS && sl && (sl->has_checkpoint || sl->entries_n);
+    bool ours = left->kind == STORE_OURS && sl && (sl->has_checkpoint || sl->entries_n);
     // After an unclean end an empty file may also be one whose size was lost: what follows it does not belong to the log.
-    int64_t whole = kind == STORE_CLEAN          ? INT64_MAX
+    int64_t whole = left->kind == STORE_CLEAN    ? INT64_MAX
                     : ours && sl->has_checkpoint ? sl->ckpt.segment_base
                                                  : INT64_MIN;
     if (ours)
@@ -311,31 +311,31 @@ static int recover_into(struct log *l, enum store_kind kind, struct store_log *s
     if (!rc)
         rc = forget_empty(l, &d, whole);
     if (!rc && ours)
-        rc = recover_from_journal(l, &d, sl, err, cap);
+        rc = recover_from_journal(l, &d, left, err, cap);
     else if (!rc)
-        rc =
-            recover_from_files(l, &d, kind == STORE_CLEAN, kind == STORE_OURS ? 0 : recovery_point, err, cap);
+        rc = recover_from_files(l, &d, left->kind == STORE_CLEAN,
+                                left->kind == STORE_OURS ? 0 : left->recovery_point, err, cap);
     recover_dir_free(&d);
     return rc ? rc : log_aborted_recovered(l);
 }
 
 int log_recover(struct log_env *env, const char *dir, const char *topic, const struct sl_uuid *topic_id,
-                int32_t partition, enum store_kind kind, struct store_log *sl, int64_t recovery_point,
-                const struct log_config *cfg, struct log **out, char *err, size_t cap)
+                int32_t partition, const struct log_left *left, const struct log_config *cfg,
+                struct log **out, char *err, size_t cap)
 {
     struct io_stat st;
     char path[1400];
     log_dir_path(dir, topic, partition, path, sizeof(path));
     err[0] = 0;
-    if (sl)
-        sl->used = true;
+    if (left->sl)
+        left->sl->used = true;
     int rc = fio_stat(path, &st);
     if (rc)
         return rc;
     struct log *l = log_alloc(env, dir, topic, topic_id, partition, cfg);
     if (!l)
         return -ENOMEM;
-    rc = recover_into(l, kind, sl, recovery_point, err, cap);
+    rc = recover_into(l, left, err, cap);
     for (uint32_t i = 0; i < l->segments_n; i++) {
         segment_close(l->segments[i]); // opened again by the first append or read
         l->segments[i]->allocated = SL_MAX(l->segments[i]->allocated, l->segments[i]->size);

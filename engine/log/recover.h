@@ -58,7 +58,8 @@ int layer_flush(struct layer *y);
 void layer_free(struct layer *y);
 
 // recover_ours.c: from checkpoint and journal. recover_files.c: from the files alone.
-int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap);
+int recover_from_journal(struct log *l, struct recover_dir *d, const struct log_left *left, char *err,
+                         size_t cap);
 int recover_from_files(struct log *l, struct recover_dir *d, bool clean, int64_t recovery_point, char *err,
                        size_t cap);
 

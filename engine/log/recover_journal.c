@@ -23,6 +23,7 @@ struct replay {
     int64_t confirmed;    // direct bytes of batches below are synced
     bool cut;             // the log ended before the entries did
     bool changed;         // entries were laid, or files removed
+    bool sync;            // not in a bulk
     char *err;
     size_t cap;
 };
@@ -256,7 +257,7 @@ static int check_length(struct replay *r, const struct segment *s)
     return -EUCLEAN;
 }
 
-// Bytes that are only readable are not durable: everything laid is synced before the log serves (S4). All segments but the
+// Bytes that are only readable are not durable: everything laid is synced before the log serves (S4), here or by the bulk. All segments but the
 // last are finished: the next checkpoint will say so. A log without entries is as it was when its checkpoint was written,
 // and that was synced before; but a segment of which the checkpoint has no byte may be a roll that was cut short, whose name
 // is not durable.
@@ -273,14 +274,14 @@ static int sync_touched(struct replay *r)
         if (!r->changed)
             continue;
         if (!rc && i + 1 < l->segments_n) {
-            rc = segment_cut(s, true);
+            rc = segment_cut(s, r->sync);
             if (!rc)
-                rc = segment_put_indexes(s, true);
-        } else if (!rc && s->file >= 0 && !SL_CANARY(NO_SYNC_ON_RECOVERY)) {
+                rc = segment_put_indexes(s, r->sync);
+        } else if (!rc && r->sync && s->file >= 0 && !SL_CANARY(NO_SYNC_ON_RECOVERY)) {
             rc = fio_fsync(s->file, false);
         }
     }
-    return rc || !r->changed ? rc : fio_sync_dir(l->dir);
+    return rc || !r->changed || !r->sync ? rc : fio_sync_dir(l->dir);
 }
 
 // Settled segments' index files were synced, but not the directory for their names' sake: a power cut may take one of the two
@@ -295,12 +296,12 @@ static int restore_indexes(struct replay *r)
         struct segment *s = l->segments[i];
         if (s->touched || recover_has_indexes(r->dir, s->base_offset))
             continue;
-        rc = segment_put_indexes(s, true);
+        rc = segment_put_indexes(s, r->sync);
         if (!rc)
             rc = segment_close(s);
         restored = true;
     }
-    return rc || !restored ? rc : fio_sync_dir(l->dir);
+    return rc || !restored || !r->sync ? rc : fio_sync_dir(l->dir);
 }
 
 // Files of segments that no durable entry names: a roll whose first append was never acknowledged, or what lies below the
@@ -365,13 +366,16 @@ static int64_t first_needed(const struct recover_dir *d, const struct store_log 
     return left ? base : INT64_MAX;
 }
 
-int recover_from_journal(struct log *l, struct recover_dir *d, struct store_log *sl, char *err, size_t cap)
+int recover_from_journal(struct log *l, struct recover_dir *d, const struct log_left *left, char *err,
+                         size_t cap)
 {
+    struct store_log *sl = left->sl;
     struct replay r = {.l = l,
                        .dir = d,
                        .ckpt_segment = sl->has_checkpoint ? sl->ckpt.segment_base : INT64_MIN,
                        .settled = SL_MAX(sl->settled, first_needed(d, sl)),
                        .changed = sl->entries_n > 0,
+                       .sync = !left->bulk,
                        .err = err,
                        .cap = cap};
     for (uint32_t i = 0; i < sl->entries_n; i++)

@@ -116,8 +116,9 @@ static int open_log(struct meta *m, struct log_env *env, bool *fresh, char *err,
     struct survey s = {0};
     struct io *io = reactor_io(fiber_reactor(fiber_current()));
     log_settings(m->cfg, &lc);
-    int rc = log_recover(env, m->dir, META_TOPIC_NAME, &meta_topic_uuid, 0, store_kind(m->store),
-                         store_find_log(m->store, &meta_topic_uuid, 0), 0, &lc, &m->log, err, cap);
+    const struct log_left left = {.kind = store_kind(m->store),
+                                  .sl = store_find_log(m->store, &meta_topic_uuid, 0)};
+    int rc = log_recover(env, m->dir, META_TOPIC_NAME, &meta_topic_uuid, 0, &left, &lc, &m->log, err, cap);
     *fresh = false;
     if (rc == -ENOENT) {
         *fresh = true;

@@ -98,8 +98,8 @@ static void recover(struct laid *x)
                                     .max_timestamp_offset = -1},
                            .entries = &se,
                            .entries_n = 1};
-    int rc =
-        log_recover(&x->env, LAID_DIR, "t", &x->id, 0, STORE_OURS, &sl, 0, &x->cfg, &l, err, sizeof(err));
+    const struct log_left left = {.kind = STORE_OURS, .sl = &sl};
+    int rc = log_recover(&x->env, LAID_DIR, "t", &x->id, 0, &left, &x->cfg, &l, err, sizeof(err));
     if (rc)
         run_fail(x->r, "laid bytes: recovery failed: %s: %s", strerror(-rc), err);
     log_get_ends(l, &e);

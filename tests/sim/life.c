@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/log/bulk.h"
 #include "engine/log/points.h"
 #include "tests/sim/keyed.h"
 #include "tests/sim/traffic.h"
@@ -148,15 +149,19 @@ static int set_stray_aside(const char *name, int32_t n, uint32_t life)
     return rc ? rc : fio_sync_dir(LIFE_DIR);
 }
 
-static int recover_part(struct life *l, struct mtopic *t, int32_t n, const struct start_points *points)
+static int recover_part(struct life *l, struct mtopic *t, int32_t n, const struct start_points *points,
+                        bool bulk)
 {
     struct log_config c;
     struct log *log = NULL;
     uint32_t s = shard_of(&t->id, n, l->shards_n);
     struct log_env *env = shard_env(l->shards[s]);
     life_log_config(l->r, t, &c);
-    int rc = log_recover(env, LIFE_DIR, t->name, &t->id, n, l->kind, store_find_log(l->store, &t->id, n),
-                         start_points_recovery(points, t->name, n), &c, &log, l->err, sizeof(l->err));
+    const struct log_left left = {.kind = l->kind,
+                                  .sl = store_find_log(l->store, &t->id, n),
+                                  .recovery_point = start_points_recovery(points, t->name, n),
+                                  .bulk = bulk};
+    int rc = log_recover(env, LIFE_DIR, t->name, &t->id, n, &left, &c, &log, l->err, sizeof(l->err));
     if (!rc)
         rc = start_points_apply(points, log);
     if (rc == -ESTALE)
@@ -179,12 +184,18 @@ static int recover_part(struct life *l, struct mtopic *t, int32_t n, const struc
 static int recover_topics(struct life *l)
 {
     struct start_points points;
+    struct bulk bulk;
     int rc = 0;
+    bulk_begin(&bulk, LIFE_DIR, 1, l->r->k.bulk);
     start_points_load(&points, LIFE_DIR, l->kind);
     for (struct mtopic *t = l->r->model->topics; t; t = t->next)
         for (uint32_t n = 0; t->state != TOPIC_DELETED && n < t->parts_n && !rc; n++)
-            rc = recover_part(l, t, (int32_t)n, &points);
+            rc = recover_part(l, t, (int32_t)n, &points, bulk.on);
     start_points_free(&points);
+    if (rc)
+        bulk_drop(&bulk);
+    else if ((rc = bulk_end(&bulk)) != 0)
+        return fail(l, rc, "bulk_end");
     return rc;
 }
 

@@ -19,8 +19,8 @@ struct job {
 };
 struct run_dir {
     struct start_points points;
-    struct bulk bulk; // creations that a crash cut short
-    uint32_t created;
+    struct bulk bulk; // what is laid, and creations that a crash cut short
+    uint32_t written; // logs that may be
 };
 struct run {
     struct broker *b;
@@ -183,9 +183,12 @@ static int recover_in(struct run *run, const struct job *j, uint32_t dir, const 
     struct shard *s = dir_shard(b, dir, &t->id, j->partition);
     struct log *l = NULL;
     char err[700] = "";
-    int rc = log_recover(shard_env(s), b->dirs[dir].path, t->name, &t->id, j->partition, store_kind(store),
-                         store_find_log(store, &t->id, j->partition),
-                         start_points_recovery(points, t->name, j->partition), lc, &l, err, sizeof(err));
+    const struct log_left left = {.kind = store_kind(store),
+                                  .sl = store_find_log(store, &t->id, j->partition),
+                                  .recovery_point = start_points_recovery(points, t->name, j->partition),
+                                  .bulk = run->dirs[dir].bulk.on};
+    int rc = log_recover(shard_env(s), b->dirs[dir].path, t->name, &t->id, j->partition, &left, lc, &l, err,
+                         sizeof(err));
     if (!rc)
         rc = start_points_apply(points, l);
     if (rc == -ESTALE) {
@@ -196,6 +199,7 @@ static int recover_in(struct run *run, const struct job *j, uint32_t dir, const 
         return rc;
     if (rc)
         return fail_one(run, j, dir, rc, err);
+    run->dirs[dir].written += left.kind == STORE_OURS;
     meta_found(b->meta, t, j->partition, dir);
     return shard_adopt(s, l);
 }
@@ -210,7 +214,7 @@ static int create_in(struct run *run, const struct job *j, uint32_t dir, const s
     int rc = 0;
     struct log *l = log_create(shard_env(s), b->dirs[dir].path, t->name, &t->id, j->partition,
                                t->partitions[j->partition].leader_epoch, lc, d->bulk.on, &rc);
-    d->created++;
+    d->written++;
     if (l && !d->bulk.on)
         rc = fio_sync_dir(b->dirs[dir].path);
     if (rc)
@@ -319,12 +323,12 @@ static int dirs_finish(struct run *run)
     for (uint32_t i = 0; i < b->dirs_n; i++) {
         struct run_dir *d = &run->dirs[i];
         int e = 0;
-        if (rc || !d->created || !dir_up(&b->dirs[i]))
+        if (rc || !d->written || !dir_up(&b->dirs[i]))
             bulk_drop(&d->bulk);
         else
             e = bulk_end(&d->bulk);
         if (e)
-            rc = dir_give_up(b, i, e, "creating partitions failed");
+            rc = dir_give_up(b, i, e, "what was recovered cannot be made durable");
         start_points_free(&d->points);
     }
     return rc;

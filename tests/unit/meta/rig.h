@@ -163,8 +163,8 @@ static inline int rig_recover_one(struct rig *r, const struct meta_topic *t, int
     struct log *l = NULL;
     struct shard *s = r->shards[shard_of(&t->id, p, r->pl.shards)];
     meta_log_config(meta_boot_image(r->meta)->config, t, &lc);
-    int rc = log_recover(shard_env(s), "/data", t->name, &t->id, p, store_kind(r->store),
-                         store_find_log(r->store, &t->id, p), 0, &lc, &l, r->err, sizeof(r->err));
+    const struct log_left left = {.kind = store_kind(r->store), .sl = store_find_log(r->store, &t->id, p)};
+    int rc = log_recover(shard_env(s), "/data", t->name, &t->id, p, &left, &lc, &l, r->err, sizeof(r->err));
     if (rc == -ESTALE) { // a deleted topic's, of the same name
         char from[300], to[320];
         snprintf(from, sizeof(from), "/data/%s-%d", t->name, p);

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "engine/base/hash.h"
+#include "engine/log/bulk.h"
 #include "engine/log/cache.h"
 #include "engine/base/log.h"
 #include "engine/base/rand.h"
@@ -292,14 +293,17 @@ static inline void t_ready(void *arg, int err)
 static inline int t_recover_topics(struct broker *b)
 {
     struct points starts = {0};
+    struct bulk bulk;
     int rc = b->kind == STORE_CLEAN ? points_load(&starts, b->dir, "log-start-offset-checkpoint") : 0;
+    bulk_begin(&bulk, b->dir, 1, b->cfg.bulk_logs);
     for (int i = 0; i < T_TOPICS && !rc; i++) {
         struct t_topic *t = &b->topics[i];
         for (uint32_t k = 0; k < t->parts_n && !rc; k++) {
             struct log *l = NULL;
-            rc = log_recover(shard_env(b->s), b->dir, t->name, &t->id, (int32_t)k, b->kind,
-                             store_find_log(b->store, &t->id, (int32_t)k), 0, &t->config, &l, b->err,
-                             sizeof(b->err));
+            const struct log_left left = {
+                .kind = b->kind, .sl = store_find_log(b->store, &t->id, (int32_t)k), .bulk = bulk.on};
+            rc = log_recover(shard_env(b->s), b->dir, t->name, &t->id, (int32_t)k, &left, &t->config, &l,
+                             b->err, sizeof(b->err));
             if (!rc)
                 rc = log_start_at(l, points_find(&starts, t->name, (int32_t)k));
             if (!rc)
@@ -307,7 +311,9 @@ static inline int t_recover_topics(struct broker *b)
         }
     }
     points_free(&starts);
-    return rc;
+    if (rc)
+        bulk_drop(&bulk);
+    return rc ? rc : bulk_end(&bulk);
 }
 
 static inline int t_begin(struct broker *b)
