@@ -33,6 +33,7 @@ void direct_env_init(struct direct_env *d, const struct direct_config *cfg)
     obj_pool_init(&d->pool, sizeof(struct direct), DIRECT_OPEN_MAX);
     list_init(&d->waiting);
     list_init(&d->all);
+    list_init(&d->unconfirmed);
 }
 
 // Those in flight are forgotten: their io has gone.
@@ -184,6 +185,8 @@ static void ranges_end(struct log *l)
         struct direct *x = list_entry(n, struct direct, node);
         if (!l->env->failed)
             l->direct_end = x->end;
+        if (!l->closed && !list_linked(&l->confirm_node))
+            list_push_back(&d->unconfirmed, &l->confirm_node);
         list_remove(&x->node);
         list_remove(&x->all);
         obj_pool_free(&d->pool, x);

@@ -22,8 +22,8 @@
 //   unfinished range: it waits for the ranges that were open when it began (direct_wait), and for those that its part tells
 //   of before it is in force (direct_drain).
 // - After a crash a range is taken for whole that is not. Recovery reads each direct batch that is not confirmed and checks it
-//   against its entry; where one does not hold, the log ends. JE_CONFIRMED(log, offset) is added with an append behind
-//   the completion of all ranges below `offset`; a checkpoint confirms what it tells of. Confirmed ones are not read but
+//   against its entry; where one does not hold, the log ends. JE_CONFIRMED(log, offset) is added behind the completion of
+//   all ranges below `offset`, with the next append of any log of the shard; a checkpoint confirms what it tells of. Confirmed ones are not read but
 //   for the header; one that does not fit its entry refuses the start.
 //
 // Which batches: those of DIRECT_BATCH_MIN and more of a log that had env->direct.min bytes in one commit group, until a group has
@@ -57,8 +57,9 @@ struct direct_config {
 struct direct_env {
     struct direct_config cfg;
     struct obj_pool pool;
-    struct list_node waiting; // ranges not yet started, oldest first
-    struct list_node all;     // and those in flight
+    struct list_node waiting;     // ranges not yet started, oldest first
+    struct list_node all;         // and those in flight
+    struct list_node unconfirmed; // logs whose ranges have ended since the journal was last told of them
     uint32_t flying;
     uint64_t opened; // number of the newest
     // The log's durable end may move on.

@@ -11,7 +11,7 @@
 #include <string.h>
 
 // A segment rolls before relative offsets run out: no batch holds more records than this.
-enum { RECORDS_PER_BATCH_MAX = 400 * 1000 * 1000 };
+enum { RECORDS_PER_BATCH_MAX = 400 * 1000 * 1000, CONFIRM_OTHERS = 2 };
 
 struct segment *log_active(const struct log *l)
 {
@@ -41,6 +41,7 @@ struct log *log_alloc(struct log_env *env, const char *dir, const char *topic, c
     fiber_mutex_init(&l->life_lock);
     producer_state_init(&l->producers, 0);
     list_init(&l->dirty_node);
+    list_init(&l->confirm_node);
     list_init(&l->directs);
     list_init(&l->streams);
     fiber_mutex_init(&l->io_lock);
@@ -77,6 +78,7 @@ void log_destroy(struct log *l)
     for (uint32_t i = 0; i < l->segments_n; i++)
         segment_free(l->segments[i]);
     log_mark_written(l, l->dirty_bytes);
+    list_remove(&l->confirm_node);
     producer_state_destroy(&l->producers);
     aborted_list_free(&l->aborted);
     epoch_cache_destroy(&l->epochs);
@@ -394,10 +396,11 @@ static void journal_prefix(struct log *l, struct segment *s, uint32_t pos)
     log_journal_head(l, s, pos, head);
 }
 
-// Added with an append only, behind its prefix: a log that gets nothing more has little that is not confirmed.
+// Behind the prefix of what is appended.
 static void journal_confirm(struct log *l)
 {
     int64_t upto = direct_confirmed(l);
+    list_remove(&l->confirm_node);
     if (l->confirmed >= upto)
         return;
     struct jentry e = {.type = JE_CONFIRMED,
@@ -413,6 +416,15 @@ static void journal_confirm(struct log *l)
                        .leader_epoch = l->leader_epoch};
     (void)journal_add(l->env->journal, &e, NULL, 0);
     l->confirmed = upto;
+}
+
+// Other logs may get nothing for long, and what is not confirmed is read whole by a start after a crash. A few with each append:
+// they come no faster, and the place reserved for such entries is small.
+static void journal_confirm_others(struct log_env *env)
+{
+    struct list_node *n;
+    for (uint32_t i = 0; i < CONFIRM_OTHERS && (n = list_first(&env->direct.unconfirmed)); i++)
+        journal_confirm(list_entry(n, struct log, confirm_node));
 }
 
 // The journal takes the bytes from the request, which are what was stored and warm in the cache; of a direct batch its edges.
@@ -511,6 +523,7 @@ int log_append(struct log *l, struct log_append *a)
     log_index_batch(l, s, pos, &b);
     log_mark_dirty(l, a->bytes);
     apply_state(l, a->batch, &b);
+    journal_confirm_others(l->env); // not before the batch: nothing may part it from its prefix
     if (s->allocated - s->size < SL_MIN(s->allocated / 2, (uint32_t)LOG_AHEAD))
         log_allocate_ahead(l);
     if (s->size >= l->ahead.at && s->base_offset != l->ahead.asked_for)

@@ -47,10 +47,11 @@ struct log {
     struct log_mark hint;     // where the last read ended
     struct list_node streams; // sequential readers of its files (stream.h)
     uint32_t streams_n;
-    struct list_node directs; // ranges of direct writes, in order (direct.h)
-    int64_t direct_end;       // all ranges below are whole and synced...
-    int64_t confirmed;        // ...and the journal was told so
-    uint64_t group;           // the commit group that its bytes are counted for, and they
+    struct list_node directs;      // ranges of direct writes, in order (direct.h)
+    int64_t direct_end;            // all ranges below are whole and synced...
+    int64_t confirmed;             // ...and the journal was told so
+    struct list_node confirm_node; // on direct_env.unconfirmed, where it was not
+    uint64_t group;                // the commit group that its bytes are counted for, and they
     uint64_t group_bytes;
     bool direct; // large batches go direct now
     struct list_node dirty_node;

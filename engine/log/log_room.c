@@ -54,6 +54,7 @@ void log_shut(struct log *l)
         fiber_sleep(1000 * 1000);
         ahead_forget(l); // a roll was among them
     }
+    list_remove(&l->confirm_node);
 }
 
 void log_broken(struct log *l, int err)

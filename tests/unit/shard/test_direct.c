@@ -2,6 +2,8 @@
 // and not confirmed ends the log, what is confirmed refuses the start.
 #include "shard_test.h"
 
+#include "engine/log/log_private.h"
+
 enum { BIG = 100 * 1000 };
 
 static void direct_on(struct broker *b)
@@ -73,7 +75,7 @@ static void around_the_journal(struct broker *b)
 T_BOTH(around_the_journal, 7)
 
 // ---- damage --------------------------------------------------------------------------------------------------------------
-static const char segment_path[] = "/data/big-0/00000000000000000000.log";
+static const char damaged_path[] = "/data/big-0/00000000000000000000.log";
 
 static void three(struct broker *b)
 {
@@ -106,7 +108,7 @@ static void torn_is_the_end(void **state)
     t_run(b, three);
     t_crash(b, true);
     memset(junk, 0xa5, sizeof(junk));
-    assert_int_equal(sim_disk_poke(b->host, segment_path, 2 * BIG + BIG / 2, junk, sizeof(junk)), 0);
+    assert_int_equal(sim_disk_poke(b->host, damaged_path, 2 * BIG + BIG / 2, junk, sizeof(junk)), 0);
     t_boot_ok(b);
     t_run(b, count);
     t_crash(b, false);
@@ -128,11 +130,78 @@ static void confirmed_must_hold(void **state)
     t_run(b, three);
     t_crash(b, true);
     memset(junk, 0xa5, sizeof(junk));
-    assert_int_equal(sim_disk_poke(b->host, segment_path, 0, junk, sizeof(junk)), 0);
+    assert_int_equal(sim_disk_poke(b->host, damaged_path, 0, junk, sizeof(junk)), 0);
     assert_int_equal(t_boot(b), -EUCLEAN);
     assert_non_null(strstr(b->err, "00000000000000000000.log"));
     assert_non_null(strstr(b->err, "position 0"));
     t_crash(b, false);
+    t_down(b);
+    free(b);
+}
+
+static uint32_t last_at;
+
+static void another(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct t_spec s = {.records = 1, .value = 10, .timestamp = 1};
+    assert_int_equal(t_open(b, 1, "another", 1, &c), 0);
+    assert_int_equal(t_produce(b, 1, 0, &s, NULL), 0);
+}
+
+static void three_and_another(struct broker *b)
+{
+    three(b);
+    last_at = log_active(t_log(b, 0, 0))->size / 3 * 2;
+    another(b);
+}
+
+static void three_that_go(struct broker *b)
+{
+    three(b);
+    assert_int_equal(t_delete(b, 0), 0);
+    another(b);
+}
+
+static void verify_another(struct broker *b)
+{
+    t_verify(b, 1, 0, 1 << 20, true);
+}
+
+static void all_three(struct broker *b)
+{
+    struct log_ends e;
+    log_get_ends(t_log(b, 0, 0), &e);
+    assert_int_equal(e.appended_end, 3);
+}
+
+// The last batch was confirmed with an append to another log, so a start does not read all of it, and does not see that it was
+// damaged since. A log that is gone is not
+// confirmed any more.
+static void confirmed_by_another(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    uint8_t junk[512];
+    memset(junk, 0xa5, sizeof(junk));
+    t_sim(b, 5);
+    direct_on(b);
+    t_boot_ok(b);
+    t_run(b, three_and_another);
+    t_crash(b, true);
+    assert_int_equal(sim_disk_poke(b->host, damaged_path, last_at + BIG / 2, junk, sizeof(junk)), 0);
+    t_boot_ok(b);
+    t_run(b, all_three);
+    t_crash(b, true);
+    t_down(b);
+
+    t_sim(b, 7);
+    direct_on(b);
+    t_boot_ok(b);
+    t_run(b, three_that_go);
+    t_crash(b, true);
+    t_boot_ok(b);
+    t_run(b, verify_another);
+    assert_int_equal(t_stop(b), 0);
     t_down(b);
     free(b);
 }
@@ -180,9 +249,8 @@ static void readers_in_order(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(around_the_journal),
-        cmocka_unit_test(torn_is_the_end),
-        cmocka_unit_test(confirmed_must_hold),
+        T_BOTH_ENTRIES(around_the_journal),    cmocka_unit_test(torn_is_the_end),
+        cmocka_unit_test(confirmed_must_hold), cmocka_unit_test(confirmed_by_another),
         cmocka_unit_test(readers_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
