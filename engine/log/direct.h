@@ -23,8 +23,8 @@
 //   of before it is in force (direct_drain).
 // - After a crash a range is taken for whole that is not. Recovery reads each direct batch that is not confirmed and checks it
 //   against its entry; where one does not hold, the log ends. JE_CONFIRMED(log, offset) is added behind the completion of
-//   all ranges below `offset`, with the next append of any log of the shard; a checkpoint confirms what it tells of. Confirmed ones are not read but
-//   for the header; one that does not fit its entry refuses the start.
+//   all ranges below `offset`, with the next append of any log of the shard; a checkpoint confirms what it tells of. Confirmed
+//   ones are not read but for the header; one that does not fit its entry refuses the start.
 //
 // Which batches: those of DIRECT_BATCH_MIN and more of a log that had env->direct.min bytes in one commit group, until a group has
 // less than a quarter of it; and those that are that large themselves. Never control batches, nor those of a segment whose name

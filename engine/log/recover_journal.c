@@ -257,8 +257,8 @@ static int check_length(struct replay *r, const struct segment *s)
     return -EUCLEAN;
 }
 
-// Bytes that are only readable are not durable: everything laid is synced before the log serves (S4), here or by the bulk. All segments but the
-// last are finished: the next checkpoint will say so. A log without entries is as it was when its checkpoint was written,
+// Bytes that are only readable are not durable: everything laid is synced before the log serves (S4), here or by the bulk. All
+// segments but the last are finished: the next checkpoint will say so. A log without entries is as it was when its checkpoint was written,
 // and that was synced before; but a segment of which the checkpoint has no byte may be a roll that was cut short, whose name
 // is not durable.
 static int sync_touched(struct replay *r)
