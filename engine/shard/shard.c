@@ -93,9 +93,6 @@ static void shard_on_msg(struct service *svc, uint32_t reactor, const struct sps
     case SHARD_RELEASE:
         fetch_release(s, req);
         break;
-    case SHARD_UNWATCH:
-        watch_drop(s, reactor, m->u[0]);
-        break;
     case SHARD_SETTLE:
         watch_settle(s, from, m);
         break;

@@ -25,10 +25,12 @@
 struct shard;
 
 enum shard_op {
-    SHARD_APPEND = MSG_OP(SVC_SHARD, 1),       // u[0]: struct shard_append *
-    SHARD_FETCH = MSG_OP(SVC_SHARD, 2),        // u[0]: struct shard_fetch *
-    SHARD_RELEASE = MSG_OP(SVC_SHARD, 3),      // notice; u[0]: struct shard_pins *
-    SHARD_UNWATCH = MSG_OP(SVC_SHARD, 4),      // notice; u[0]: watch key
+    SHARD_APPEND = MSG_OP(SVC_SHARD, 1),  // u[0]: struct shard_append *
+    SHARD_FETCH = MSG_OP(SVC_SHARD, 2),   // u[0]: struct shard_fetch *
+    SHARD_RELEASE = MSG_OP(SVC_SHARD, 3), // notice; u[0]: struct shard_pins *
+    // For whoever has no credit left over from a fetch. Gives pins back: u[0]: struct shard_pins *, or 0; drops a watch: u[1]: its
+    // key, or 0. u[2]: 1: the reply wakes nobody; u[3]: key of the watch that brought what the pins held, or 0.
+    SHARD_SETTLE = MSG_OP(SVC_SHARD, 4),
     SHARD_LIST_OFFSETS = MSG_OP(SVC_SHARD, 5), // u[0]: struct shard_offsets *
     SHARD_EPOCH_END = MSG_OP(SVC_SHARD, 6),    // u[0]: struct shard_epochs *
     SHARD_OPEN = MSG_OP(SVC_SHARD, 7),         // u[0]: struct shard_open *
@@ -36,9 +38,6 @@ enum shard_op {
     SHARD_CONFIG = MSG_OP(SVC_SHARD, 9),       // u[0]: struct shard_open * (config of existing partitions)
     SHARD_DESCRIBE = MSG_OP(SVC_SHARD, 10),    // u[0]: struct shard_describe * (sizes, ends: log dirs, tests)
     SHARD_DELETE_RECORDS = MSG_OP(SVC_SHARD, 16), // u[0]: struct shard_trim *
-    // Both of them, for whoever has no credit left over from a fetch. u[0]: struct shard_pins *, or 0; u[1]: watch key, or 0;
-    // u[2]: 1: the reply wakes nobody; u[3]: key of the watch that brought what the pins held, or 0.
-    SHARD_SETTLE = MSG_OP(SVC_SHARD, 17),
     // from the shard to a net service:
     SHARD_FIRED =
         MSG_OP(SVC_NET, 200), // u[0]: struct shard_fired *; the receiver answers with SHARD_FIRED_ACK
@@ -93,7 +92,7 @@ struct shard_append {
 // arrived, or a part's state changed (deleted, epoch, error), the key is named in a SHARD_FIRED message and the sender
 // fetches again. With `push` it need not: the shard reads the parts when the watch fires, and the message brings what a fetch
 // would have been answered. If what arrived cannot be shown yet (an open transaction's), the watch goes on instead.
-// A new fetch with the same key replaces the watch, one without a key lets it be; SHARD_UNWATCH drops it. Keys are chosen by
+// A new fetch with the same key replaces the watch, one without a key lets it be; SHARD_SETTLE drops it. Keys are chosen by
 // the net service and unique per reactor. A notice follows the reply to the fetch that left the watch.
 struct shard_fetch_part {
     // in

@@ -13,14 +13,12 @@ static struct run *run_of(struct traffic *t)
 }
 
 // ---- reading ---------------------------------------------------------------------------------------------------------------
-// What an answer for one partition says; gives its pins back. Returns malloc'd bytes, *n of them whole batches; -1 in *n: the
-// partition is gone.
+// What an answer for one partition says; whoever asks gives its pins back. Returns malloc'd bytes, *n of them whole batches; -1
+// in *n: the partition is gone.
 static uint8_t *answer_bytes(struct traffic *t, struct mpart *p, const struct shard_fetch_part *part,
-                             struct shard_pins *pins, bool committed, int64_t *n)
+                             bool committed, int64_t *n)
 {
     struct run *run = run_of(t);
-    struct reactor *r = fiber_reactor(fiber_current());
-    uint32_t to = life_reactor_of(t->l, p);
     int64_t offset = part->fetch_offset;
     uint8_t *b = NULL;
     *n = 0;
@@ -42,12 +40,8 @@ static uint8_t *answer_bytes(struct traffic *t, struct mpart *p, const struct sh
             keyed_committed(run->model, p, part->last_stable, b, (uint64_t)*n, part->aborted,
                             part->aborted_n);
     }
-    if (pins) {
-        if (run_chance(run, 1, 4))
-            fiber_sleep(1000 * run_skewed(run, 1, 5000)); // a slow reader holds on to it
-        struct spsc_msg *m = reactor_request(r, to, SHARD_RELEASE, SVC_NET);
-        m->u[0] = (uint64_t)(uintptr_t)pins;
-    }
+    if (part->bytes && run_chance(run, 1, 4))
+        fiber_sleep(1000 * run_skewed(run, 1, 5000)); // a slow reader holds on to it
     if (!part->error || part->error == KERR_OFFSET_OUT_OF_RANGE)
         return b;
     if (part->error != KERR_UNKNOWN_TOPIC_OR_PARTITION && !traffic_may_fail(t, p, part->error))
@@ -83,7 +77,10 @@ uint8_t *readers_fetch(struct traffic *t, struct mpart *p, int64_t offset, uint3
                             .push = key & 1,
                             .owner = &c};
     traffic_ask(t, r, to, SHARD_FETCH, &f, &c);
-    return answer_bytes(t, p, part, f.pins, committed, n);
+    uint8_t *b = answer_bytes(t, p, part, committed, n);
+    if (f.pins)
+        reactor_request(r, to, SHARD_RELEASE, SVC_NET)->u[0] = (uint64_t)(uintptr_t)f.pins;
+    return b;
 }
 static void check_range(struct traffic *t, struct mpart *p, int64_t offset, int64_t known,
                         const struct shard_fetch_part *part)
@@ -94,10 +91,17 @@ static void check_range(struct traffic *t, struct mpart *p, int64_t offset, int6
                  (long long)part->high_watermark, (long long)known);
 }
 
-static void unwatch(struct reactor *r, uint32_t to, uint64_t key)
+// As a connection does what its fetch's credit is not there for: what a watch brought goes back, or a watch is dropped.
+static void settle(struct traffic *t, uint32_t to, struct shard_pins *pins, uint64_t unwatch, uint64_t read)
 {
-    struct spsc_msg *m = reactor_request(r, to, SHARD_UNWATCH, SVC_NET);
-    m->u[0] = key;
+    struct reactor *r = fiber_reactor(fiber_current());
+    traffic_take_credit(t, r, to, true);
+    t->in_flight++;
+    struct spsc_msg *m = reactor_request(r, to, SHARD_SETTLE, SVC_NET);
+    m->u[0] = (uint64_t)(uintptr_t)pins;
+    m->u[1] = unwatch;
+    m->u[2] = 0;
+    m->u[3] = read;
 }
 
 // Before the question is sent: what its watch brings before the reader is there to wait for it is known to be missed.
@@ -116,14 +120,15 @@ static void watcher_remove(struct traffic *t, const struct watcher *w)
 }
 
 // False: nothing came in time, or too early.
-static bool watch_wait(struct traffic *t, struct reactor *r, uint32_t to, struct watcher *w)
+static bool watch_wait(struct traffic *t, uint32_t to, struct watcher *w)
 {
+    struct reactor *r = fiber_reactor(fiber_current());
     uint64_t until = reactor_now(r) + 1000 * run_skewed(run_of(t), 100, 20000);
     w->early = w->fired = w->pushed = w->again = false;
     while (!w->fired && !w->missed && reactor_now(r) < until && traffic_going(t))
         fiber_sleep(100000);
     if (!w->fired)
-        unwatch(r, to, w->key);
+        settle(t, to, NULL, w->key, 0);
     return w->fired;
 }
 
@@ -158,7 +163,7 @@ static void read_pushed(struct traffic *t, const struct reading *x, struct watch
     if (!w->part.error && w->part.fetch_offset != *x->tail)
         run_fail(run_of(t), "a watch at offset %lld was answered for %lld", (long long)*x->tail,
                  (long long)w->part.fetch_offset);
-    uint8_t *b = answer_bytes(t, x->p, &w->part, w->pins, x->committed, &n);
+    uint8_t *b = answer_bytes(t, x->p, &w->part, x->committed, &n);
     read_check(t, x, &w->part, b, n);
     free(b);
     if (w->again && n >= 0 && !t->l->over && w->part.next_offset != *x->tail)
@@ -166,20 +171,16 @@ static void read_pushed(struct traffic *t, const struct reading *x, struct watch
                  (long long)w->part.next_offset, (long long)*x->tail);
 }
 
-// What a watch brings, and once more if it waits on. (Two notices go with one credit: two releases, or one and the watch's end.)
+// What a watch brings, and what it brings behind that while it goes on.
 static void read_watched(struct traffic *t, const struct reading *x, uint32_t to, struct watcher *w)
 {
-    struct reactor *r = fiber_reactor(fiber_current());
-    if (!watch_wait(t, r, to, w) || !w->pushed)
-        return;
-    w->early = true; // for what comes behind it
-    read_pushed(t, x, w);
-    if (!w->again || t->l->over)
-        return;
-    if (run_chance(run_of(t), 1, 4))
-        unwatch(r, to, w->key);
-    else if (watch_wait(t, r, to, w) && w->pushed)
+    bool ends = false;
+    while (!ends && watch_wait(t, to, w) && w->pushed) {
+        w->early = true; // for what comes behind it
         read_pushed(t, x, w);
+        ends = !w->again || t->l->over || run_chance(run_of(t), 1, 4);
+        settle(t, to, w->pins, ends && w->again ? w->key : 0, ends ? 0 : w->key);
+    }
 }
 
 void readers_once(struct traffic *t, int64_t *tail, struct mpart **last)
@@ -207,10 +208,10 @@ void readers_once(struct traffic *t, int64_t *tail, struct mpart **last)
     uint8_t *b = readers_fetch(t, p, *tail, max, key, x.committed, &part, &n);
     read_check(t, &x, &part, b, n);
     free(b);
+    reactor_credit_give(fiber_reactor(fiber_current()), to, 1);
     if (n == 0 && !part.error && key && !t->l->over)
         read_watched(t, &x, to, &w);
     watcher_remove(t, &w);
-    reactor_credit_give(fiber_reactor(fiber_current()), to, 1);
 }
 
 // A notice with an answer that its reader still waits for: it takes the answer's pins. Every answer that is pushed says

@@ -157,6 +157,9 @@ static void on_message(struct driver *d, uint32_t from, const struct spsc_msg *m
     case SHARD_APPEND:
         append_came(t, d->r, req);
         return;
+    case SHARD_SETTLE:
+        reactor_credit_give(d->r, from, 1);
+        return;
     case SHARD_FETCH:
         c = ((struct shard_fetch *)req)->owner;
         break;

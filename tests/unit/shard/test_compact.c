@@ -550,6 +550,178 @@ static void crashes_at_any_moment(void **state)
     }
 }
 
+// ---- a shortage in the middle of a swap -----------------------------------------------------------------------------------------
+// Once the new segment counts there is no way back: what is left of the swap is done as soon as there is space.
+struct swapping {
+    struct broker *b;
+    int rc;
+    bool done;
+};
+static struct swapping swapping;
+static int64_t compacted_to;
+
+static void swapping_fiber(void *arg)
+{
+    struct swapping *x = arg;
+    x->rc = log_compact(t_log(x->b, 0, 0), compactor);
+    x->done = true;
+}
+
+static bool swap_ended(void *arg)
+{
+    return swapping.done;
+}
+
+struct called {
+    const char *end; // of the name
+    uint32_t n;
+};
+
+static void count_called(void *arg, const char *path, uint64_t size)
+{
+    struct called *c = arg;
+    size_t n = strlen(path), k = strlen(c->end);
+    c->n += n > k && !strcmp(path + n - k, c->end);
+}
+
+static uint32_t files_called(struct broker *b, const char *end)
+{
+    struct called c = {.end = end};
+    sim_disk_walk(b->host, "/data", count_called, &c);
+    return c.n;
+}
+
+static uint32_t leftovers(struct broker *b)
+{
+    return files_called(b, ".cleaned") + files_called(b, ".swap") + files_called(b, ".deleted") -
+           files_called(b, ".spare.deleted");
+}
+
+static void check_compacted(struct broker *b)
+{
+    struct sight x = read_all(b);
+    assert_int_equal(x.end, sent_end);
+    check(b, &x, compacted_to, true);
+}
+
+// The disk is full from the moment on that a new segment is called .swap.
+static void short_of_space(struct broker *b)
+{
+    struct log_config c = config();
+    struct spec s = {.records = 10};
+    assert_int_equal(t_open(b, 0, "short", 1, &c), 0);
+    for (int i = 0; i < 60; i++)
+        produce(b, &s);
+    fiber_sleep(100ull * 1000 * 1000);
+    swapping = (struct swapping){.b = b};
+    assert_non_null(fiber_spawn(b->r, swapping_fiber, &swapping, 0));
+    while (!files_called(b, ".swap"))
+        fiber_yield();
+    sim_world_faults(b->w)->enospc = 1000 * 1000;
+    fiber_sleep(6 * T_SECOND); // longer than a stop waits
+    assert_false(swapping.done);
+    assert_int_equal(files_called(b, ".swap"), 1);
+    log_env_reclaim(&b->s->env, UINT64_MAX);
+    struct sight x = read_all(b); // it has no name, and is read all the same
+    assert_int_equal(x.end, sent_end);
+    check(b, &x, sent_end, false);
+}
+
+static void space_again(struct broker *b)
+{
+    short_of_space(b);
+    sim_world_faults(b->w)->enospc = 0;
+    while (!swapping.done)
+        fiber_sleep(10ull * 1000 * 1000);
+    assert_int_equal(swapping.rc, 1);
+    assert_int_equal(log_env_empty_trash(&b->s->env, true), 0);
+    assert_int_equal(leftovers(b), 0);
+    compacted_to = closed_end(b);
+    log_env_reclaim(&b->s->env, UINT64_MAX);
+    check_compacted(b);
+}
+
+// Its segments are merged with others: nothing of what they were before comes back.
+static void compact_more(struct broker *b)
+{
+    struct spec s = {.records = 10};
+    for (int i = 0; i < 30; i++)
+        produce(b, &s);
+    fiber_sleep(100ull * 1000 * 1000);
+    log_set_first_dirty(t_log(b, 0, 0), 0);
+    compact_all(b);
+    compacted_to = closed_end(b);
+    check_compacted(b);
+}
+
+static void compacted_before(struct broker *b)
+{
+    assert_int_equal(leftovers(b), 0);
+    check_compacted(b);
+    compact_more(b);
+}
+
+static void compacted_in_part(struct broker *b)
+{
+    assert_int_equal(leftovers(b), 0);
+    struct sight x = read_all(b);
+    assert_int_equal(x.end, sent_end);
+    check(b, &x, sent_end, false);
+    compact_more(b);
+}
+
+static void space_returns(void **state)
+{
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct broker *b = malloc(sizeof(*b));
+        t_sim(b, seed);
+        reset(b);
+        t_boot_ok(b);
+        make_compactor(b);
+        t_run(b, space_again);
+        for (uint32_t i = 0; i < 3; i++) {
+            if ((seed + i) % 3 == 0) {
+                compactor_destroy(compactor);
+                assert_int_equal(t_stop(b), 0);
+            } else {
+                t_crash(b, (seed + i) % 3 == 1);
+            }
+            t_boot_ok(b);
+            make_compactor(b);
+            t_run(b, compacted_before);
+        }
+        compactor_destroy(compactor);
+        assert_int_equal(t_stop(b), 0);
+        t_down(b);
+        free(b);
+    }
+}
+
+// Nor does a stop leave a .swap in a directory that it says is clean, though all else goes well.
+static void stop_in_a_shortage(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 39);
+    reset(b);
+    t_boot_ok(b);
+    make_compactor(b);
+    t_run(b, short_of_space);
+    reactor_group_stop(b->g);
+    assert_true(sim_run(b->w, 60 * T_SECOND, swap_ended, b));
+    sim_world_faults(b->w)->enospc = 0;
+    assert_int_equal(files_called(b, ".swap"), 1);
+    compactor_destroy(compactor);
+    assert_int_not_equal(t_stop(b), 0);
+    t_boot_ok(b);
+    assert_int_equal(b->kind, STORE_OURS);
+    make_compactor(b);
+    t_run(b, compacted_in_part);
+    compactor_destroy(compactor);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
 // ---- readers, and the shard's own clock -------------------------------------------------------------------------------------------------
 struct reader {
     struct broker *b;
@@ -703,6 +875,8 @@ int main(void)
         cmocka_unit_test(emptied_segments_wait),
         cmocka_unit_test(transactions_and_producers),
         cmocka_unit_test(crashes_at_any_moment),
+        cmocka_unit_test(space_returns),
+        cmocka_unit_test(stop_in_a_shortage),
         cmocka_unit_test(readers_of_merged_segments),
         T_BOTH_ENTRIES(shard_compacts_by_itself),
     };

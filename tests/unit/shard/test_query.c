@@ -199,10 +199,7 @@ static void fetch_checks(struct broker *b)
     free(t_fetch(b, 0, 0, 0, 100000, 4712, &fp)); // enough: no watch
     assert_true(fp.bytes > 1000);
     free(t_fetch(b, 0, 0, 1, 100000, 4713, &fp));
-    while (!reactor_credit_take(b->r, 0, 1))
-        fiber_yield();
-    reactor_send(b->r, 0, SHARD_UNWATCH)->u[0] = 4713;
-    reactor_credit_give(b->r, 0, 1);
+    t_settle(b, NULL, 4713, 0);
     assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
     fiber_sleep(20 * 1000000);
     assert_int_equal(b->fired, 1);
