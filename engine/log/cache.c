@@ -274,14 +274,16 @@ static bool take_memory(struct cache_entry *e)
 static bool journal_busy(struct cache *c, uint64_t now)
 {
     struct reactor_group *g = reactor_get_group(c->env->r);
-    uint64_t groups = 0, ns = 0;
+    struct cold_pace_totals t = {0};
     if (cold_pace_due(&c->pace, now)) {
         for (uint32_t i = 0; i < reactor_group_size(g); i++) {
             const struct metrics *m = reactor_metrics(reactor_group_get(g, i));
-            groups += m ? metric_get(m, METRIC_COMMIT_GROUPS) : 0;
-            ns += m ? metrics_hist_sum(m, METRIC_COMMIT_NS) : 0;
+            t.groups += m ? metric_get(m, METRIC_COMMIT_GROUPS) : 0;
+            t.commit_ns += m ? metrics_hist_sum(m, METRIC_COMMIT_NS) : 0;
+            t.appended += m ? metric_get(m, METRIC_APPEND_BYTES) : 0;
+            t.read += m ? metric_get(m, METRIC_COLD_READ_BYTES) : 0;
         }
-        cold_pace_look(&c->pace, now, groups, ns);
+        cold_pace_look(&c->pace, now, &t);
     }
     return cold_pace_busy(&c->pace, now);
 }

@@ -5,7 +5,7 @@
 // The journals are looked at so often, and count as at work for so long.
 static const uint64_t LOOK_NS = 2ull * 1000 * 1000, BUSY_NS = 50ull * 1000 * 1000;
 // A mean is taken of so many groups; a single one says little.
-enum { GROUPS_MIN = 8, DRIFT = 4096, FOLLOW = 4 };
+enum { GROUPS_MIN = 8, DRIFT = 4096, FOLLOW = 4, SHRINK = 8 };
 // Noise of a fast disk is no reason to make way.
 static const uint64_t SLACK_NS = 200ull * 1000;
 
@@ -29,22 +29,28 @@ static void usual_follow(struct cold_pace *p, uint64_t mean)
         p->usual_ns += SL_MIN(mean - p->usual_ns, p->usual_ns / DRIFT + 1);
 }
 
-void cold_pace_look(struct cold_pace *p, uint64_t now, uint64_t groups, uint64_t commit_ns)
+static uint32_t weight_next(const struct cold_pace *p, bool slow, bool behind)
+{
+    if (behind)
+        return SL_MAX(p->weight - p->weight / SHRINK, (uint32_t)COLD_PACE_ONE);
+    if (slow)
+        return SL_MIN(p->weight * 2, (uint32_t)COLD_PACE_MOST);
+    return SL_MAX(p->weight - 1, (uint32_t)COLD_PACE_ONE);
+}
+
+void cold_pace_look(struct cold_pace *p, uint64_t now, const struct cold_pace_totals *t)
 {
     p->looked = now;
-    if (groups != p->seen)
+    if (t->groups != p->seen)
         p->busy_until = now + BUSY_NS;
-    p->seen = groups;
-    if (groups - p->groups < GROUPS_MIN)
+    p->seen = t->groups;
+    if (t->groups - p->was.groups < GROUPS_MIN)
         return;
-    uint64_t mean = (commit_ns - p->commit_ns) / (groups - p->groups);
-    p->groups = groups;
-    p->commit_ns = commit_ns;
+    uint64_t mean = (t->commit_ns - p->was.commit_ns) / (t->groups - p->was.groups);
+    uint64_t appended = t->appended - p->was.appended, read = t->read - p->was.read;
+    p->was = *t;
     usual_follow(p, mean);
-    if (mean > 2 * p->usual_ns + SLACK_NS)
-        p->weight = SL_MIN(p->weight * 2, (uint32_t)COLD_PACE_MOST);
-    else if (p->weight > COLD_PACE_ONE)
-        p->weight--;
+    p->weight = weight_next(p, mean > 2 * p->usual_ns + SLACK_NS, read < appended + appended / 2);
 }
 
 bool cold_pace_busy(const struct cold_pace *p, uint64_t now)

@@ -3,7 +3,8 @@
 // A commit group's write stands behind the reads that the device has, and the answers to appends behind those that the readers'
 // answers keep busy. So each read is followed by a pause, as long as the read took while commits take as long as they usually do,
 // and longer while they take more than twice that: it doubles with every look at them then, and falls slowly (additive increase
-// of the rate, multiplicative decrease, as congestion control does). What is usual is the least that was seen of late: it
+// of the rate, multiplicative decrease, as congestion control does). But readers have to catch up: pauses do not grow, they shrink,
+// while less than half as much again is read as is appended. What is usual is the least that was seen of late: it
 // follows a faster disk at once, and a slower one over half a minute.
 //
 // Plain arithmetic: no I/O, no clock of its own; whose it is, its thread only.
@@ -18,9 +19,15 @@ enum {
     COLD_PACE_MOST = 16 * COLD_PACE_ONE // readers do go on
 };
 
+// What all shards of the process did so far.
+struct cold_pace_totals {
+    uint64_t groups, commit_ns; // commit groups written, and how long they took together
+    uint64_t appended, read;    // bytes; read: from disk
+};
+
 struct cold_pace {
-    uint64_t groups, commit_ns; // totals at the last look that counted
-    uint64_t seen;              // total of groups at the last look of all
+    struct cold_pace_totals was; // at the last look that counted
+    uint64_t seen;               // total of groups at the last look of all
     uint64_t looked, busy_until;
     uint64_t usual_ns; // a commit takes that; 0: not known
     uint32_t weight;   // of pauses
@@ -29,8 +36,7 @@ struct cold_pace {
 void cold_pace_init(struct cold_pace *p);
 // Whether it is time to look again: `now` in ns of the reactor's clock.
 bool cold_pace_due(const struct cold_pace *p, uint64_t now);
-// `groups` and `commit_ns`: how many groups were written so far by all journals of the process, and how long they took together.
-void cold_pace_look(struct cold_pace *p, uint64_t now, uint64_t groups, uint64_t commit_ns);
+void cold_pace_look(struct cold_pace *p, uint64_t now, const struct cold_pace_totals *t);
 // Whether appends are at work.
 bool cold_pace_busy(const struct cold_pace *p, uint64_t now);
 // How long to pause, ns, after a read that took `read_ns`.

@@ -11,12 +11,15 @@ enum { LOOK = 2 * 1000 * 1000, USUAL = 400 * 1000, READ = 1000 };
 
 struct world {
     struct cold_pace p;
-    uint64_t now, groups, ns;
+    uint64_t now;
+    struct cold_pace_totals t;
+    uint64_t reads; // bytes with each look, and
+    uint64_t appends;
 };
 
 static void begin(struct world *w)
 {
-    *w = (struct world){.now = 1000000000};
+    *w = (struct world){.now = 1000000000, .reads = 10 << 20, .appends = 1 << 20};
     cold_pace_init(&w->p);
 }
 
@@ -25,9 +28,11 @@ static void look(struct world *w, uint32_t n, uint64_t each)
 {
     w->now += LOOK;
     assert_true(cold_pace_due(&w->p, w->now));
-    w->groups += n;
-    w->ns += n * each;
-    cold_pace_look(&w->p, w->now, w->groups, w->ns);
+    w->t.groups += n;
+    w->t.commit_ns += n * each;
+    w->t.read += w->reads;
+    w->t.appended += w->appends;
+    cold_pace_look(&w->p, w->now, &w->t);
     assert_false(cold_pace_due(&w->p, w->now));
 }
 
@@ -95,6 +100,25 @@ static void test_few_groups(void **state)
     assert_int_equal(pause_of(&w), 2 * READ);
 }
 
+// Readers that do not get ahead of appends are not held up, however slow commits are.
+static void test_catching_up(void **state)
+{
+    struct world w;
+    begin(&w);
+    look(&w, 10, USUAL);
+    for (int i = 0; i < 10; i++)
+        look(&w, 10, 8 * USUAL);
+    assert_int_equal(pause_of(&w), 16 * READ);
+    w.appends = w.reads;
+    for (int i = 0; i < 40; i++)
+        look(&w, 10, 8 * USUAL);
+    assert_int_equal(pause_of(&w), READ);
+    w.appends = w.reads / 3 * 2;
+    for (int i = 0; i < 10; i++)
+        look(&w, 10, 8 * USUAL);
+    assert_int_equal(pause_of(&w), 16 * READ);
+}
+
 // What is usual follows: at once to a faster disk, within half a minute to a slower one.
 static void test_other_disk(void **state)
 {
@@ -116,7 +140,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_busy),         cmocka_unit_test(test_usual),
         cmocka_unit_test(test_slow_commits), cmocka_unit_test(test_few_groups),
-        cmocka_unit_test(test_other_disk),
+        cmocka_unit_test(test_catching_up),  cmocka_unit_test(test_other_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
