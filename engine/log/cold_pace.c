@@ -6,6 +6,8 @@
 static const uint64_t LOOK_NS = 2ull * 1000 * 1000, BUSY_NS = 50ull * 1000 * 1000;
 // A mean is taken of so many groups; a single one says little.
 enum { GROUPS_MIN = 8, DRIFT = 4096, FOLLOW = 4, SHRINK = 8 };
+// A fetch reads several extents one after the other.
+static const uint64_t PAUSE_MAX_NS = 50ull * 1000 * 1000;
 // Noise of a fast disk is no reason to make way.
 static const uint64_t SLACK_NS = 200ull * 1000;
 
@@ -60,5 +62,5 @@ bool cold_pace_busy(const struct cold_pace *p, uint64_t now)
 
 uint64_t cold_pace_pause(const struct cold_pace *p, uint64_t read_ns)
 {
-    return read_ns * p->weight / COLD_PACE_ONE;
+    return SL_MAX(read_ns, SL_MIN(read_ns * p->weight / COLD_PACE_ONE, PAUSE_MAX_NS));
 }

@@ -39,7 +39,7 @@ bool cold_pace_due(const struct cold_pace *p, uint64_t now);
 void cold_pace_look(struct cold_pace *p, uint64_t now, const struct cold_pace_totals *t);
 // Whether appends are at work.
 bool cold_pace_busy(const struct cold_pace *p, uint64_t now);
-// How long to pause, ns, after a read that took `read_ns`.
+// How long to pause, ns, after a read that took `read_ns`: not less than that, and more than 50 ms only if the read took so long.
 uint64_t cold_pace_pause(const struct cold_pace *p, uint64_t read_ns);
 
 #endif

@@ -242,8 +242,9 @@ static struct canary_story story_of(enum sl_canary c)
     case SL_CANARY_ABORTED_NOT_TOLD:
         return (struct canary_story){.with = WITHOUT_KEYED, .within = 200};
     case SL_CANARY_COMPACT_SWAP_UNSYNCED:
-    case SL_CANARY_CLEAN_TOO_EARLY:
         return (struct canary_story){.with = WITHOUT_KEYED, .within = 400};
+    case SL_CANARY_CLEAN_TOO_EARLY:
+        return (struct canary_story){.with = WITHOUT_KEYED, .within = 1000};
     case SL_CANARY_COORD_ANSWERS_EARLY:
     case SL_CANARY_COORD_NO_FENCE:
     case SL_CANARY_COORD_FORGETS:

@@ -78,6 +78,8 @@ static void test_slow_commits(void **state)
     for (int i = 0; i < 20; i++)
         look(&w, 10, 4 * USUAL);
     assert_int_equal(pause_of(&w), 16 * READ); // at most: readers go on
+    assert_int_equal(cold_pace_pause(&w.p, 10 * 1000 * 1000), 50 * 1000 * 1000);
+    assert_int_equal(cold_pace_pause(&w.p, 70 * 1000 * 1000), 70 * 1000 * 1000);
     for (int i = 0; i < 60; i++)
         look(&w, 10, USUAL);
     assert_in_range(pause_of(&w), 8 * READ, 9 * READ);
