@@ -247,7 +247,7 @@ int log_offset_of_max_time(struct log *l, int64_t *offset, int64_t *timestamp,
 // ---- background -----------------------------------------------------------------------------------------------------------
 // Fiber. Writes durable bytes back; `sync`: then fdatasyncs what was written. Nothing happens once the log is being closed.
 int log_write_back(struct log *l, bool sync);
-// Fiber. The same for the log that has been dirty for the longest time.
+// Fiber. The same for the log that has been dirty for the longest time, of those whose files nobody is at (seals, checkpoints).
 int log_env_write_oldest(struct log_env *env);
 bool log_is_dirty(const struct log *l);                  // it has bytes that are not written back
 uint32_t log_env_count_dirty(const struct log_env *env); // so many logs are

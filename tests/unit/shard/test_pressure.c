@@ -297,6 +297,51 @@ static void no_room(void **state)
     free(b);
 }
 
+// A log whose full segment is being sealed, on a disk where a sync takes long, is the one that has been dirty for the longest
+// time. Appends to another that need memory do not wait for it: they would be refused in the end.
+static void beside_a_seal(struct broker *b)
+{
+    enum { N = 40 };
+    struct log_config c = t_log_config();
+    struct t_append x[N];
+    struct t_spec s = {.records = 1, .value = 90000, .timestamp = 1};
+    assert_int_equal(t_open(b, 1, "other", 1, &c), 0);
+    assert_int_equal(t_produce(b, 1, 0, &s, NULL), 0);
+    c.segment_bytes = 1 << 20;
+    assert_int_equal(t_open(b, 0, "sealed", 1, &c), 0);
+    for (int i = 0; i < 13; i++)
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    for (int i = 0; i < N; i++) {
+        uint32_t bytes;
+        uint8_t *batch = t_batch(b, &s, &bytes);
+        t_append_start(b, &x[i], 1, 0, batch, bytes, 1, -1);
+    }
+    for (int i = 0; i < N; i++)
+        assert_int_equal(t_append_end(b, &x[i]), 0);
+    t_verify_all(b, false);
+}
+
+static void slow_seal(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    struct sim_config c;
+    t_sim(b, 66);
+    sim_world_destroy(b->w);
+    sim_config_default(&c, 66);
+    c.disk_sync = (struct sim_latency){5 * T_SECOND, 6 * T_SECOND, 0, 0};
+    b->w = sim_world_create(&c);
+    b->host = sim_host_create(b->w);
+    b->cfg.tail_pool_bytes = 2 << 20;
+    b->cfg.read_pool_bytes = 2 << 20;
+    b->cfg.dirty_bytes = 64 << 20;
+    b->cfg.writeback_age_ms = 100000;
+    t_boot_ok(b);
+    t_run(b, beside_a_seal);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
 // ---- a broken disk ----------------------------------------------------------------------------------------------------------------
 static void break_disk(struct broker *b)
 {
@@ -416,6 +461,7 @@ int main(void)
         cmocka_unit_test(failed_roll),
         cmocka_unit_test(start_on_full_disk),
         cmocka_unit_test(no_room),
+        cmocka_unit_test(slow_seal),
         cmocka_unit_test(broken_elsewhere),
         cmocka_unit_test(broken_disk),
         T_BOTH_ENTRIES(stop_under_load),
