@@ -159,14 +159,15 @@ static int clean_end(struct scan *sc, struct segment *s, bool *sound)
     return 0;
 }
 
-// State behind the newest snapshot, from the batches. After a clean stop there is nothing behind it.
+// State behind the newest snapshot, from the batches of segments that begin below `end`. After a clean stop there is nothing behind
+// it.
 static int replay_from(struct scan *sc, int64_t from, int64_t end)
 {
     uint32_t i = 0, pos;
     struct batch_info b;
     bool whole;
     struct segment *s = log_segment_for(sc->l, from, &i);
-    for (; s && from < end; s = ++i < sc->l->segments_n ? sc->l->segments[i] : NULL) {
+    for (; s && s->base_offset < end; s = ++i < sc->l->segments_n ? sc->l->segments[i] : NULL) {
         int rc = log_find_batch(s, from, &pos, &b);
         if (rc == -ENOENT)
             continue;

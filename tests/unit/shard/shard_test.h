@@ -98,6 +98,7 @@ struct broker {
     struct metrics *metrics;
     struct store *store;
     enum store_kind kind;
+    int64_t recovery_point; // of every log, where upstream had the directory last
     struct shard *s;
     struct service net;
     bool ready;
@@ -300,8 +301,10 @@ static inline int t_recover_topics(struct broker *b)
         struct t_topic *t = &b->topics[i];
         for (uint32_t k = 0; k < t->parts_n && !rc; k++) {
             struct log *l = NULL;
-            const struct log_left left = {
-                .kind = b->kind, .sl = store_find_log(b->store, &t->id, (int32_t)k), .bulk = bulk.on};
+            const struct log_left left = {.kind = b->kind,
+                                          .sl = store_find_log(b->store, &t->id, (int32_t)k),
+                                          .recovery_point = b->recovery_point,
+                                          .bulk = bulk.on};
             rc = log_recover(shard_env(b->s), b->dir, t->name, &t->id, (int32_t)k, &left, &t->config, &l,
                              b->err, sizeof(b->err));
             if (!rc)
@@ -460,6 +463,29 @@ static inline int t_stop(struct broker *b)
         sim_detach(b->p);
     t_free_life(b);
     return rc;
+}
+
+// ---- between lives ----------------------------------------------------------------------------------------------------------
+// As if upstream, which had it last, had been killed.
+static inline void t_unlink_clean(struct broker *b)
+{
+    char path[600];
+    snprintf(path, sizeof(path), "%s/.kafka_cleanshutdown", b->dir);
+    assert_int_equal(fio_unlink(path, false), 0);
+    assert_int_equal(fio_sync_dir(b->dir), 0);
+}
+
+// A process of its own changes the directory.
+static inline void t_between_lives(struct broker *b, void (*fn)(struct broker *b))
+{
+    b->p = sim_process_create(b->w, b->host);
+    b->io = sim_io_create(b->p);
+    b->metrics = metrics_create(1);
+    b->g = reactor_group_create(1, &b->io, 64, b->metrics);
+    b->r = reactor_group_get(b->g, 0);
+    sim_attach(b->p, b->g);
+    t_run(b, fn);
+    t_crash(b, false);
 }
 
 // ---- requests (fibers) ------------------------------------------------------------------------------------------------------

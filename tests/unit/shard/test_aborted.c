@@ -309,6 +309,61 @@ static void over_restarts(struct broker *b)
 }
 T_BOTH(over_restarts, 51)
 
+// ---- after upstream ------------------------------------------------------------------------------------------------------
+// A transaction over several segments is aborted in the last one, from which on upstream has not synced.
+static void long_part(struct broker *b)
+{
+    struct log_config c = config();
+    assert_int_equal(t_open(b, 0, "txn", 1, &c), 0);
+    data(b, 0);
+    for (int i = 0; i < 120; i++)
+        data(b, 1 + (uint32_t)i % 2);
+    marker(b, 1, true);
+    marker(b, 2, true);
+    b->recovery_point = end;
+    marker(b, 0, false);
+}
+
+static int drop_snapshot(void *arg, const struct io_dirent *e)
+{
+    char path[700];
+    struct broker *b = arg;
+    if (!strstr(e->name, ".snapshot"))
+        return 0;
+    snprintf(path, sizeof(path), "%s/txn-0/%s", b->dir, e->name);
+    return fio_unlink(path, false);
+}
+
+static void left_by_upstream(struct broker *b)
+{
+    char path[600];
+    t_unlink_clean(b);
+    snprintf(path, sizeof(path), "%s/txn-0", b->dir);
+    assert_int_equal(io_listdir(b->io, path, drop_snapshot, b), 0);
+}
+
+static void read_all(struct broker *b)
+{
+    read_everywhere(b, false);
+}
+
+static void after_upstream(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 65);
+    reset();
+    t_boot_ok(b);
+    t_run(b, long_part);
+    assert_int_equal(t_stop(b), 0);
+    t_between_lives(b, left_by_upstream);
+    t_boot_ok(b);
+    assert_int_equal(b->kind, STORE_UPSTREAM);
+    t_run(b, read_all);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
 // ---- the front goes -----------------------------------------------------------------------------------------------------
 static void trimmed_part(struct broker *b)
 {
@@ -390,10 +445,8 @@ T_BOTH(compacted, 53)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(pushed),
-        T_BOTH_ENTRIES(over_restarts),
-        T_BOTH_ENTRIES(front_goes),
-        T_BOTH_ENTRIES(compacted),
+        T_BOTH_ENTRIES(pushed),     T_BOTH_ENTRIES(over_restarts), cmocka_unit_test(after_upstream),
+        T_BOTH_ENTRIES(front_goes), T_BOTH_ENTRIES(compacted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -235,27 +235,6 @@ static void fill_torn(struct broker *b)
     }
 }
 
-static void unlink_clean(struct broker *b)
-{
-    char path[600];
-    snprintf(path, sizeof(path), "%s/.kafka_cleanshutdown", b->dir);
-    assert_int_equal(fio_unlink(path, false), 0);
-    assert_int_equal(fio_sync_dir(b->dir), 0);
-}
-
-// A process of its own changes the directory.
-static void between_lives(struct broker *b, void (*fn)(struct broker *b))
-{
-    b->p = sim_process_create(b->w, b->host);
-    b->io = sim_io_create(b->p);
-    b->metrics = metrics_create(1);
-    b->g = reactor_group_create(1, &b->io, 64, b->metrics);
-    b->r = reactor_group_get(b->g, 0);
-    sim_attach(b->p, b->g);
-    t_run(b, fn);
-    t_crash(b, false);
-}
-
 static void after_torn(struct broker *b)
 {
     struct t_part *p = &b->topics[0].parts[0];
@@ -279,7 +258,7 @@ static void upstream_unclean(void **state)
         t_boot_ok(b);
         t_run(b, fill_torn);
         assert_int_equal(t_stop(b), 0);
-        between_lives(b, unlink_clean); // as if upstream had been killed
+        t_between_lives(b, t_unlink_clean); // as if upstream had been killed
         torn_tail(b, cuts[i / 2], i % 2);
         t_boot_ok(b);
         assert_int_equal(b->kind, STORE_UPSTREAM);
@@ -433,8 +412,8 @@ static void upstream_swaps(void **state)
         t_boot_ok(b);
         t_run(b, fill_swapped);
         assert_int_equal(t_stop(b), 0);
-        between_lives(b, unlink_clean);
-        between_lives(b, states[i / 2]);
+        t_between_lives(b, t_unlink_clean);
+        t_between_lives(b, states[i / 2]);
         t_boot_ok(b);
         if (i % 2) // what the start did holds over a power cut, too
             t_crash(b, true), t_boot_ok(b);
@@ -516,7 +495,7 @@ static void lost_index_names(void **state)
             assert_int_equal(t_stop(b), 0);
         else
             t_crash(b, false);
-        between_lives(b, lose_names);
+        t_between_lives(b, lose_names);
         t_boot_ok(b);
         assert_int_equal(b->kind, i ? STORE_CLEAN : STORE_OURS);
         if (!i) { // no one has asked for them
