@@ -12,18 +12,29 @@
 enum { LAYER_BUF = 1 << 20 };
 
 // ---- the directory ------------------------------------------------------------------------------------------------------
-static int push_base(int64_t **v, uint32_t *n, uint32_t *cap, int64_t x)
+static int push(struct offsets *o, int64_t x)
 {
-    if (*n == *cap) {
-        uint32_t c = *cap ? *cap * 2 : 8;
-        int64_t *p = realloc(*v, c * sizeof(*p));
+    if (o->n == o->cap) {
+        uint32_t cap = o->cap ? o->cap * 2 : 8;
+        int64_t *p = realloc(o->v, cap * sizeof(*p));
         if (!p)
             return -ENOMEM;
-        *v = p;
-        *cap = c;
+        o->v = p;
+        o->cap = cap;
     }
-    (*v)[(*n)++] = x;
+    o->v[o->n++] = x;
     return 0;
+}
+
+// Which list a name with this ending is on.
+static struct offsets *list_of(struct recover_dir *d, const char *end)
+{
+    return !strcmp(end, ".log")         ? &d->logs
+           : !strcmp(end, ".snapshot")  ? &d->snapshots
+           : !strcmp(end, ".txnindex")  ? &d->txnindexes
+           : !strcmp(end, ".index")     ? &d->indexes
+           : !strcmp(end, ".timeindex") ? &d->timeindexes
+                                        : NULL;
 }
 
 static int list_entry_of_dir(void *arg, const struct io_dirent *e)
@@ -34,20 +45,11 @@ static int list_entry_of_dir(void *arg, const struct io_dirent *e)
     if (end - e->name != 20 || e->is_dir)
         return 0;
     if (ahead_parse_name(e->name, &base))
-        return push_base(&d->spares, &d->spares_n, &d->spares_cap, base);
+        return push(&d->spares, base);
     d->transactions |= !strncmp(end, ".txnindex", 9);
     d->leftovers |= recover_is_leftover(e->name);
-    if (!strcmp(end, ".log"))
-        return push_base(&d->bases, &d->n, &d->cap, base);
-    if (!strcmp(end, ".snapshot"))
-        return push_base(&d->snapshots, &d->snapshots_n, &d->snapshots_cap, base);
-    if (!strcmp(end, ".txnindex"))
-        return push_base(&d->txnindexes, &d->txnindexes_n, &d->txnindexes_cap, base);
-    if (!strcmp(end, ".index"))
-        return push_base(&d->indexes, &d->indexes_n, &d->indexes_cap, base);
-    if (!strcmp(end, ".timeindex"))
-        return push_base(&d->timeindexes, &d->timeindexes_n, &d->timeindexes_cap, base);
-    return 0;
+    struct offsets *o = list_of(d, end);
+    return o ? push(o, base) : 0;
 }
 
 static int by_value(const void *a, const void *b)
@@ -56,20 +58,20 @@ static int by_value(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void sort(int64_t *v, uint32_t n)
+static void sort(struct offsets *o)
 {
-    if (n)
-        qsort(v, n, sizeof(*v), by_value);
+    if (o->n)
+        qsort(o->v, o->n, sizeof(*o->v), by_value);
 }
 
-static bool has(const int64_t *v, uint32_t n, int64_t base)
+static bool has(const struct offsets *o, int64_t base)
 {
-    return n && bsearch(&base, v, n, sizeof(*v), by_value);
+    return o->n && bsearch(&base, o->v, o->n, sizeof(*o->v), by_value);
 }
 
 bool recover_has_indexes(const struct recover_dir *d, int64_t base)
 {
-    return has(d->indexes, d->indexes_n, base) && has(d->timeindexes, d->timeindexes_n, base);
+    return has(&d->indexes, base) && has(&d->timeindexes, base);
 }
 
 int recover_list(struct log *l, struct recover_dir *d)
@@ -78,17 +80,17 @@ int recover_list(struct log *l, struct recover_dir *d)
     int rc = io_listdir(reactor_io(fiber_reactor(fiber_current())), l->dir, list_entry_of_dir, d);
     if (rc)
         return rc;
-    sort(d->bases, d->n);
-    sort(d->snapshots, d->snapshots_n);
-    sort(d->txnindexes, d->txnindexes_n);
-    sort(d->indexes, d->indexes_n);
-    sort(d->timeindexes, d->timeindexes_n);
-    d->sizes = calloc(d->n + 1, sizeof(uint64_t));
+    sort(&d->logs);
+    sort(&d->snapshots);
+    sort(&d->txnindexes);
+    sort(&d->indexes);
+    sort(&d->timeindexes);
+    d->sizes = calloc(d->logs.n + 1, sizeof(uint64_t));
     if (!d->sizes)
         return -ENOMEM;
-    for (uint32_t i = 0; i < d->n && !rc; i++) {
+    for (uint32_t i = 0; i < d->logs.n && !rc; i++) {
         struct io_stat st;
-        snprintf(path, sizeof(path), "%s/%020lld.log", l->dir, (long long)d->bases[i]);
+        snprintf(path, sizeof(path), "%s/%020lld.log", l->dir, (long long)d->logs.v[i]);
         rc = fio_stat(path, &st);
         d->sizes[i] = rc ? 0 : st.size;
     }
@@ -97,13 +99,13 @@ int recover_list(struct log *l, struct recover_dir *d)
 
 void recover_dir_free(struct recover_dir *d)
 {
-    free(d->bases);
+    free(d->logs.v);
     free(d->sizes);
-    free(d->snapshots);
-    free(d->txnindexes);
-    free(d->indexes);
-    free(d->timeindexes);
-    free(d->spares);
+    free(d->snapshots.v);
+    free(d->txnindexes.v);
+    free(d->indexes.v);
+    free(d->timeindexes.v);
+    free(d->spares.v);
 }
 
 // A crash left them. What a segment held that had no other name yet is in the journal; whether the names are gone durably does
@@ -111,8 +113,8 @@ void recover_dir_free(struct recover_dir *d)
 static int drop_spares(struct log *l, const struct recover_dir *d)
 {
     int rc = 0;
-    for (uint32_t i = 0; i < d->spares_n && !rc; i++)
-        rc = ahead_unlink(l, d->spares[i]);
+    for (uint32_t i = 0; i < d->spares.n && !rc; i++)
+        rc = ahead_unlink(l, d->spares.v[i]);
     return rc;
 }
 
@@ -246,17 +248,17 @@ static int forget_empty(struct log *l, struct recover_dir *d, int64_t below)
 {
     uint32_t keep = 0;
     int rc = 0;
-    for (uint32_t i = 0; i < d->n && !rc; i++) {
-        if (i > 0 && i + 1 < d->n && !d->sizes[i] && d->bases[i] < below) {
+    for (uint32_t i = 0; i < d->logs.n && !rc; i++) {
+        if (i > 0 && i + 1 < d->logs.n && !d->sizes[i] && d->logs.v[i] < below) {
             sl_log(SL_WARN, "log", "%s-%d: segment %lld is empty and not the last: removed", l->topic,
-                   l->partition, (long long)d->bases[i]);
-            rc = recover_unlink_segment(l, d->bases[i]);
+                   l->partition, (long long)d->logs.v[i]);
+            rc = recover_unlink_segment(l, d->logs.v[i]);
             continue;
         }
-        d->bases[keep] = d->bases[i];
+        d->logs.v[keep] = d->logs.v[i];
         d->sizes[keep++] = d->sizes[i];
     }
-    d->n = rc ? d->n : keep;
+    d->logs.n = rc ? d->logs.n : keep;
     return rc;
 }
 
@@ -268,7 +270,7 @@ static int check_identity(struct log *l, const struct recover_dir *d)
     size_t n = 0;
     struct sl_uuid id;
     bool data = false;
-    for (uint32_t i = 0; i < d->n; i++)
+    for (uint32_t i = 0; i < d->logs.n; i++)
         data |= d->sizes[i] > 0;
     snprintf(path, sizeof(path), "%s/partition.metadata", l->dir);
     int rc = fio_read_file(path, 4096, &text, &n);
@@ -299,7 +301,7 @@ static int recover_into(struct log *l, const struct log_left *left, char *err, s
         rc = rc ? rc : recover_list(l, &d);
     }
     if (!rc)
-        rc = log_aborted_load(l, d.txnindexes, d.txnindexes_n);
+        rc = log_aborted_load(l, d.txnindexes.v, d.txnindexes.n);
     l->aborted.lost |= lost;
     bool ours = left->kind == STORE_OURS && sl && (sl->has_checkpoint || sl->entries_n);
     // After an unclean end an empty file may also be one whose size was lost: what follows it does not belong to the log.

@@ -4,23 +4,20 @@
 
 #include "engine/log/log_private.h"
 
-// What a partition's directory holds.
-struct recover_dir {
-    int64_t *bases; // of .log files, ascending
-    uint64_t *sizes;
+struct offsets {
+    int64_t *v;
     uint32_t n, cap;
-    int64_t *snapshots; // offsets of .snapshot files, ascending
-    uint32_t snapshots_n, snapshots_cap;
-    int64_t *txnindexes; // segments with a .txnindex file, ascending
-    uint32_t txnindexes_n, txnindexes_cap;
-    int64_t *indexes; // likewise of .index, and below of .timeindex
-    uint32_t indexes_n, indexes_cap;
-    int64_t *timeindexes;
-    uint32_t timeindexes_n, timeindexes_cap;
-    bool transactions; // there is, or was, such a file
-    bool leftovers;    // there are names for recover_leftovers
-    int64_t *spares;   // of files made ahead (ahead.h)
-    uint32_t spares_n, spares_cap;
+};
+
+// What a partition's directory holds, by the offsets in the names, ascending but for the spares.
+struct recover_dir {
+    struct offsets logs; // .log files
+    uint64_t *sizes;     // and how large they are
+    struct offsets snapshots;
+    struct offsets txnindexes, indexes, timeindexes;
+    struct offsets spares; // files made ahead (ahead.h)
+    bool transactions;     // there is, or was, a .txnindex file
+    bool leftovers;        // there are names for recover_leftovers
 };
 int recover_list(struct log *l, struct recover_dir *d);
 void recover_dir_free(struct recover_dir *d);
@@ -57,7 +54,7 @@ int layer_put(struct layer *y, struct segment *s, uint32_t pos, const uint8_t *p
 int layer_flush(struct layer *y);
 void layer_free(struct layer *y);
 
-// recover_ours.c: from checkpoint and journal. recover_files.c: from the files alone.
+// recover_journal.c: from checkpoint and journal. recover_files.c: from the files alone.
 int recover_from_journal(struct log *l, struct recover_dir *d, const struct log_left *left, char *err,
                          size_t cap);
 int recover_from_files(struct log *l, struct recover_dir *d, bool clean, int64_t recovery_point, char *err,

@@ -41,11 +41,11 @@ static int load_epochs(struct log *l)
 static int64_t load_snapshot(struct scan *sc, int64_t upto)
 {
     struct log *l = sc->l;
-    for (uint32_t i = sc->dir->snapshots_n; i-- > 0;) {
+    for (uint32_t i = sc->dir->snapshots.n; i-- > 0;) {
         char path[1500];
         uint8_t *p = NULL;
         size_t n = 0;
-        int64_t at = sc->dir->snapshots[i];
+        int64_t at = sc->dir->snapshots.v[i];
         if (at > upto)
             continue;
         snprintf(path, sizeof(path), "%s/%020lld.snapshot", l->dir, (long long)at);
@@ -228,10 +228,10 @@ static int drop_snapshots_behind(struct scan *sc)
 {
     char path[1500];
     int rc = 0;
-    for (uint32_t i = 0; i < sc->dir->snapshots_n && !rc; i++) {
-        if (sc->dir->snapshots[i] <= sc->end)
+    for (uint32_t i = 0; i < sc->dir->snapshots.n && !rc; i++) {
+        if (sc->dir->snapshots.v[i] <= sc->end)
             continue;
-        snprintf(path, sizeof(path), "%s/%020lld.snapshot", sc->l->dir, (long long)sc->dir->snapshots[i]);
+        snprintf(path, sizeof(path), "%s/%020lld.snapshot", sc->l->dir, (long long)sc->dir->snapshots.v[i]);
         rc = fio_unlink(path, false);
     }
     return rc;
@@ -296,8 +296,8 @@ int recover_from_files(struct log *l, struct recover_dir *d, bool clean, int64_t
     struct scan sc = {.l = l, .dir = d};
     bool sound = false;
     int rc = load_epochs(l);
-    for (uint32_t i = 0; i < d->n && !rc; i++)
-        recover_add_segment(l, d->bases[i], (uint32_t)SL_MIN(d->sizes[i], (uint64_t)INT32_MAX), &rc);
+    for (uint32_t i = 0; i < d->logs.n && !rc; i++)
+        recover_add_segment(l, d->logs.v[i], (uint32_t)SL_MIN(d->sizes[i], (uint64_t)INT32_MAX), &rc);
     if (!rc && l->segments_n)
         l->log_start = l->segments[0]->base_offset;
     if (!rc && !l->segments_n)

@@ -90,12 +90,12 @@ static int finish_swap(struct log *l, const char *path, int64_t base, int64_t ne
     struct recover_dir d = {0};
     char to[1600];
     int rc = recover_list(l, &d);
-    for (uint32_t i = 0; i < d.n && !rc; i++)
-        if (d.bases[i] >= base && d.bases[i] < next)
-            rc = recover_unlink_segment(l, d.bases[i]);
-    for (uint32_t i = 0; i < d.snapshots_n && !rc; i++) {
-        snprintf(to, sizeof(to), "%s/%020lld.snapshot", l->dir, (long long)d.snapshots[i]);
-        if (d.snapshots[i] > base && d.snapshots[i] < next)
+    for (uint32_t i = 0; i < d.logs.n && !rc; i++)
+        if (d.logs.v[i] >= base && d.logs.v[i] < next)
+            rc = recover_unlink_segment(l, d.logs.v[i]);
+    for (uint32_t i = 0; i < d.snapshots.n && !rc; i++) {
+        snprintf(to, sizeof(to), "%s/%020lld.snapshot", l->dir, (long long)d.snapshots.v[i]);
+        if (d.snapshots.v[i] > base && d.snapshots.v[i] < next)
             rc = fio_unlink(to, false);
     }
     recover_dir_free(&d);

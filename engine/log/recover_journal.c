@@ -48,8 +48,8 @@ static struct segment *find_segment(struct log *l, int64_t base)
 
 static uint64_t file_size(const struct recover_dir *d, int64_t base)
 {
-    for (uint32_t i = 0; i < d->n; i++)
-        if (d->bases[i] == base)
+    for (uint32_t i = 0; i < d->logs.n; i++)
+        if (d->logs.v[i] == base)
             return d->sizes[i];
     return 0;
 }
@@ -61,8 +61,8 @@ static int load_segments(struct replay *r, const struct ckpt_log *c)
 {
     struct log *l = r->l;
     int rc = 0;
-    for (uint32_t i = 0; i < r->dir->n && !rc; i++) {
-        int64_t base = r->dir->bases[i];
+    for (uint32_t i = 0; i < r->dir->logs.n && !rc; i++) {
+        int64_t base = r->dir->logs.v[i];
         bool settled = base < r->ckpt_segment || base < r->settled,
              active = !settled && base == r->ckpt_segment;
         if (!settled && !active)
@@ -310,17 +310,17 @@ static int remove_stale(struct replay *r)
 {
     int rc = 0;
     int64_t first = r->l->segments_n ? r->l->segments[0]->base_offset : r->end;
-    for (uint32_t i = 0; i < r->dir->n && !rc; i++)
-        if (!find_segment(r->l, r->dir->bases[i])) {
+    for (uint32_t i = 0; i < r->dir->logs.n && !rc; i++)
+        if (!find_segment(r->l, r->dir->logs.v[i])) {
             r->changed = true;
-            rc = recover_unlink_segment(r->l, r->dir->bases[i]);
+            rc = recover_unlink_segment(r->l, r->dir->logs.v[i]);
         }
-    for (uint32_t i = 0; i < r->dir->snapshots_n && !rc; i++) {
+    for (uint32_t i = 0; i < r->dir->snapshots.n && !rc; i++) {
         char path[1500];
-        if (r->dir->snapshots[i] <= r->end && r->dir->snapshots[i] >= first)
+        if (r->dir->snapshots.v[i] <= r->end && r->dir->snapshots.v[i] >= first)
             continue;
         r->changed = true;
-        snprintf(path, sizeof(path), "%s/%020lld.snapshot", r->l->dir, (long long)r->dir->snapshots[i]);
+        snprintf(path, sizeof(path), "%s/%020lld.snapshot", r->l->dir, (long long)r->dir->snapshots.v[i]);
         rc = fio_unlink(path, false);
     }
     return rc;
@@ -361,8 +361,8 @@ static int64_t first_needed(const struct recover_dir *d, const struct store_log 
         left = true;
         base = e->segment_base <= floor ? SL_MAX(base, e->segment_base) : base;
     }
-    for (uint32_t i = 0; i < d->n; i++)
-        base = d->bases[i] <= floor ? SL_MAX(base, d->bases[i]) : base;
+    for (uint32_t i = 0; i < d->logs.n; i++)
+        base = d->logs.v[i] <= floor ? SL_MAX(base, d->logs.v[i]) : base;
     return left ? base : INT64_MAX;
 }
 

@@ -125,9 +125,9 @@ static int drop_replaced(struct swaps *x)
 {
     struct recover_dir d = {0};
     int rc = x->n ? recover_list(x->l, &d) : 0;
-    for (uint32_t i = 0; i < d.n && !rc; i++)
-        if (d.bases[i] >= x->from && d.bases[i] < x->to)
-            rc = recover_unlink_segment(x->l, d.bases[i]);
+    for (uint32_t i = 0; i < d.logs.n && !rc; i++)
+        if (d.logs.v[i] >= x->from && d.logs.v[i] < x->to)
+            rc = recover_unlink_segment(x->l, d.logs.v[i]);
     recover_dir_free(&d);
     return rc ? rc : fio_sync_dir(x->l->dir);
 }
