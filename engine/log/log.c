@@ -265,10 +265,21 @@ uint32_t log_env_count_dirty(const struct log_env *env)
     return n;
 }
 
+struct log *log_env_oldest(const struct log_env *env)
+{
+    list_foreach(n, &env->dirty)
+    {
+        struct log *l = list_entry(n, struct log, dirty_node);
+        if (!l->io_lock.held)
+            return l;
+    }
+    return NULL;
+}
+
 uint64_t log_env_oldest_dirty(const struct log_env *env)
 {
-    struct list_node *n = list_first(&env->dirty);
-    return n ? list_entry(n, struct log, dirty_node)->dirty_since : UINT64_MAX;
+    const struct log *l = log_env_oldest(env);
+    return l ? l->dirty_since : UINT64_MAX;
 }
 
 static uint64_t reclaim_pass(struct log_env *env, uint64_t bytes)

@@ -258,7 +258,7 @@ int log_checkpoint(struct log *l, struct sbuf *out);
 int log_describe_checkpoint(struct log *l, struct sbuf *out);
 // Drops clean extents, oldest first, until `bytes` are free in the tail pool.
 void log_env_reclaim(struct log_env *env, uint64_t bytes);
-// When the oldest dirty byte became so (reactor_now's clock); UINT64_MAX if none is.
+// Since when the log that log_env_write_oldest would write has been dirty (reactor_now's clock); UINT64_MAX: there is none.
 uint64_t log_env_oldest_dirty(const struct log_env *env);
 
 #endif

@@ -88,6 +88,9 @@ struct segment *log_segment_for(const struct log *l, int64_t offset, uint32_t *i
 void log_mark_dirty(struct log *l, uint32_t bytes);
 void log_mark_written(struct log *l, uint64_t bytes);
 void log_dirty_later(struct log *l);
+// The log that has been dirty for the longest time, or NULL. One whose files are being sealed or checkpointed may be at that for
+// long, and what it has is written there: it is passed over.
+struct log *log_env_oldest(const struct log_env *env);
 // Takes what direct writes brought into the file as written back, as far as it is durable.
 void log_pass_direct(struct log *l, struct segment *s);
 // Space ahead of the appends got short: more is allocated in the background.

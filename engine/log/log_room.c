@@ -186,16 +186,10 @@ int log_write_back(struct log *l, bool sync)
     return rc;
 }
 
-// One whose files are being sealed or checkpointed may be at that for long, and what it has is written there: the next one then.
 int log_env_write_oldest(struct log_env *env)
 {
-    list_foreach(n, &env->dirty)
-    {
-        struct log *l = list_entry(n, struct log, dirty_node);
-        if (!l->io_lock.held)
-            return log_write_back(l, false);
-    }
-    return 0;
+    struct log *l = log_env_oldest(env);
+    return l ? log_write_back(l, false) : 0;
 }
 
 // ---- sealing --------------------------------------------------------------------------------------------------------------
