@@ -55,7 +55,8 @@ def gb(r, s, step):
 
 
 def throughput(r):
-    steps = [("1 partition", "produce-1"), ("1, batches of 1 MiB", "produce-large"), ("8", "produce-8"), ("100", "produce-100"), ("lz4, 8", "lz4"), ("zstd, 8", "zstd")]
+    steps = [("1 partition", "produce-1"), ("1, batches of 1 MiB", "produce-large"), ("8", "produce-8"), ("100", "produce-100"),
+             ("lz4, 8", "lz4"), ("zstd, 8", "zstd")]
     steps = [(n, s) for n, s in steps if any(r.rows(x, s) for x in r.subjects())]
     head = ["broker", "durability", *[f"{n}: MB/s (CPU s/GB)" for n, _ in steps]]
     return table(head, per_subject(r, lambda s: [f"{show(r.median(s, k, 'mb_per_s'))} ({gb(r, s, k)})" for _, k in steps]))
