@@ -1,11 +1,11 @@
 // How fast old records are read from disk while appends are at work.
 //
-// A commit group's write stands behind the reads that the device has, and the answers to appends behind those that the readers'
-// answers keep busy. So each read is followed by a pause, as long as the read took while commits take as long as they usually do,
-// and longer while they take more than twice that: it doubles with every look at them then, and falls slowly (additive increase
-// of the rate, multiplicative decrease, as congestion control does). But readers have to catch up: pauses do not grow, they shrink,
-// while less than half as much again is read as is appended. What is usual is the least that was seen of late: it
-// follows a faster disk at once, and a slower one over half a minute.
+// A commit group's write stands behind the reads that the device has, and what is read keeps the cores busy, too. So each read is
+// followed by a pause: as long as the read took, while commits take as long as they usually do; longer while they take more than
+// twice that. It doubles with every look at them then, and falls slowly (additive increase of the rate, multiplicative
+// decrease, as congestion control does). But readers have to catch up: pauses do not grow, they shrink, while less than half
+// as much again is read as is appended. What is usual is the least that was seen of late: it follows a faster disk at once,
+// and a slower one over half a minute.
 //
 // Plain arithmetic: no I/O, no clock of its own; whose it is, its thread only.
 #ifndef SLUICE_ENGINE_LOG_COLD_PACE_H
@@ -36,6 +36,7 @@ struct cold_pace {
 void cold_pace_init(struct cold_pace *p);
 // Whether it is time to look again: `now` in ns of the reactor's clock.
 bool cold_pace_due(const struct cold_pace *p, uint64_t now);
+// Takes note of what was done up to `now`. Totals only grow.
 void cold_pace_look(struct cold_pace *p, uint64_t now, const struct cold_pace_totals *t);
 // Whether appends are at work.
 bool cold_pace_busy(const struct cold_pace *p, uint64_t now);

@@ -568,8 +568,8 @@ static void load_times(struct build *b, const uint8_t *p, size_t n)
             return;
 }
 
-// After a crash the files may not belong together: an entry of the offset index comes with what the time index has to say of all
-// batches up to it, and that may be what is lost. Entries behind the newest time are found anew.
+// After a crash, or where one of them is missing, the files do not belong together: an entry of the offset index comes with what
+// the time index has to say of all batches up to it, and that may be what is lost. Entries behind the newest time are found anew.
 static void doubt(struct build *b)
 {
     struct timestamp_offset t = time_index_last(&b->t);
