@@ -277,13 +277,14 @@ static bool may_go(const struct log *l, uint32_t i)
            (i + 1 < l->segments_n || l->segments[i]->size);
 }
 
+// What counts as kept is what a power cut would leave: a batch under way does not stand in for a segment that goes.
 static uint32_t count_too_many(const struct log *l, uint32_t from)
 {
     uint64_t size = 0, keep = (uint64_t)l->cfg.retention_bytes;
-    for (uint32_t i = from; i < l->segments_n; i++)
-        size += l->segments[i]->size;
     if (l->cfg.retention_bytes < 0)
         return from;
+    for (uint32_t i = from; i < l->segments_n; i++)
+        size += log_durable_position(l, l->segments[i]);
     while (may_go(l, from) && size >= keep + l->segments[from]->size)
         size -= l->segments[from++]->size;
     return from;
