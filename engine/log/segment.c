@@ -89,9 +89,10 @@ bool segment_reserve(struct segment *s, struct buf_pool *pool, uint32_t bytes)
     SL_ASSERT(segment_tail_in_memory(s) && end >= s->size);
     while (end - s->size < bytes) {
         uint32_t cap = extent_size(s, bytes - (end - s->size));
-        struct extent *e = extent_new(pool, s->file_id, end, cap);
-        if (!e && cap > EXTENT_MIN)
-            e = extent_new(pool, s->file_id, end, EXTENT_MIN);
+        struct extent *e;
+        // The largest piece that the pool has: blocks would do, but each is an iovec of a write of the direct path.
+        while (!(e = extent_new(pool, s->file_id, end, cap)) && cap > EXTENT_MIN)
+            cap /= 2;
         if (!e)
             return false;
         e->seg = s;

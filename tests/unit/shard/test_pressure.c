@@ -58,6 +58,35 @@ static void memory(struct broker *b)
 }
 T_BOTH(memory, 61)
 
+// ---- pieces -------------------------------------------------------------------------------------------------------------------
+// Many slow logs leave a pool that is full of small pieces. A fast one that comes then has large extents all the same: its
+// batches lie in few pieces, which are few iovecs of a write and of a send.
+static void slow_then_fast(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct t_spec s = {.records = 1, .value = 200000, .timestamp = 1};
+    struct shard_fetch_part fp;
+    int64_t last = 0;
+    assert_int_equal(t_open(b, 0, "slow", T_PARTS, &c), 0);
+    assert_int_equal(t_open(b, 1, "fast", 1, &c), 0);
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(storm(b, 4 * MANY, 2500, false, 0, 0), 0);
+    for (int i = 0; i < 60; i++)
+        assert_int_equal(t_produce(b, 1, 0, &s, &last), 0);
+    free(t_fetch(b, 1, 0, last - 4, 1100000, 0, &fp));
+    assert_true(fp.bytes > 5 * 200000);
+    assert_true(fp.pieces_n <= 8);
+    t_verify_all(b, false);
+}
+
+static void pieces(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, slow_then_fast);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(pieces, 67)
+
 // ---- long validation ----------------------------------------------------------------------------------------------------------
 static void delete_topic(void *arg)
 {
@@ -455,16 +484,10 @@ T_BOTH(stop_under_load, 64)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(memory),
-        T_BOTH_ENTRIES(slices),
-        cmocka_unit_test(full_disk),
-        cmocka_unit_test(failed_roll),
-        cmocka_unit_test(start_on_full_disk),
-        cmocka_unit_test(no_room),
-        cmocka_unit_test(slow_seal),
-        cmocka_unit_test(broken_elsewhere),
-        cmocka_unit_test(broken_disk),
-        T_BOTH_ENTRIES(stop_under_load),
+        T_BOTH_ENTRIES(memory),        T_BOTH_ENTRIES(pieces),          T_BOTH_ENTRIES(slices),
+        cmocka_unit_test(full_disk),   cmocka_unit_test(failed_roll),   cmocka_unit_test(start_on_full_disk),
+        cmocka_unit_test(no_room),     cmocka_unit_test(slow_seal),     cmocka_unit_test(broken_elsewhere),
+        cmocka_unit_test(broken_disk), T_BOTH_ENTRIES(stop_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
