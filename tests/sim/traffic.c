@@ -452,54 +452,31 @@ static void probe(struct traffic *t, struct mpart *p, int64_t hw)
     free(b);
 }
 
-// Where a time leads to, over whatever compaction and a recovery made of segments and their time indexes.
-static void probe_time(struct traffic *t, const struct verify *v)
+// Reads a partition from its start to the high watermark. False: an injected fault or a log start that moves is in the way.
+static bool read_part(struct traffic *t, struct mpart *p, struct verify *v, int64_t *high)
 {
     struct run *run = run_of(t);
-    struct mpart *p = v->p;
-    struct call c;
-    int64_t time = keyed_some_time(run->model, v), found;
-    struct shard_offset_part part = {
-        .topic_id = p->topic->id, .partition = p->n, .timestamp = time, .current_leader_epoch = -1};
-    struct shard_offsets q = {.parts = &part, .n = 1, .owner = &c};
-    uint32_t to = life_reactor_of(t->l, p);
-    if (time < 0)
-        return;
-    traffic_take_credit(t, here(), to, true);
-    traffic_ask(t, here(), to, SHARD_LIST_OFFSETS, &q, &c);
-    reactor_credit_give(here(), to, 1);
-    int64_t offset = keyed_offset_for_time(run->model, v, time, &found);
-    if (part.error || part.offset != offset || part.found_timestamp != found)
-        run_fail(run, "%s-%d: time %lld leads to offset %lld (time %lld, %s), not to %lld (%lld)",
-                 p->topic->name, p->n, (long long)time, (long long)part.offset,
-                 (long long)part.found_timestamp, kerr_name(part.error), (long long)offset, (long long)found);
-}
-
-static void verify_part(struct traffic *t, struct mpart *p)
-{
-    struct run *run = run_of(t);
-    struct verify v;
     struct shard_fetch_part part;
     int64_t hw = -1, known = p->hw_seen;
     uint32_t empty = 0;
     uint32_t to = life_reactor_of(t->l, p);
-    for (bool first = true; first || v.next < hw;) {
+    for (bool first = true; first || v->next < hw;) {
         int64_t n;
         traffic_take_credit(t, here(), to, true);
-        int64_t at = first ? p->start_seen : v.next, start = p->start_seen;
+        int64_t at = first ? p->start_seen : v->next, start = p->start_seen;
         uint64_t asked = model_now(run->model);
         uint8_t *b = readers_fetch(t, p, at, 1u << 20, 0, false, &part, &n);
         reactor_credit_give(here(), to, 1);
         if (n < 0) {
             if (!run->calm)
-                return; // refused by an injected fault: another time
+                return false; // refused by an injected fault: another time
             run_fail(run, "%s-%d: cannot be read for verification: %s", p->topic->name, p->n,
                      kerr_name(part.error));
         }
         model_saw_start(run->model, p, start, part.log_start);
         bool moved = part.error == KERR_OFFSET_OUT_OF_RANGE && at < part.log_start;
         if (moved && !first && !run->calm)
-            return; // meanwhile: another time
+            return false; // meanwhile: another time
         if (moved && first)
             continue;
         if (part.error)
@@ -507,20 +484,66 @@ static void verify_part(struct traffic *t, struct mpart *p)
                      p->topic->name, p->n, (long long)at, kerr_name(part.error), (long long)part.log_start,
                      (long long)part.high_watermark);
         if (first)
-            model_verify_begin(run->model, &v, p, part.log_start);
+            model_verify_begin(run->model, v, p, part.log_start);
         first = false;
         hw = part.high_watermark;
         model_saw_hw(run->model, p, known, hw);
-        model_verify_bytes(run->model, &v, asked, b, (uint64_t)n);
+        model_verify_bytes(run->model, v, asked, b, (uint64_t)n);
         free(b);
         empty = n ? 0 : empty + 1;
-        if (v.next < hw && empty > 2000)
+        if (v->next < hw && empty > 2000)
             run_fail(run, "%s-%d: nothing comes at offset %lld below the high watermark %lld", p->topic->name,
-                     p->n, (long long)v.next, (long long)hw);
+                     p->n, (long long)v->next, (long long)hw);
         if (empty)
             fiber_sleep(200000);
     }
-    model_verify_end(run->model, &v, hw);
+    model_verify_end(run->model, v, hw);
+    *high = hw;
+    return true;
+}
+
+// Where a time leads to, over whatever compaction and a recovery made of segments and their time indexes. What is compacted
+// between the reading and the question leads elsewhere: read again, and asked again.
+static bool time_leads(struct traffic *t, const struct verify *v, int64_t time, bool last)
+{
+    struct run *run = run_of(t);
+    struct mpart *p = v->p;
+    struct call c;
+    int64_t found;
+    struct shard_offset_part part = {
+        .topic_id = p->topic->id, .partition = p->n, .timestamp = time, .current_leader_epoch = -1};
+    struct shard_offsets q = {.parts = &part, .n = 1, .owner = &c};
+    uint32_t to = life_reactor_of(t->l, p);
+    traffic_take_credit(t, here(), to, true);
+    traffic_ask(t, here(), to, SHARD_LIST_OFFSETS, &q, &c);
+    reactor_credit_give(here(), to, 1);
+    int64_t offset = keyed_offset_for_time(run->model, v, time, &found);
+    if (!part.error && part.offset == offset && part.found_timestamp == found)
+        return true;
+    if (last)
+        run_fail(run, "%s-%d: time %lld leads to offset %lld (time %lld, %s), not to %lld (%lld)",
+                 p->topic->name, p->n, (long long)time, (long long)part.offset,
+                 (long long)part.found_timestamp, kerr_name(part.error), (long long)offset, (long long)found);
+    return false;
+}
+
+static void probe_time(struct traffic *t, struct verify *v)
+{
+    int64_t hw, time = keyed_some_time(run_of(t)->model, v);
+    if (time < 0)
+        return;
+    for (uint32_t tries = 1; !time_leads(t, v, time, tries == 4); tries++)
+        if (!read_part(t, v->p, v, &hw))
+            return;
+}
+
+static void verify_part(struct traffic *t, struct mpart *p)
+{
+    struct run *run = run_of(t);
+    struct verify v;
+    int64_t hw;
+    if (!read_part(t, p, &v, &hw))
+        return;
     for (uint32_t k = 0; k < 3 && hw > 0; k++)
         probe(t, p, hw);
     for (uint32_t k = 0; k < 3 && run->calm && p->topic->keyed; k++)
