@@ -119,6 +119,8 @@
       "Turns over the stall threshold, by the phase that took longest") \
     X(STALLS_PUBLISH, "sluice_reactor_stalls_total", "phase=\"publish\"", COUNTER, "turns", \
       "Turns over the stall threshold, by the phase that took longest") \
+    X(STALLS_BUSY, "sluice_reactor_stalls_busy_total", "", COUNTER, "turns", \
+      "Turns over the stall threshold in which the thread itself ran that long; in others it waited for a CPU or the kernel") \
     X(DOORBELLS, "sluice_doorbells_total", "", COUNTER, "doorbells", \
       "Wake-ups sent to sleeping reactors") \
     X(MESSAGES, "sluice_messages_total", "", COUNTER, "messages", \

@@ -115,6 +115,7 @@ struct io_vtable {
     int (*register_slab)(struct io *, void *base, size_t len, uint32_t slab_index);
     uint64_t (*now_ns)(struct io *);
     int64_t (*wall_ms)(struct io *);
+    uint64_t (*cpu_ns)(struct io *);
     void (*random)(struct io *, void *buf, size_t len);
     // the loop
     int (*poll)(struct io *, uint64_t wait_ns);
@@ -312,6 +313,12 @@ static inline uint64_t io_now_ns(struct io *io)
 static inline int64_t io_wall_ms(struct io *io)
 {
     return io->vt->wall_ms(io);
+}
+// CPU time that the calling thread has used, nanoseconds (clock_gettime(2), CLOCK_THREAD_CPUTIME_ID): a system call. In the
+// simulated world, where work takes no time, it is the clock.
+static inline uint64_t io_cpu_ns(struct io *io)
+{
+    return io->vt->cpu_ns(io);
 }
 static inline void io_random(struct io *io, void *buf, size_t len)
 {

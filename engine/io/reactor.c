@@ -71,6 +71,26 @@ static void phase_end(struct reactor *r, enum reactor_phase p, bool did)
     r->phase_start = now;
 }
 
+static void cpu_note(struct reactor *r)
+{
+    if (r->phase_start - r->cpu_at < REACTOR_CPU_NOTE_NS)
+        return;
+    r->cpu_at = r->phase_start;
+    r->cpu_ns = io_cpu_ns(r->io);
+}
+
+// A stall in which the thread hardly ran is none of the broker's work: the machine ran others, or the kernel made it wait. The
+// CPU time is an upper bound, for it counts from the last note.
+static void stall_report(struct reactor *r, uint64_t total, enum reactor_phase worst)
+{
+    uint64_t cpu = SL_MIN(io_cpu_ns(r->io) - r->cpu_ns, total);
+    reactor_count(r, phases[worst].counter, 1);
+    reactor_count(r, METRIC_STALLS_BUSY, cpu > r->stall_ns);
+    SL_LOG_EVERY(1000, SL_WARN, "reactor", "stall reactor=%u ms=%llu cpu_ms=%llu phase=%s phase_ms=%llu",
+                 r->id, (unsigned long long)(total / 1000000), (unsigned long long)(cpu / 1000000),
+                 phases[worst].name, (unsigned long long)(r->phase_ns[worst] / 1000000));
+}
+
 static void stall_check(struct reactor *r)
 {
     uint64_t total = 0;
@@ -80,12 +100,8 @@ static void stall_check(struct reactor *r)
         if (r->phase_ns[p] > r->phase_ns[worst])
             worst = (enum reactor_phase)p;
     }
-    if (sl_unlikely(total > r->stall_ns)) {
-        reactor_count(r, phases[worst].counter, 1);
-        SL_LOG_EVERY(1000, SL_WARN, "reactor", "stall reactor=%u ms=%llu phase=%s phase_ms=%llu", r->id,
-                     (unsigned long long)(total / 1000000), phases[worst].name,
-                     (unsigned long long)(r->phase_ns[worst] / 1000000));
-    }
+    if (sl_unlikely(total > r->stall_ns))
+        stall_report(r, total, worst);
     memset(r->phase_ns, 0, sizeof(r->phase_ns));
 }
 
@@ -190,6 +206,8 @@ bool reactor_turn(struct reactor *r, uint64_t wait_ns)
     reactor_count(r, METRIC_TURNS, 1);
     time_forget(r);
     r->phase_start = reactor_now(r);
+    if (r->stall_ns)
+        cpu_note(r);
 
     bool did = stop_turn(r);
     did |= msg_take_all(r);

@@ -70,8 +70,8 @@ uint32_t reactor_group_size(const struct reactor_group *g);
 // Puts a service on a reactor, before it runs. One service of a kind per reactor.
 void reactor_add_service(struct reactor *r, struct service *s);
 struct service *reactor_service(struct reactor *r, enum service_kind kind);
-// Turns longer than this count as stalls and are logged with the phase that took longest (sluice.stall.warn.ms; 0 turns
-// the detector off, and the clock reads it needs). Before the reactors run.
+// Turns longer than this count as stalls and are logged with the phase that took longest and the CPU time of the thread
+// meanwhile (sluice.stall.warn.ms; 0 turns the detector off, and the clock reads it needs). Before the reactors run.
 void reactor_group_set_stall(struct reactor_group *g, uint32_t warn_ms);
 
 // ---- running -----------------------------------------------------------------------------------------------------

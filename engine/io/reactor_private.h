@@ -8,6 +8,8 @@
 enum {
     // A turn that has run this long is spent: what waits goes on in the next one.
     REACTOR_TURN_NS = 500 * 1000,
+    // How often the thread's CPU time is noted, so that a stall tells how much of it the thread ran: a system call each.
+    REACTOR_CPU_NOTE_NS = 1000 * 1000,
     // Ring slots for each credit: see reactor.h, and msg.c for the sum.
     REACTOR_SLOTS_PER_CREDIT = 4,
     // Messages handled before their slots are given back together.
@@ -58,6 +60,8 @@ struct reactor {
     uint64_t phase_start;
     uint64_t phase_ns[PHASE_COUNT];
     uint64_t stall_ns; // 0: off
+    uint64_t cpu_at;   // when cpu_ns was noted
+    uint64_t cpu_ns;   // the thread's CPU time by then
     // work
     struct heap timers;
     struct list_node ready;

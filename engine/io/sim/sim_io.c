@@ -279,6 +279,7 @@ const struct io_vtable sim_vtable = {
     .register_slab = sim_register_slab,
     .now_ns = sim_now,
     .wall_ms = sim_wall,
+    .cpu_ns = sim_now,
     .random = sim_random,
     .poll = sim_poll,
     .doorbell = sim_doorbell,

@@ -449,6 +449,13 @@ static int64_t up_wall_ms(struct io *io)
     return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+static uint64_t up_cpu_ns(struct io *io)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 static void up_random(struct io *io, void *buf, size_t len)
 {
     uint8_t *p = buf;
@@ -519,6 +526,7 @@ static const struct io_vtable up_vtable = {
     .register_slab = up_register_slab,
     .now_ns = up_now_ns,
     .wall_ms = up_wall_ms,
+    .cpu_ns = up_cpu_ns,
     .random = up_random,
     .poll = up_poll,
     .doorbell = up_doorbell,

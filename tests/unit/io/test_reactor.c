@@ -635,6 +635,32 @@ static void test_stalls(void **state)
     for (int i = METRIC_STALLS_MESSAGES; i <= METRIC_STALLS_PUBLISH; i++)
         stalls += metric_get(metrics_at(rig.m, 0), (enum metric_id)i);
     assert_int_equal(stalls, 2);
+    assert_int_equal(metric_get(metrics_at(rig.m, 0), METRIC_STALLS_BUSY), 0); // it slept
+    rig_free(&rig);
+}
+
+static void busy_msg(struct service *s, uint32_t from, const struct spsc_msg *m)
+{
+    struct io *io = reactor_io(reactor_current());
+    uint64_t until = io_cpu_ns(io) + 10 * 1000 * 1000;
+    while (io_cpu_ns(io) < until)
+        ;
+}
+
+static void test_busy_stalls(void **state)
+{
+    struct rig rig;
+    struct service s = {.kind = SVC_SHARD, .name = "busy", .on_msg = busy_msg};
+    rig_make(&rig, 4);
+    reactor_add_service(rig.r[0], &s);
+    reactor_group_set_stall(rig.g, 8);
+    for (uint64_t i = 1; i <= 2; i++) {
+        send_u64(rig.r[0], 0, MSG_OP(SVC_SHARD, 0), 0);
+        reactor_turn(rig.r[0], 0);
+        reactor_turn(rig.r[0], 0);
+        assert_int_equal(metric_get(metrics_at(rig.m, 0), METRIC_STALLS_MESSAGES), i);
+        assert_int_equal(metric_get(metrics_at(rig.m, 0), METRIC_STALLS_BUSY), i);
+    }
     rig_free(&rig);
 }
 
@@ -671,7 +697,7 @@ int main(void)
         cmocka_unit_test(test_early_publish), cmocka_unit_test(test_credits),
         cmocka_unit_test(test_credit_cancel), cmocka_unit_test(test_slots),
         cmocka_unit_test(test_stop_order),    cmocka_unit_test(test_stalls),
-        cmocka_unit_test(test_run_until),
+        cmocka_unit_test(test_busy_stalls),   cmocka_unit_test(test_run_until),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
