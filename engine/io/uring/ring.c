@@ -435,25 +435,26 @@ static uint64_t up_counter(struct io *io, uint32_t which)
     return __atomic_load_n(&up_ring(io)->ctr[which], __ATOMIC_RELAXED);
 }
 
-static uint64_t up_now_ns(struct io *io)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
+    clock_gettime(clock, &ts);
     return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static int64_t up_wall_ms(struct io *io)
+static uint64_t up_now_ns(struct io *io)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+    return clock_ns(CLOCK_MONOTONIC);
 }
 
 static uint64_t up_cpu_ns(struct io *io)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-    return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static int64_t up_wall_ms(struct io *io)
+{
+    return (int64_t)(clock_ns(CLOCK_REALTIME) / 1000000);
 }
 
 static void up_random(struct io *io, void *buf, size_t len)
