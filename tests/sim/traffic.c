@@ -452,8 +452,8 @@ static void probe(struct traffic *t, struct mpart *p, int64_t hw)
     free(b);
 }
 
-// Reads a partition from its start to the high watermark. False: an injected fault or a log start that moves is in the way.
-static bool read_part(struct traffic *t, struct mpart *p, struct verify *v, int64_t *high)
+// Reads a partition from its start to the high watermark, v->next then. False: an injected fault or a log start that moves is in the way.
+static bool read_part(struct traffic *t, struct mpart *p, struct verify *v)
 {
     struct run *run = run_of(t);
     struct shard_fetch_part part;
@@ -498,7 +498,6 @@ static bool read_part(struct traffic *t, struct mpart *p, struct verify *v, int6
             fiber_sleep(200000);
     }
     model_verify_end(run->model, v, hw);
-    *high = hw;
     return true;
 }
 
@@ -529,11 +528,11 @@ static bool time_leads(struct traffic *t, const struct verify *v, int64_t time, 
 
 static void probe_time(struct traffic *t, struct verify *v)
 {
-    int64_t hw, time = keyed_some_time(run_of(t)->model, v);
+    int64_t time = keyed_some_time(run_of(t)->model, v);
     if (time < 0)
         return;
     for (uint32_t tries = 1; !time_leads(t, v, time, tries == 4); tries++)
-        if (!read_part(t, v->p, v, &hw))
+        if (!read_part(t, v->p, v))
             return;
 }
 
@@ -541,9 +540,9 @@ static void verify_part(struct traffic *t, struct mpart *p)
 {
     struct run *run = run_of(t);
     struct verify v;
-    int64_t hw;
-    if (!read_part(t, p, &v, &hw))
+    if (!read_part(t, p, &v))
         return;
+    int64_t hw = v.next;
     for (uint32_t k = 0; k < 3 && hw > 0; k++)
         probe(t, p, hw);
     for (uint32_t k = 0; k < 3 && run->calm && p->topic->keyed; k++)
