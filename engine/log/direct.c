@@ -330,7 +330,7 @@ static int batch_gather(struct segment *s, const struct store_entry *se, uint8_t
     uint32_t blocks = e->bytes - head - tail, want = 0;
     if (bytes > head)
         want = SL_MIN(SL_ALIGN_UP(bytes - head, (uint32_t)IO_BLOCK), blocks);
-    int rc = segment_open(s, false);
+    int rc = segment_try_open(s);
     if (rc == -ENOENT)
         return -EBADMSG;
     if (!rc && want)

@@ -118,7 +118,7 @@ static void trash_add(struct log *l, int64_t base)
 int log_put_away(struct log *l, struct segment *s, bool with_snapshot)
 {
     char from[1500], to[1500];
-    int rc = s->users ? segment_open(s, false) : 0;
+    int rc = s->users ? segment_try_open(s) : 0;
     if (rc && rc != -ENOENT)
         return rc;
     rc = 0;

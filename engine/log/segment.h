@@ -77,8 +77,10 @@ struct segment *segment_new(struct log *l, int64_t base_offset, uint64_t file_id
 void segment_free(struct segment *s); // drops its extents; the file must be closed
 void segment_path(const struct segment *s, enum segment_file which, char *out, size_t cap);
 
-// Fibers. Opens the file (creating it when `create`), which has its name. 0 or -errno.
+// Fibers. Opens the file (creating it when `create`), which has its name. 0 or -errno; -EIO if it should be there and is not.
 int segment_open(struct segment *s, bool create);
+// The same of a file that may have gone: -ENOENT.
+int segment_try_open(struct segment *s);
 int segment_close(struct segment *s);
 // A fiber that reads the file, across suspensions. A finished segment's file that nobody reads stays open for a while, and is
 // closed when others came after it, so that a broker with many segments has few of them open.

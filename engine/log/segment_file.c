@@ -22,7 +22,7 @@ void segment_path(const struct segment *s, enum segment_file which, char *out, s
     snprintf(out, cap, "%s/%020lld.%s", s->log->dir, (long long)s->base_offset, suffix[which]);
 }
 
-int segment_open(struct segment *s, bool create)
+static int open_file(struct segment *s, bool create)
 {
     char path[1500];
     struct io_stat st;
@@ -34,14 +34,27 @@ int segment_open(struct segment *s, bool create)
     if (f < 0)
         return s->file >= 0 ? 0 : f; // another fiber was faster, and then the name went
     int rc = fio_stat(path, &st);
-    if (rc || s->file >= 0) { // another fiber was faster
+    if (rc || s->file >= 0) { // another fiber was faster, and the name may have gone since
+        bool open = s->file >= 0;
         fio_close(f);
-        return rc;
+        return open ? 0 : rc;
     }
     s->allocated = (uint32_t)SL_MIN(st.size, (uint64_t)UINT32_MAX);
     s->file = f;
     files_opened(s);
     return 0;
+}
+
+int segment_try_open(struct segment *s)
+{
+    return open_file(s, false);
+}
+
+// Not -ENOENT: to those who look for an offset or a time it says that there is nothing here, and they go on behind it.
+int segment_open(struct segment *s, bool create)
+{
+    int rc = open_file(s, create);
+    return rc == -ENOENT && !create ? -EIO : rc;
 }
 
 void segment_not_idle(struct segment *s)

@@ -21,13 +21,15 @@ struct rig {
 static const struct log_config config = {
     .segment_bytes = LIMIT, .index_interval_bytes = 2000, .segment_index_bytes = 1 << 20};
 
-static void rig_up(struct rig *x, uint64_t seed)
+// slow_names: of a million operations on names, how many take milliseconds; 0: as always.
+static void rig_up_names(struct rig *x, uint64_t seed, uint32_t slow_names)
 {
     struct sim_config c;
     struct sl_uuid id = t_uuid(7);
     t_quiet();
     memset(x, 0, sizeof(*x));
     sim_config_default(&c, seed);
+    c.meta.slow_ppm = slow_names ? slow_names : c.meta.slow_ppm;
     x->w = sim_world_create(&c);
     x->host = sim_host_create(x->w);
     t_life_start(&x->life, x->w, x->host);
@@ -38,6 +40,11 @@ static void rig_up(struct rig *x, uint64_t seed)
     x->s = segment_new(x->l, 0, 1, config.segment_index_bytes);
     assert_int_equal(log_push_segment(x->l, x->s), 0);
     x->flat = calloc(1, LIMIT);
+}
+
+static void rig_up(struct rig *x, uint64_t seed)
+{
+    rig_up_names(x, seed, 0);
 }
 
 static void rig_down(struct rig *x)
@@ -260,11 +267,63 @@ static void test_indexes(void **state)
     rig_down(&x);
 }
 
+// ---- the name goes while a reader opens -------------------------------------------------------------------------------------
+struct opener {
+    struct segment *s;
+    int rc;
+    bool done;
+};
+
+static void opener_fiber(void *arg)
+{
+    struct opener *o = arg;
+    o->rc = segment_open(o->s, false);
+    o->done = true;
+}
+
+static void opened_and_renamed(void *arg)
+{
+    struct rig *x = arg;
+    char path[1500];
+    const char *away = "/d/t-0/away";
+    assert_int_equal(fio_mkdir("/d", 0755), 0);
+    assert_int_equal(fio_mkdir("/d/t-0", 0755), 0);
+    assert_int_equal(segment_open(x->s, true), 0);
+    segment_path(x->s, SEG_LOG, path, sizeof(path));
+    for (int i = 0; i < 400; i++) {
+        struct opener o = {.s = x->s};
+        assert_int_equal(segment_close(x->s), 0);
+        assert_non_null(fiber_spawn(x->life.r, opener_fiber, &o, 0));
+        fiber_sleep(1 + sl_rand_below(&x->rand, 200000));
+        assert_int_equal(segment_open(x->s, false), 0);
+        assert_int_equal(fio_rename(path, away), 0);
+        while (!o.done)
+            fiber_sleep(100000);
+        assert_int_equal(o.rc, 0);
+        assert_true(x->s->file >= 0);
+        assert_int_equal(fio_rename(away, path), 0);
+    }
+    assert_int_equal(segment_close(x->s), 0);
+    // A file that is not there is no segment without records.
+    assert_int_equal(fio_rename(path, away), 0);
+    assert_int_equal(segment_open(x->s, false), -EIO);
+    assert_int_equal(segment_try_open(x->s), -ENOENT);
+}
+
+static void test_open_while_renamed(void **state)
+{
+    struct rig x;
+    rig_up_names(&x, 11, 200000);
+    t_life_run(&x.life, opened_and_renamed, &x);
+    rig_down(&x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_turns),
         cmocka_unit_test(test_indexes),
+        cmocka_unit_test(test_open_while_renamed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
