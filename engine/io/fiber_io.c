@@ -106,9 +106,9 @@ int fio_stat(const char *path, struct io_stat *out)
 
 int fio_ftruncate(io_file f, uint64_t len)
 {
-    struct fiber *me = fiber_current();
-    SL_ASSERT(me);
-    return io_ftruncate(reactor_io(fiber_reactor(me)), f, len);
+    struct fio x = fio_begin();
+    io_ftruncate(x.io, &x.op, f, len);
+    return fio_end(&x);
 }
 
 // ---- whole transfers ---------------------------------------------------------------------------------------------

@@ -87,13 +87,13 @@ struct io_vtable {
     void (*fsync)(struct io *, struct io_op *, io_file f, bool datasync);
     void (*syncfs)(struct io *, struct io_op *, io_file f);
     void (*fallocate)(struct io *, struct io_op *, io_file f, uint64_t pos, uint64_t len);
+    void (*ftruncate)(struct io *, struct io_op *, io_file f, uint64_t len);
     void (*mkdir)(struct io *, struct io_op *, const char *path, uint32_t mode);
     void (*rename)(struct io *, struct io_op *, const char *from, const char *to);
     void (*unlink)(struct io *, struct io_op *, const char *path, bool is_dir);
     void (*stat)(struct io *, struct io_op *, const char *path, struct io_stat *out);
     // files: at once (cold paths only)
     bool (*can_syncfs)(struct io *, io_file f);
-    int (*ftruncate)(struct io *, io_file f, uint64_t len);
     int (*listdir)(struct io *, const char *path, io_dirent_fn fn, void *arg);
     int (*lock_file)(struct io *, const char *path, bool java_lock, uint32_t wait_ms);
     int (*lock_register)(struct io *, int lock);
@@ -179,6 +179,11 @@ static inline void io_fallocate(struct io *io, struct io_op *op, io_file f, uint
 {
     io->vt->fallocate(io, op, f, pos, len);
 }
+// Sets the size (ftruncate(2)). Never made by the caller's thread: a file system that discards freed blocks waits for the disk.
+static inline void io_ftruncate(struct io *io, struct io_op *op, io_file f, uint64_t len)
+{
+    io->vt->ftruncate(io, op, f, len);
+}
 static inline void io_mkdir(struct io *io, struct io_op *op, const char *path, uint32_t mode)
 {
     io->vt->mkdir(io, op, path, mode);
@@ -195,11 +200,6 @@ static inline void io_unlink(struct io *io, struct io_op *op, const char *path, 
 static inline void io_stat(struct io *io, struct io_op *op, const char *path, struct io_stat *out)
 {
     io->vt->stat(io, op, path, out);
-}
-// At once, cold paths only (IORING_OP_FTRUNCATE needs 6.9).
-static inline int io_ftruncate(struct io *io, io_file f, uint64_t len)
-{
-    return io->vt->ftruncate(io, f, len);
 }
 // Lists a directory at once, without "." and "..", in no order. Cold paths only. 0, -errno, or what fn returned.
 static inline int io_listdir(struct io *io, const char *path, io_dirent_fn fn, void *arg)

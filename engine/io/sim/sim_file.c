@@ -547,6 +547,28 @@ void sim_file_fallocate(struct io *io, struct io_op *op, io_file f, uint64_t pos
     launch(o, &o->w->cfg.meta, land_fallocate);
 }
 
+static void land_ftruncate(struct sim_event *e)
+{
+    struct sim_op *o = op_of(e);
+    sim_inode_truncate(o->disk, o->ino, o->len);
+    finish(o, 0);
+}
+
+void sim_file_ftruncate(struct io *io, struct io_op *op, io_file f, uint64_t len)
+{
+    struct sim_op *o = start_on(io, op, SIM_FTRUNCATE, f);
+    if (!o)
+        return;
+    o->len = len;
+    o->w->stats.meta_ops++;
+    sim_trace(o->w, "ftruncate", o->ino->id, len, 0);
+    if (!(o->flags & IO_RDWR)) {
+        finish(o, -EBADF);
+        return;
+    }
+    launch(o, &o->w->cfg.meta, land_ftruncate);
+}
+
 // ---- names -------------------------------------------------------------------------------------------------------------------
 static int mkdir_now(struct sim_op *o)
 {
@@ -635,19 +657,6 @@ void sim_file_stat(struct io *io, struct io_op *op, const char *path, struct io_
 }
 
 // ---- at once --------------------------------------------------------------------------------------------------------------------
-int sim_file_ftruncate(struct io *io, io_file f, uint64_t len)
-{
-    struct sim_io *s = sim_io_of(io);
-    if (s->dead)
-        return -ECANCELED;
-    struct sim_handle *h = handle_get(s->p, f);
-    if (!h || !(h->flags & IO_RDWR))
-        return -EBADF;
-    sim_trace(s->w, "ftruncate", h->ino->id, len, 0);
-    sim_inode_truncate(&s->p->host->disk, h->ino, len);
-    return 0;
-}
-
 int sim_file_listdir(struct io *io, const char *path, io_dirent_fn fn, void *arg)
 {
     struct sim_io *s = sim_io_of(io);

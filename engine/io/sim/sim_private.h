@@ -170,6 +170,7 @@ enum sim_kind {
     SIM_FSYNC,
     SIM_SYNCFS,
     SIM_FALLOCATE,
+    SIM_FTRUNCATE,
     SIM_MKDIR,
     SIM_RENAME,
     SIM_UNLINK,
@@ -345,11 +346,11 @@ void sim_file_syncfs(struct io *, struct io_op *, io_file);
 bool sim_file_can_syncfs(struct io *, io_file);
 void sim_file_covered_free(struct sim_op *o);
 void sim_file_fallocate(struct io *, struct io_op *, io_file, uint64_t, uint64_t);
+void sim_file_ftruncate(struct io *, struct io_op *, io_file, uint64_t);
 void sim_file_mkdir(struct io *, struct io_op *, const char *, uint32_t);
 void sim_file_rename(struct io *, struct io_op *, const char *, const char *);
 void sim_file_unlink(struct io *, struct io_op *, const char *, bool);
 void sim_file_stat(struct io *, struct io_op *, const char *, struct io_stat *);
-int sim_file_ftruncate(struct io *, io_file, uint64_t);
 int sim_file_listdir(struct io *, const char *, io_dirent_fn, void *);
 int sim_file_lock(struct io *, const char *, bool, uint32_t);
 int sim_file_lock_register(struct io *, int);

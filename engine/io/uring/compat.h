@@ -8,6 +8,8 @@
 enum {
     // 6.2, sqe->ioprio of SEND_ZC: the notification's res says whether the kernel copied after all.
     UC_SEND_ZC_REPORT_USAGE = 1 << 3,
+    // 6.9, an operation: fd, and the length in sqe->off; the others of its fields are 0.
+    UC_OP_FTRUNCATE = 55,
 };
 // 6.2, res of a notification with the flag above.
 #define UC_NOTIF_USAGE_ZC_COPIED (1u << 31)

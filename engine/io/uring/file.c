@@ -1,4 +1,4 @@
-// Files: one submission entry each; the few calls that io_uring lacks on 6.1 are made at once.
+// Files: one submission entry each; what io_uring lacks on 6.1 is made by a thread, or at once where nothing waits.
 
 #include "engine/io/uring/uring_private.h"
 
@@ -89,27 +89,32 @@ void up_fsync(struct io *io, struct io_op *op, io_file f, bool datasync)
     up_issue(u, op);
 }
 
-// ---- a whole file system: io_uring has no such operation, so a thread makes the call, and its word is read from a pipe ------
+// ---- what io_uring has no operation for: a thread makes the call, and its word is read from a pipe ------------------------
+enum call_kind { CALL_SYNCFS, CALL_FTRUNCATE };
+
 // The thread shares no memory with the reactor: it owns this.
-struct syncfs_job {
-    int fd; // to be synced; the caller's
+struct call_job {
+    enum call_kind kind;
+    int fd; // the caller's
     int out;
+    uint64_t len;
 };
 
-static void *syncfs_thread(void *arg)
+static void *call_thread(void *arg)
 {
-    struct syncfs_job job = *(struct syncfs_job *)arg;
+    struct call_job job = *(struct call_job *)arg;
     free(arg);
-    int32_t rc = syncfs(job.fd) < 0 ? -errno : 0;
+    int32_t rc =
+        (job.kind == CALL_SYNCFS ? syncfs(job.fd) : ftruncate(job.fd, (off_t)job.len)) < 0 ? -errno : 0;
     while (write(job.out, &rc, sizeof(rc)) < 0 && errno == EINTR)
         ;
     close(job.out);
     return NULL;
 }
 
-static int syncfs_spawn(int fd, int out)
+static int call_spawn(const struct call_job *of)
 {
-    struct syncfs_job *job = malloc(sizeof(*job));
+    struct call_job *job = malloc(sizeof(*job));
     pthread_attr_t attr;
     pthread_t t;
     int rc = job ? pthread_attr_init(&attr) : ENOMEM;
@@ -117,26 +122,25 @@ static int syncfs_spawn(int fd, int out)
         free(job);
         return -rc;
     }
-    *job = (struct syncfs_job){.fd = fd, .out = out};
+    *job = *of;
     rc = pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
     if (!rc)
-        rc = pthread_create(&t, &attr, syncfs_thread, job);
+        rc = pthread_create(&t, &attr, call_thread, job);
     if (rc)
         free(job);
     pthread_attr_destroy(&attr);
     return -rc;
 }
 
-void up_syncfs(struct io *io, struct io_op *op, io_file f)
+static void call_issue(struct uring *u, struct io_op *op, enum call_kind kind, io_file f, uint64_t len)
 {
-    struct uring *u = up_ring(io);
-    struct up_syncfs *s = calloc(1, sizeof(*s));
+    struct up_call *s = calloc(1, sizeof(*s));
     int ends[2] = {-1, -1};
     int rc = s ? 0 : -ENOMEM;
     SL_ASSERT(f >= 0);
     if (!rc && pipe2(ends, O_CLOEXEC) < 0)
         rc = -errno;
-    if (!rc && (rc = syncfs_spawn(f, ends[1])) != 0) {
+    if (!rc && (rc = call_spawn(&(struct call_job){kind, f, ends[1], len})) != 0) {
         close(ends[0]);
         close(ends[1]);
     }
@@ -147,19 +151,36 @@ void up_syncfs(struct io *io, struct io_op *op, io_file f)
         return;
     }
     s->in = ends[0];
-    struct up_op *o = up_prep(op, UK_SYNCFS, IORING_OP_READ, s->in, &s->result, sizeof(s->result), 0, 0);
+    struct up_op *o = up_prep(op, UK_CALL, IORING_OP_READ, s->in, &s->result, sizeof(s->result), 0, 0);
     o->aux = s;
-    up_count(u, IO_CTR_FSYNCS);
     up_issue(u, op);
 }
 
-int32_t up_syncfs_done(struct up_op *o, int32_t res)
+int32_t up_call_done(struct up_op *o, int32_t res)
 {
-    struct up_syncfs *s = o->aux;
+    struct up_call *s = o->aux;
     int32_t result = res == (int32_t)sizeof(s->result) ? s->result : res < 0 ? res : -EIO;
     close(s->in);
     free(s);
     return result;
+}
+
+void up_syncfs(struct io *io, struct io_op *op, io_file f)
+{
+    struct uring *u = up_ring(io);
+    up_count(u, IO_CTR_FSYNCS);
+    call_issue(u, op, CALL_SYNCFS, f, 0);
+}
+
+void up_ftruncate(struct io *io, struct io_op *op, io_file f, uint64_t len)
+{
+    struct uring *u = up_ring(io);
+    if (!(u->features & UP_FTRUNCATE)) {
+        call_issue(u, op, CALL_FTRUNCATE, f, len);
+        return;
+    }
+    up_prep(op, UK_FILE, UC_OP_FTRUNCATE, f, NULL, 0, len, 0);
+    up_issue(u, op);
 }
 
 // By their magic numbers (statfs(2)): file systems whose sync_fs waits for data and names.
@@ -227,11 +248,6 @@ int32_t up_stat_done(struct up_op *o, int32_t res)
 }
 
 // ---- at once -----------------------------------------------------------------------------------------------------
-
-int up_ftruncate(struct io *io, io_file f, uint64_t len)
-{
-    return ftruncate(f, (off_t)len) < 0 ? -errno : 0;
-}
 
 static bool entry_is_dir(DIR *d, const struct dirent *e)
 {

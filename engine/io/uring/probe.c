@@ -135,7 +135,8 @@ uint32_t up_features_of(struct io_uring *ring)
         uint32_t feature;
     } ops[] = {{IORING_OP_MSG_RING, UP_MSG_RING},
                {IORING_OP_SEND_ZC, UP_SEND_ZC | UP_RECV_MULTI | UP_PBUF_RING | UP_SPARSE_BUFS},
-               {IORING_OP_SENDMSG_ZC, UP_SENDMSG_ZC}};
+               {IORING_OP_SENDMSG_ZC, UP_SENDMSG_ZC},
+               {UC_OP_FTRUNCATE, UP_FTRUNCATE}};
     struct io_uring_probe *p = io_uring_get_probe_ring(ring);
     uint32_t f = 0;
     if (!p)
@@ -162,6 +163,7 @@ static const struct {
     {UP_SENDMSG_ZC, "sendmsg_zc", false},
     {UP_ZC_REPORT, "zc_report", false},
     {UP_SPARSE_BUFS, "sparse_buffers", false},
+    {UP_FTRUNCATE, "ftruncate", false},
 };
 
 static const uint8_t ops_required[] = {

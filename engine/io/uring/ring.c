@@ -216,8 +216,8 @@ static int32_t op_finish(struct uring *u, struct io_op *op, int32_t res)
     switch ((enum up_kind)o->kind) {
     case UK_STAT:
         return up_stat_done(o, res);
-    case UK_SYNCFS:
-        return up_syncfs_done(o, res);
+    case UK_CALL:
+        return up_call_done(o, res);
     case UK_CONNECT:
         return up_connect_done(u, o, res);
     case UK_SENDMSG:
@@ -502,12 +502,12 @@ static const struct io_vtable up_vtable = {
     .fsync = up_fsync,
     .syncfs = up_syncfs,
     .fallocate = up_fallocate,
+    .ftruncate = up_ftruncate,
     .mkdir = up_mkdir,
     .rename = up_rename,
     .unlink = up_unlink,
     .stat = up_statx,
     .can_syncfs = up_can_syncfs,
-    .ftruncate = up_ftruncate,
     .listdir = up_listdir,
     .lock_file = up_lock_file,
     .lock_register = up_lock_register,

@@ -28,7 +28,8 @@ enum {
     UP_PBUF_RING = 16,
     UP_RECV_MULTI = 32,
     UP_ZC_REPORT = 64,
-    UP_SPARSE_BUFS = 128
+    UP_SPARSE_BUFS = 128,
+    UP_FTRUNCATE = 256 // else a thread makes the call
 };
 
 // Checks what this kernel offers. 0, or -errno with `why` filled (kernel too old, kernel.io_uring_disabled, seccomp,

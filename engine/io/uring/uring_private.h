@@ -17,7 +17,7 @@
 
 enum up_kind {
     UK_FILE,       // anything on files whose result needs no care
-    UK_SYNCFS,     // aux: struct up_syncfs
+    UK_CALL,       // aux: struct up_call
     UK_STAT,       // aux: struct up_stat
     UK_SOCK,       // socket operations whose result needs no care
     UK_CONNECT,    // aux: struct up_aux with the address; fd is ours until it succeeds
@@ -78,8 +78,8 @@ struct up_stat {
     struct statx stx;
     struct io_stat *out;
 };
-struct up_syncfs {
-    int in; // of the pipe where the thread says its result
+struct up_call {
+    int in; // of the pipe where the thread says the result of its call
     int32_t result;
 };
 struct up_slab {
@@ -179,15 +179,15 @@ void up_writev(struct io *, struct io_op *, io_file f, const struct iovec *iov, 
                uint32_t fl);
 void up_fsync(struct io *, struct io_op *, io_file f, bool datasync);
 void up_syncfs(struct io *, struct io_op *, io_file f);
-int32_t up_syncfs_done(struct up_op *o, int32_t res);
+int32_t up_call_done(struct up_op *o, int32_t res);
 bool up_can_syncfs(struct io *, io_file f);
 void up_fallocate(struct io *, struct io_op *, io_file f, uint64_t pos, uint64_t len);
+void up_ftruncate(struct io *, struct io_op *, io_file f, uint64_t len);
 void up_mkdir(struct io *, struct io_op *, const char *path, uint32_t mode);
 void up_rename(struct io *, struct io_op *, const char *from, const char *to);
 void up_unlink(struct io *, struct io_op *, const char *path, bool is_dir);
 void up_statx(struct io *, struct io_op *, const char *path, struct io_stat *out);
 int32_t up_stat_done(struct up_op *o, int32_t res);
-int up_ftruncate(struct io *, io_file f, uint64_t len);
 int up_listdir(struct io *, const char *path, io_dirent_fn fn, void *arg);
 int up_lock_file(struct io *, const char *path, bool java_lock, uint32_t wait_ms);
 int up_lock_register(struct io *, int lock);

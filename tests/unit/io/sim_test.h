@@ -89,6 +89,13 @@ static inline int t_fallocate(struct io *io, io_file f, uint64_t pos, uint64_t l
     return wait_for(io, &w);
 }
 
+static inline int t_ftruncate(struct io *io, io_file f, uint64_t len)
+{
+    struct waiter w;
+    io_ftruncate(io, waiter_start(&w), f, len);
+    return wait_for(io, &w);
+}
+
 static inline int t_mkdir(struct io *io, const char *path)
 {
     struct waiter w;

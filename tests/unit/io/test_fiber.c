@@ -427,6 +427,40 @@ static void test_files(void **state)
     assert_true(done);
 }
 
+// Cutting a file frees blocks, and a file system that discards them waits for the disk: other fibers run meanwhile.
+static void ran(void *arg)
+{
+    *(bool *)arg = true;
+}
+
+static void truncate_run(void *arg)
+{
+    char path[256];
+    bool other = false;
+    struct io_stat st;
+    snprintf(path, sizeof(path), "%s/cut", dir);
+    io_file f = fio_open(path, IO_RDWR | IO_CREATE, 0644);
+    assert_int_equal(fio_fallocate(f, 0, 1 << 20), 0);
+    fiber_spawn(r, ran, &other, 0);
+    assert_int_equal(fio_ftruncate(f, 5000), 0);
+    assert_true(other);
+    assert_int_equal(fio_stat(path, &st), 0);
+    assert_int_equal(st.size, 5000);
+    assert_int_equal(fio_close(f), 0);
+    f = fio_open(path, IO_RDONLY, 0);
+    assert_int_equal(fio_ftruncate(f, 0), -EINVAL);
+    assert_int_equal(fio_close(f), 0);
+    *(bool *)arg = true;
+}
+
+static void test_truncation_yields(void **state)
+{
+    bool done = false;
+    fiber_spawn(r, truncate_run, &done, 0);
+    run_all();
+    assert_true(done);
+}
+
 // A file whose end is not on a block, read with O_DIRECT: whole, in the face of the odd position.
 static void direct_run(void *arg)
 {
@@ -501,13 +535,21 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        FIBER_TEST(test_yield),           FIBER_TEST(test_park_wake),
-        FIBER_TEST(test_sleep),           FIBER_TEST(test_wake_survives_wait),
-        FIBER_TEST(test_nested_waits),    FIBER_TEST(test_mutex),
-        FIBER_TEST(test_ten_thousand),    FIBER_TEST(test_big_stack),
-        FIBER_TEST(test_overflow_faults), FIBER_TEST(test_float_control),
-        FIBER_TEST(test_abandon),         FIBER_TEST(test_files),
-        FIBER_TEST(test_direct_end),      FIBER_TEST(test_many_files),
+        FIBER_TEST(test_yield),
+        FIBER_TEST(test_park_wake),
+        FIBER_TEST(test_sleep),
+        FIBER_TEST(test_wake_survives_wait),
+        FIBER_TEST(test_nested_waits),
+        FIBER_TEST(test_mutex),
+        FIBER_TEST(test_ten_thousand),
+        FIBER_TEST(test_big_stack),
+        FIBER_TEST(test_overflow_faults),
+        FIBER_TEST(test_float_control),
+        FIBER_TEST(test_abandon),
+        FIBER_TEST(test_files),
+        FIBER_TEST(test_truncation_yields),
+        FIBER_TEST(test_direct_end),
+        FIBER_TEST(test_many_files),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

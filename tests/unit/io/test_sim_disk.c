@@ -327,7 +327,7 @@ static void truncation_cuts_and_may_be_lost(void **state)
         rig_seed(&r, seed);
         sim_world_faults(r.w)->garbage_unsynced = 0;
         io_file f = durable_file(&r, "/a", 3, 'o');
-        assert_int_equal(io_ftruncate(r.io, f, 5000), 0);
+        assert_int_equal(t_ftruncate(r.io, f, 5000), 0);
         assert_int_equal(sim_disk_size(r.h, "/a"), 5000);
         assert_int_equal(sim_disk_used(r.h), 8192);
         if (seed % 2)
@@ -344,7 +344,7 @@ static void truncation_cuts_and_may_be_lost(void **state)
         // What was cut off never comes back as anything but zeros or what it was.
         f = t_open(r.io, "/a", IO_RDWR);
         if (size == 5000) {
-            assert_int_equal(io_ftruncate(r.io, f, 12288), 0);
+            assert_int_equal(t_ftruncate(r.io, f, 12288), 0);
             assert_int_equal(sim_disk_read(r.h, "/a", 0, c, sizeof(c)), 12288);
             for (unsigned k = 5000; k < 12288; k++)
                 assert_int_equal(c[k], 0);

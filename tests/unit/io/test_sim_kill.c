@@ -59,7 +59,7 @@ static void a_dead_process_is_cancelled_and_powerless(void **state)
         assert_int_equal(wait_for(old, &o), -ECANCELED);
         assert_int_equal(t_open(old, "/late", IO_RDWR | IO_CREATE), -ECANCELED);
         assert_int_equal(t_unlink(old, "/a", false), -ECANCELED);
-        assert_int_equal(io_ftruncate(old, f, 0), -ECANCELED);
+        assert_int_equal(t_ftruncate(old, f, 0), -ECANCELED);
         sim_advance(r.w, 1000000000);
         assert_int_equal(sim_disk_size(r.h, "/a"), 8 * 4096);
         assert_int_equal(sim_disk_size(r.h, "/late"), -ENOENT);

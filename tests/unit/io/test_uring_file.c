@@ -92,12 +92,41 @@ static void test_direct(void **state)
     assert_int_equal(op_read(io, f, r, 4096, 0), 4096); // allocated, not written: zeros
     assert_true(r[0] == 0 && memcmp(r, r + 1, 4095) == 0);
     assert_int_equal(op_write(io, f, w + 1, 4096, 0, 0), -EINVAL); // not aligned
-    assert_int_equal(io_ftruncate(io, f, 6000), 0);
+    test_op_init(&t);
+    io_ftruncate(io, &t.op, f, 6000);
+    assert_int_equal(test_wait(io, &t), 0);
     assert_int_equal(op_read(io, f, r, 8192, 0), 6000); // a short direct read
     assert_int_equal(io_counter(io, IO_CTR_DSYNC_WRITES), 1);
     test_close(io, f);
     free(w);
     free(r);
+    test_io_end(io);
+}
+
+// By the operation, where there is one, and by a thread, as on kernels before 6.9.
+static void test_ftruncate(void **state)
+{
+    struct io *io = test_io();
+    struct io_stat st;
+    struct test_op t;
+    io_file f = test_open(io, in_dir("cut"), IO_RDWR | IO_CREATE);
+    io_file g = test_open(io, in_dir("cut"), IO_RDONLY);
+    for (int thread = 0; thread < 2; thread++) {
+        if (thread)
+            up_ring(io)->features &= ~(uint32_t)UP_FTRUNCATE;
+        for (int len = 10000; len >= 0; len -= 5000) {
+            test_op_init(&t);
+            io_ftruncate(io, &t.op, f, (uint64_t)len);
+            assert_int_equal(test_wait(io, &t), 0);
+            assert_int_equal(op_stat(io, in_dir("cut"), &st), 0);
+            assert_int_equal(st.size, len);
+        }
+        test_op_init(&t);
+        io_ftruncate(io, &t.op, g, 1);
+        assert_int_equal(test_wait(io, &t), -EINVAL);
+    }
+    test_close(io, f);
+    test_close(io, g);
     test_io_end(io);
 }
 
@@ -339,11 +368,11 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_direct),
-        cmocka_unit_test(test_writev),     cmocka_unit_test(test_names),
-        cmocka_unit_test(test_budget),     cmocka_unit_test(test_cancel_queued),
-        cmocka_unit_test(test_slabs),      cmocka_unit_test(test_clock_random),
-        cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_direct),
+        cmocka_unit_test(test_writev),        cmocka_unit_test(test_ftruncate),
+        cmocka_unit_test(test_names),         cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_cancel_queued), cmocka_unit_test(test_slabs),
+        cmocka_unit_test(test_clock_random),  cmocka_unit_test(test_locks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
