@@ -93,7 +93,8 @@ struct uring {
     struct io_uring ring;
     pid_t owner; // thread that enabled the ring; 0 before
     bool enabled;
-    bool self_wake; // a doorbell to ourselves: the next poll does not wait
+    bool self_wake;     // a doorbell to ourselves: the next poll does not wait
+    bool writes_staged; // entries that write files are to be submitted
     uint32_t features;
     struct up_budget file;
     struct up_budget sock;

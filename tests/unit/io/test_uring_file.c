@@ -2,6 +2,7 @@
 #include "io_test.h"
 
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "engine/io/uring/uring_private.h"
 
@@ -127,6 +128,34 @@ static void test_ftruncate(void **state)
     }
     test_close(io, f);
     test_close(io, g);
+    test_io_end(io);
+}
+
+// Handing a synced write over does not wait for the disk's flush, however fast the write itself was.
+static void test_dsync_never_waits(void **state)
+{
+    enum { WRITES = 2000 };
+    struct io *io = test_io();
+    uint8_t *w = test_pages(4096);
+    struct rusage before, after;
+    struct test_op t;
+    long slept = 0;
+    io_file f = test_open(io, in_dir("dsync"), IO_RDWR | IO_CREATE | IO_DIRECT);
+    for (uint64_t i = 0; i < 16; i++)
+        assert_int_equal(op_write(io, f, w, 4096, i * 4096, IO_WRITE_DSYNC), 4096);
+    for (uint64_t i = 0; i < WRITES; i++) {
+        test_op_init(&t);
+        io_write(io, &t.op, f, w, 4096, i % 16 * 4096, IO_WRITE_DSYNC);
+        assert_int_equal(getrusage(RUSAGE_THREAD, &before), 0);
+        assert_true(io_poll(io, 0) >= 0);
+        assert_int_equal(getrusage(RUSAGE_THREAD, &after), 0);
+        slept += after.ru_nvcsw - before.ru_nvcsw;
+        assert_int_equal(test_wait(io, &t), 4096);
+    }
+    print_message("of %d synced writes, %ld waited while they were handed over\n", WRITES, slept);
+    assert_true(slept < WRITES / 100); // the kernel may wait for something else
+    test_close(io, f);
+    free(w);
     test_io_end(io);
 }
 
@@ -368,11 +397,17 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_direct),
-        cmocka_unit_test(test_writev),        cmocka_unit_test(test_ftruncate),
-        cmocka_unit_test(test_names),         cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_cancel_queued), cmocka_unit_test(test_slabs),
-        cmocka_unit_test(test_clock_random),  cmocka_unit_test(test_locks),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_direct),
+        cmocka_unit_test(test_writev),
+        cmocka_unit_test(test_ftruncate),
+        cmocka_unit_test(test_dsync_never_waits),
+        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_cancel_queued),
+        cmocka_unit_test(test_slabs),
+        cmocka_unit_test(test_clock_random),
+        cmocka_unit_test(test_locks),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
