@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WINDOW = 512 << 10, UNPACKED_MAX = 256 << 20, SLICE = 64 << 10, RECORD_LEAST = 8 };
+enum { WINDOW = 512 << 10, UNPACKED_MAX = 256 << 20, SLICE = 64 << 10 };
 static const uint64_t SECOND = 1000ull * 1000 * 1000;
 
 struct compactor *compactor_create(struct reactor *r, const struct compactor_config *cfg)
@@ -307,7 +307,7 @@ static int map_begin(struct round *r)
 {
     uint64_t seed[2];
     uint64_t most = SL_MAX(r->c->cfg.map_bytes / sizeof(struct compact_slot), (uint64_t)4);
-    uint64_t need = r->what.dirty_bytes / RECORD_LEAST * 2 + 64;
+    uint64_t need = compact_map_slots(r->what.dirty_bytes, r->what.first_dirty, r->what.end);
     io_random(reactor_io(r->c->r), seed, sizeof(seed));
     return compact_map_init(&r->map, SL_MIN(most, need), r->c->cfg.load_factor, seed);
 }
@@ -446,7 +446,8 @@ int log_compact(struct log *l, struct compactor *c)
     fiber_lock(&l->life_lock);
     int rc = l->env->failed ? l->env->failed : round_locked(&r);
     fiber_unlock(&l->life_lock);
-    compact_map_destroy(&r.map);
+    while (compact_map_drop_some(&r.map))
+        fiber_yield();
     free(r.aborted);
     buffers_free(c);
     log_leave(l);

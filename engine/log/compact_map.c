@@ -2,22 +2,42 @@
 #include "engine/log/compact_private.h"
 
 #include <errno.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 
+enum { RECORD_LEAST = 8, DROP_BYTES = 4 << 20, PAGE = 4096 };
+
+uint64_t compact_map_slots(uint64_t dirty_bytes, int64_t first, int64_t end)
+{
+    return SL_MIN(dirty_bytes / RECORD_LEAST, (uint64_t)SL_MAX(end - first, 0)) * 2 + 64;
+}
+
+// Straight from the kernel, which gives zeros page by page as they are touched. An allocator that had the memory before writes
+// them all at once, and that takes longer than a turn may.
 int compact_map_init(struct compact_map *m, uint64_t n, double load_factor, const uint64_t seed[2])
 {
     n = SL_MAX(n, (uint64_t)4);
     *m = (struct compact_map){.n = n, .seed = {seed[0], seed[1]}, .latest = -1};
     m->most = SL_MAX((uint64_t)((double)n * SL_MIN(SL_MAX(load_factor, 0.05), 0.95)), (uint64_t)1);
     SL_ASSERT(m->most < n);
-    m->slots = calloc(n, sizeof(*m->slots)); // untouched pages cost nothing
-    return m->slots ? 0 : -ENOMEM;
+    size_t bytes = SL_ALIGN_UP(n * sizeof(*m->slots), (size_t)PAGE);
+    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return -ENOMEM;
+    m->slots = p;
+    m->bytes = bytes;
+    return 0;
 }
 
-void compact_map_destroy(struct compact_map *m)
+bool compact_map_drop_some(struct compact_map *m)
 {
-    free(m->slots);
+    size_t k = SL_MIN(m->bytes, (size_t)DROP_BYTES);
+    if (k)
+        SL_ASSERT(munmap((uint8_t *)m->slots + m->bytes - k, k) == 0);
+    m->bytes -= k;
+    if (m->bytes)
+        return true;
     *m = (struct compact_map){0};
+    return false;
 }
 
 // The key's slot, or the free one where it belongs.

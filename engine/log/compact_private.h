@@ -15,13 +15,17 @@ struct compact_slot {
 };
 struct compact_map {
     struct compact_slot *slots;
+    size_t bytes; // mapped
     uint64_t n, used, most;
     uint64_t seed[2];
     int64_t latest; // every key up to this offset is in it; -1: none
 };
+// Slots for as many keys as there can be in so many bytes of batches with offsets in [first, end).
+uint64_t compact_map_slots(uint64_t dirty_bytes, int64_t first, int64_t end);
 // Room for `most` keys, in `n` slots. -ENOMEM.
 int compact_map_init(struct compact_map *m, uint64_t n, double load_factor, const uint64_t seed[2]);
-void compact_map_destroy(struct compact_map *m);
+// Gives back a part of its memory, no more than a turn has time for; nothing else may be asked of it then. False: it was the last.
+bool compact_map_drop_some(struct compact_map *m);
 // False: it is full.
 bool compact_map_put(struct compact_map *m, const uint8_t *key, uint32_t len, int64_t offset);
 int64_t compact_map_get(const struct compact_map *m, const uint8_t *key, uint32_t len); // -1: not there
