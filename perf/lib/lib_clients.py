@@ -12,3 +12,4 @@ sys.modules["clients_lib"] = _package
 _spec.loader.exec_module(_package)
 
 brokers = importlib.import_module("clients_lib.broker")
+host = importlib.import_module("clients_lib.host")

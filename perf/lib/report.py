@@ -8,6 +8,7 @@ from .subjects import SUBJECTS
 STAGES = [f"produce.{s}" for s in ("parsed", "queued", "appended", "written", "durable", "answered", "sent", "total")] + [
     f"fetch.{s}" for s in ("parsed", "waited", "read", "answered", "sent", "total")]
 ORDER = ["sluice", "sluice-cached", "upstream", "upstream-synced"]
+STOLEN = 3  # percent: above it, latencies say more of the host than of a broker (perf/results/endurance.md)
 
 
 class Results:
@@ -189,6 +190,10 @@ def bounds(r):
 
 def problems(r):
     lines = []
+    stolen = [s for s in r.data["steps"] if s.get("result", {}).get("stolen_percent", 0) > STOLEN]
+    if stolen:
+        rows = ", ".join(f"round {s['round']} {s['subject']} {s['step']} {s['result']['stolen_percent']:.0f} %" for s in stolen)
+        lines.append(f"- the hypervisor took more than {STOLEN} % of the CPUs' time in: {rows}")
     for s in r.data["steps"]:
         where = f"round {s['round']}, {s['subject']}, {s['step']}"
         if "error" in s:

@@ -8,6 +8,7 @@ import re
 import subprocess
 import time
 
+from .lib_clients import host
 from .subjects import is_upstream
 
 KB = "record.bytes=1000"
@@ -350,8 +351,9 @@ def trim(name, result):
 
 def measured(run_, subject, name, fn, memory):
     """Runs one step and adds what it cost the broker."""
-    before, t = subject.reading(), time.monotonic()
+    before, t, ticks = subject.reading(), time.monotonic(), host.cpu_ticks()
     result = fn(run_, subject, memory)
+    result["stolen_percent"] = host.stolen_percent(ticks, host.cpu_ticks())
     result["broker"] = subject.reading().since(before)
     result["broker"]["rss"] = subject.rss()
     result["wall_s"] = time.monotonic() - t
