@@ -307,7 +307,8 @@ static int map_begin(struct round *r)
 {
     uint64_t seed[2];
     uint64_t most = SL_MAX(r->c->cfg.map_bytes / sizeof(struct compact_slot), (uint64_t)4);
-    uint64_t need = compact_map_slots(r->what.dirty_bytes, r->what.first_dirty, r->what.end);
+    uint64_t need =
+        compact_map_slots(r->what.dirty_bytes, r->what.first_dirty, r->what.end, r->c->cfg.load_factor);
     io_random(reactor_io(r->c->r), seed, sizeof(seed));
     return compact_map_init(&r->map, SL_MIN(most, need), r->c->cfg.load_factor, seed);
 }

@@ -6,9 +6,16 @@
 
 enum { RECORD_LEAST = 8, DROP_BYTES = 4 << 20, PAGE = 4096 };
 
-uint64_t compact_map_slots(uint64_t dirty_bytes, int64_t first, int64_t end)
+static double share(double load_factor)
 {
-    return SL_MIN(dirty_bytes / RECORD_LEAST, (uint64_t)SL_MAX(end - first, 0)) * 2 + 64;
+    return SL_MIN(SL_MAX(load_factor, 0.05), 0.95);
+}
+
+// Half of them stay free where the load factor allows it, for short walks.
+uint64_t compact_map_slots(uint64_t dirty_bytes, int64_t first, int64_t end, double load_factor)
+{
+    uint64_t keys = SL_MIN(dirty_bytes / RECORD_LEAST, (uint64_t)SL_MAX(end - first, 0));
+    return (uint64_t)((double)keys / SL_MIN(share(load_factor), 0.5)) + 64;
 }
 
 // Straight from the kernel, which gives zeros page by page as they are touched. An allocator that had the memory before writes
@@ -17,7 +24,7 @@ int compact_map_init(struct compact_map *m, uint64_t n, double load_factor, cons
 {
     n = SL_MAX(n, (uint64_t)4);
     *m = (struct compact_map){.n = n, .seed = {seed[0], seed[1]}, .latest = -1};
-    m->most = SL_MAX((uint64_t)((double)n * SL_MIN(SL_MAX(load_factor, 0.05), 0.95)), (uint64_t)1);
+    m->most = SL_MAX((uint64_t)((double)n * share(load_factor)), (uint64_t)1);
     SL_ASSERT(m->most < n);
     size_t bytes = SL_ALIGN_UP(n * sizeof(*m->slots), (size_t)PAGE);
     void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

@@ -20,8 +20,9 @@ struct compact_map {
     uint64_t seed[2];
     int64_t latest; // every key up to this offset is in it; -1: none
 };
-// Slots for as many keys as there can be in so many bytes of batches with offsets in [first, end).
-uint64_t compact_map_slots(uint64_t dirty_bytes, int64_t first, int64_t end);
+// Slots for as many keys as there can be in so many bytes of batches with offsets in [first, end), of which `load_factor` may be
+// taken.
+uint64_t compact_map_slots(uint64_t dirty_bytes, int64_t first, int64_t end, double load_factor);
 // Room for `most` keys, in `n` slots. -ENOMEM.
 int compact_map_init(struct compact_map *m, uint64_t n, double load_factor, const uint64_t seed[2]);
 // Gives back a part of its memory, no more than a turn has time for; nothing else may be asked of it then. False: it was the last.

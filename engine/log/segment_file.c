@@ -34,10 +34,10 @@ static int open_file(struct segment *s, bool create)
     if (f < 0)
         return s->file >= 0 ? 0 : f; // another fiber was faster, and then the name went
     int rc = fio_stat(path, &st);
-    if (rc || s->file >= 0) { // another fiber was faster, and the name may have gone since
-        bool open = s->file >= 0;
+    bool late = s->file >= 0; // another fiber was faster, and the name may have gone since
+    if (rc || late) {
         fio_close(f);
-        return open ? 0 : rc;
+        return late ? 0 : rc;
     }
     s->allocated = (uint32_t)SL_MIN(st.size, (uint64_t)UINT32_MAX);
     s->file = f;

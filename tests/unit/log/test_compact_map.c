@@ -39,9 +39,25 @@ static void newest_of_each_key(void **state)
 static void no_more_slots_than_records(void **state)
 {
     (void)state;
-    assert_int_equal(compact_map_slots(1 << 20, 5000, 6000), 2 * 1000 + 64);
-    assert_int_equal(compact_map_slots(8000, 0, INT64_MAX), 2 * 1000 + 64);
-    assert_int_equal(compact_map_slots(8000, 10, 10), 64);
+    assert_int_equal(compact_map_slots(1 << 20, 5000, 6000, 0.9), 2 * 1000 + 64);
+    assert_int_equal(compact_map_slots(8000, 0, INT64_MAX, 0.9), 2 * 1000 + 64);
+    assert_int_equal(compact_map_slots(8000, 10, 10, 0.9), 64);
+}
+
+// Where few of the slots may be taken there are more of them: a batch whose keys do not fit is never compacted.
+static void all_keys_fit_at_any_load(void **state)
+{
+    static const double loads[] = {0.0, 0.05, 0.3, 0.5, 0.9, 1.0};
+    struct compact_map m;
+    (void)state;
+    for (size_t k = 0; k < SL_ARRAY_LEN(loads); k++) {
+        uint64_t n = compact_map_slots(1 << 20, 0, 10000, loads[k]);
+        assert_int_equal(compact_map_init(&m, n, loads[k], seed), 0);
+        for (uint32_t i = 0; i < 10000; i++)
+            assert_true(put(&m, i, i));
+        while (compact_map_drop_some(&m))
+            ;
+    }
 }
 
 static void given_back_in_parts(void **state)
@@ -71,6 +87,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newest_of_each_key),
         cmocka_unit_test(no_more_slots_than_records),
+        cmocka_unit_test(all_keys_fit_at_any_load),
         cmocka_unit_test(given_back_in_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
