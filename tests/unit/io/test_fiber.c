@@ -370,6 +370,15 @@ static void test_abandon(void **state)
 
 // ---- I/O ---------------------------------------------------------------------------------------------------------
 
+// The fiber sets the bool that it is given at its end.
+static void run_to_end(fiber_fn fn)
+{
+    bool done = false;
+    fiber_spawn(r, fn, &done, 0);
+    run_all();
+    assert_true(done);
+}
+
 static void files_run(void *arg)
 {
     char path[256], other[256];
@@ -421,10 +430,7 @@ static void files_run(void *arg)
 
 static void test_files(void **state)
 {
-    bool done = false;
-    fiber_spawn(r, files_run, &done, 0);
-    run_all();
-    assert_true(done);
+    run_to_end(files_run);
 }
 
 // Cutting a file frees blocks, and a file system that discards them waits for the disk: other fibers run meanwhile.
@@ -455,10 +461,7 @@ static void truncate_run(void *arg)
 
 static void test_truncation_yields(void **state)
 {
-    bool done = false;
-    fiber_spawn(r, truncate_run, &done, 0);
-    run_all();
-    assert_true(done);
+    run_to_end(truncate_run);
 }
 
 // A file whose end is not on a block, read with O_DIRECT: whole, in the face of the odd position.
@@ -482,10 +485,7 @@ static void direct_run(void *arg)
 
 static void test_direct_end(void **state)
 {
-    bool done = false;
-    fiber_spawn(r, direct_run, &done, 0);
-    run_all();
-    assert_true(done);
+    run_to_end(direct_run);
 }
 
 // Many fibers at once, each with files of its own, on a small ring.
