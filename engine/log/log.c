@@ -89,6 +89,27 @@ void log_destroy(struct log *l)
     free(l);
 }
 
+void log_env_init(struct log_env *env, struct reactor *r, struct store *store)
+{
+    *env = (struct log_env){.r = r, .store = store, .trash_step = TRASH_STEP};
+    list_init(&env->dirty);
+    list_init(&env->lru);
+    list_init(&env->trash);
+    list_init(&env->streams);
+    list_init(&env->idle);
+    files_init(&env->files, 0);
+    later_init(&env->spares, 1);
+    later_init(&env->names, 2);
+    later_init(&env->seals, 2);
+    later_init(&env->grows, 2);
+    pace_init(&env->pace);
+}
+
+void log_env_destroy(struct log_env *env)
+{
+    trash_forget(env);
+}
+
 void log_adopt(struct log *l, struct log_env *env)
 {
     SL_ASSERT(!list_linked(&l->dirty_node));

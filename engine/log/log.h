@@ -70,10 +70,11 @@ struct log_env {
     uint32_t read_ahead;   // bytes that one of them is read ahead at most; 0: never
     struct list_node idle; // open files of finished segments that nobody reads
     uint32_t idle_n;
-    struct list_node
-        trash;     // files of removed segments, to be unlinked when their time has come (retention.c)
-    bool stopping; // a clean stop is under way: fibers that wait for a fence give up
-    int failed;    // -errno once the directory is offline
+    struct list_node trash; // files of removed segments and deleted topics (trash.h)
+    uint64_t trash_no;      // the last number given
+    uint32_t trash_step;    // bytes that are freed at once
+    bool stopping;          // a clean stop is under way: fibers that wait for a fence give up
+    int failed;             // -errno once the directory is offline
     struct direct_env direct;
     struct pace pace; // of write-back
     struct files files;
@@ -121,11 +122,9 @@ int log_set_leader_epoch(struct log *l, int32_t epoch);
 int log_close_clean(struct log *l, bool bulk);
 // It will be closed or deleted: fibers that wait for a fence of it give up, and no further one enters it.
 void log_close_begin(struct log *l);
-// Topic deletion: durable fence, files renamed to <uuid>-delete suffix as upstream names it, later unlinked; readers hold
-// the open file.
+// Topic deletion: durable fence, then the directory is renamed to <name>.<uuid>-delete, as upstream does, and added to the trash
+// (trash.h). Nobody uses the log by then.
 int log_delete(struct log *l);
-// Fiber. Removes what deletions that a crash cut short left behind: directories <name>.<uuid>-delete.
-int log_remove_deleted(struct reactor *r, const char *dir);
 void log_destroy(struct log *l); // frees memory only
 
 // ---- what it is ------------------------------------------------------------------------------------------------------
@@ -168,10 +167,6 @@ int log_retain(struct log *l);
 // Fiber, at the start only, before its shard owns it: the log starts at `offset` at least, as the checkpoint file of a clean
 // stop says. 0 or -errno.
 int log_start_at(struct log *l, int64_t offset);
-// Fiber. Unlinks the files of removed segments whose time has come; `all`: whatever the time. 0 or the first -errno.
-int log_env_empty_trash(struct log_env *env, bool all);
-// The time (reactor_now's clock) when the next of them is due; UINT64_MAX: none.
-uint64_t log_env_trash_due(const struct log_env *env);
 
 // ---- append (data path; no suspension) ---------------------------------------------------------------------------------
 // True if a batch of `bytes` can be appended now: room in the active segment (else it must roll), allocated space,

@@ -200,65 +200,6 @@ static void fence(struct log *l)
     l->incarnation++;
 }
 
-struct names {
-    char (*name)[256];
-    uint32_t n, cap;
-};
-
-static int add_name(void *arg, const struct io_dirent *e)
-{
-    struct names *x = arg;
-    if (x->n == x->cap) {
-        uint32_t cap = x->cap ? x->cap * 2 : 16;
-        void *p = realloc(x->name, cap * sizeof(x->name[0]));
-        if (!p)
-            return -ENOMEM;
-        x->name = p;
-        x->cap = cap;
-    }
-    snprintf(x->name[x->n++], sizeof(x->name[0]), "%s", e->name);
-    return 0;
-}
-
-static int remove_tree(struct reactor *r, const char *dir)
-{
-    struct names x = {0};
-    char path[2000];
-    int rc = io_listdir(reactor_io(r), dir, add_name, &x);
-    for (uint32_t i = 0; i < x.n && (!rc || rc == -ENOENT); i++) {
-        snprintf(path, sizeof(path), "%s/%s", dir, x.name[i]);
-        rc = fio_unlink(path, false);
-    }
-    free(x.name);
-    return rc && rc != -ENOENT ? rc : fio_unlink(dir, true);
-}
-
-static bool is_deleted_name(const char *name)
-{
-    static const char end[] = "-delete";
-    size_t n = strlen(name), k = sizeof(end) - 1;
-    return n > k && !strcmp(name + n - k, end) && strchr(name, '.');
-}
-
-int log_remove_deleted(struct reactor *r, const char *dir)
-{
-    struct names x = {0};
-    char path[2000];
-    uint32_t n = 0;
-    int rc = io_listdir(reactor_io(r), dir, add_name, &x);
-    for (uint32_t i = 0; i < x.n && !rc; i++) {
-        if (!is_deleted_name(x.name[i]))
-            continue;
-        snprintf(path, sizeof(path), "%s/%s", dir, x.name[i]);
-        int e = remove_tree(r, path);
-        if (e && e != -ENOENT)
-            sl_log(SL_WARN, "log", "%s was deleted and cannot be removed: %s", path, strerror(-e));
-        n++;
-    }
-    free(x.name);
-    return rc ? rc : n ? fio_sync_dir(dir) : 0;
-}
-
 // From here on a crash finds the fence, and the log is void whatever its files hold. On a full disk the journal may have no
 // place for it, and deletion is what makes space: the topic's deletion record is durable already, and makes the entries of an
 // unknown topic void as well.
@@ -295,9 +236,7 @@ int log_delete(struct log *l)
         (void)segment_close(l->segments[i]);
     (void)ahead_drop(l); // its name is gone
     if (!rc)
-        rc = remove_tree(l->env->r, gone);
-    if (!rc)
-        rc = fio_sync_dir(parent);
+        trash_add_dir(l->env, gone);
     log_mark_written(l, l->dirty_bytes);
     fiber_unlock(&l->io_lock);
     return rc;

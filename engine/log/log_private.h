@@ -8,6 +8,7 @@
 #include "engine/log/ahead.h"
 #include "engine/log/log.h"
 #include "engine/log/segment.h"
+#include "engine/log/trash.h"
 
 // Space ahead of the writer below which more is allocated, at most; a small segment's is half of what it has.
 enum { LOG_AHEAD = 4 << 20 };

@@ -1,7 +1,7 @@
 // The front of a log moves: DeleteRecords, and retention by size and time. Fibers, but for log_fence_start.
 //
 // The order is rule S3's: a fence entry is made durable, then the log starts at its floor, and only then files are touched:
-// renamed to *.deleted, and unlinked later. A crash in between finds the fence (or a checkpoint that says as much) and the
+// renamed to *.deleted, and removed later (trash.h). A crash in between finds the fence (or a checkpoint that says as much) and the
 // start removes what is left below it. The fence also says from which segment on journal entries still lay bytes: those of
 // segments below it count for producers and epochs alone.
 //
@@ -15,122 +15,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const SUFFIX[] = {"log", "index", "timeindex", "txnindex", "snapshot"};
-
-// ---- removed files ------------------------------------------------------------------------------------------------------
-// The files of one removed segment, as they are called now.
-struct trash {
-    struct list_node node;
-    uint64_t due;
-    int64_t base;
-    char dir[];
-};
-
-static void trash_path(const char *dir, int64_t base, size_t k, const char *end, char *out, size_t cap)
-{
-    snprintf(out, cap, "%s/%020lld.%s%s", dir, (long long)base, SUFFIX[k], end);
-}
-
-void log_env_init(struct log_env *env, struct reactor *r, struct store *store)
-{
-    *env = (struct log_env){.r = r, .store = store};
-    list_init(&env->dirty);
-    list_init(&env->lru);
-    list_init(&env->trash);
-    list_init(&env->streams);
-    list_init(&env->idle);
-    files_init(&env->files, 0);
-    later_init(&env->spares, 1);
-    later_init(&env->names, 2);
-    later_init(&env->seals, 2);
-    later_init(&env->grows, 2);
-    pace_init(&env->pace);
-}
-
-void log_env_destroy(struct log_env *env)
-{
-    struct list_node *n;
-    while ((n = list_pop_front(&env->trash)))
-        free(list_entry(n, struct trash, node));
-}
-
-static int trash_unlink(const struct trash *t)
-{
-    char path[1500];
-    int rc = 0;
-    for (size_t k = 0; k < SL_ARRAY_LEN(SUFFIX); k++) {
-        trash_path(t->dir, t->base, k, ".deleted", path, sizeof(path));
-        int e = fio_unlink(path, false);
-        if (e && e != -ENOENT && !rc)
-            rc = e;
-    }
-    return rc;
-}
-
-uint64_t log_env_trash_due(const struct log_env *env)
-{
-    uint64_t due = UINT64_MAX;
-    list_foreach(n, &env->trash)
-    {
-        due = SL_MIN(due, list_entry(n, struct trash, node)->due);
-    }
-    return due;
-}
-
-// A name that cannot be unlinked now goes at the next start.
-int log_env_empty_trash(struct log_env *env, bool all)
-{
-    struct list_node now;
-    struct list_node *n;
-    int rc = 0;
-    list_init(&now);
-    list_foreach_safe(x, &env->trash)
-    {
-        if (!all && list_entry(x, struct trash, node)->due > reactor_now(env->r))
-            continue;
-        list_remove(x);
-        list_push_back(&now, x);
-    }
-    while ((n = list_pop_front(&now))) {
-        struct trash *t = list_entry(n, struct trash, node);
-        int e = trash_unlink(t);
-        rc = rc ? rc : e;
-        free(t);
-    }
-    return rc;
-}
-
-static void trash_add(struct log *l, int64_t base)
-{
-    size_t n = strlen(l->dir) + 1;
-    struct trash *t = malloc(sizeof(*t) + n);
-    if (!t)
-        return; // the next start unlinks it
-    *t = (struct trash){.base = base};
-    uint64_t delay = l->cfg.file_delete_delay_ms > 0 ? (uint64_t)l->cfg.file_delete_delay_ms : 0;
-    t->due = reactor_now(l->env->r) + SL_MIN(delay, (uint64_t)INT32_MAX * 1000) * 1000 * 1000;
-    memcpy(t->dir, l->dir, n);
-    list_init(&t->node);
-    list_push_back(&l->env->trash, &t->node);
-}
-
+// ---- segments leave the log's directory -----------------------------------------------------------------------------------
 // Puts a segment's files out of the log's sight. Who reads it has its file open.
 int log_put_away(struct log *l, struct segment *s, bool with_snapshot)
 {
-    char from[1500], to[1500];
+    char from[1500], to[1600];
     int rc = s->users ? segment_try_open(s) : 0;
+    trash_number(l->env, s);
     if (rc && rc != -ENOENT)
         return rc;
     rc = 0;
-    for (size_t k = 0; k < SL_ARRAY_LEN(SUFFIX) - !with_snapshot && !rc; k++) {
-        trash_path(l->dir, s->base_offset, k, "", from, sizeof(from));
-        trash_path(l->dir, s->base_offset, k, ".deleted", to, sizeof(to));
+    for (size_t k = 0; k < (size_t)TRASH_SUFFIXES - !with_snapshot && !rc; k++) {
+        snprintf(from, sizeof(from), "%s/%020lld.%s", l->dir, (long long)s->base_offset, TRASH_SUFFIX[k]);
+        trash_path(l->dir, s->base_offset, s->trash_no, k, to, sizeof(to));
         rc = fio_rename(from, to);
         if (rc == -ENOENT)
             rc = 0;
     }
     if (!rc)
-        trash_add(l, s->base_offset);
+        trash_add_segment(l->env, s, l->cfg.file_delete_delay_ms);
     return rc;
 }
 

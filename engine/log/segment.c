@@ -47,6 +47,8 @@ void segment_free(struct segment *s)
     while ((n = list_first(&s->extents)))
         extent_leave(list_entry(n, struct extent, node));
     segment_not_idle(s);
+    if (s->trash)
+        trash_unread(s->trash);
     cache_forget(s);
     files_closed(s);
     offset_index_destroy(&s->index);

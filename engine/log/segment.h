@@ -19,6 +19,8 @@
 
 struct log;
 
+struct trash;
+
 enum segment_file { SEG_LOG, SEG_INDEX, SEG_TIMEINDEX, SEG_SNAPSHOT };
 
 // What its file is called (ahead.c).
@@ -62,14 +64,16 @@ struct segment {
     uint64_t
         tail_sequence; // journal group with the head of its last block, to be durable before the file is cut
     enum segment_name name;
-    int64_t spare_base; // the base in its name while it is SEG_SPARE
-    bool sealed;        // no append goes there any more
-    bool finished;      // sealed, written, cut to its length, synced, and so are its indexes (S9)
-    bool writing;       // a write-back reads its extents
-    bool touched;       // recovery laid bytes into it
-    bool retired;       // not of the log any more: its last user frees it
-    uint32_t users;     // fibers that read its file
-    int64_t jitter_ms;  // taken off segment.ms
+    int64_t spare_base;  // the base in its name while it is SEG_SPARE
+    bool sealed;         // no append goes there any more
+    bool finished;       // sealed, written, cut to its length, synced, and so are its indexes (S9)
+    bool writing;        // a write-back reads its extents
+    bool touched;        // recovery laid bytes into it
+    bool retired;        // not of the log any more: its last user frees it
+    struct trash *trash; // its files wait to be removed; NULL: they do not, or did
+    uint64_t trash_no;   // in their names then; 0: none yet
+    uint32_t users;      // fibers that read its file
+    int64_t jitter_ms;   // taken off segment.ms
 };
 
 // Memory only; index_bytes is segment.index.bytes. NULL on lack of memory.

@@ -406,7 +406,7 @@ static void stop_fiber(void *arg)
     int rc = s->env.failed ? s->env.failed : s->journal ? journal_drain(s->journal) : 0;
     if (!rc)
         rc = close_all(s);
-    (void)log_env_empty_trash(&s->env, true);
+    (void)trash_empty(&s->env, true);
     if (s->journal)
         journal_close(s->journal);
     if (rc)

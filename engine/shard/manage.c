@@ -166,6 +166,7 @@ static int delete_one(struct part *p)
     while (p->refs > 1) // the table's own, and every append, read and query in flight
         fiber_sleep(1000000);
     int rc = p->s->journal ? log_delete(p->log) : 0;
+    upkeep_trash_later(p->s);
     if (p->s->env.failed) // what is left of it belongs to no topic when its directory is back
         rc = 0;
     HASH_DEL(p->s->parts, p);

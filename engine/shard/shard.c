@@ -176,7 +176,8 @@ static void start_fiber(void *arg)
         background_fail(s, "opening the journal", err);
     s->ready(s->ready_arg, err);
     if (!err && s->cfg.shard == 0) { // beside serving
-        (void)log_remove_deleted(s->r, s->cfg.dir);
+        (void)trash_add_left(&s->env, s->cfg.dir);
+        upkeep_trash_later(s);
         keep_ballast(s);
     }
     s->fibers--;

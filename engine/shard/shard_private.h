@@ -5,6 +5,7 @@
 #include "engine/base/log.h"
 #include "engine/base/table.h"
 #include "engine/log/convert.h"
+#include "engine/log/trash.h"
 #include "engine/shard/producers.h"
 #include "engine/shard/shard.h"
 

@@ -59,7 +59,7 @@ static void retention_tick(struct timer *t)
 // ---- files of removed segments ----------------------------------------------------------------------------------------------
 void upkeep_trash_later(struct shard *s)
 {
-    uint64_t due = log_env_trash_due(&s->env);
+    uint64_t due = trash_due(&s->env);
     if (due != UINT64_MAX && !s->emptying && !s->stopping)
         timer_set(s->r, &s->trash, due);
 }
@@ -67,9 +67,9 @@ void upkeep_trash_later(struct shard *s)
 static void trash_fiber(void *arg)
 {
     struct shard *s = arg;
-    int rc = log_env_empty_trash(&s->env, false);
+    int rc = trash_empty(&s->env, false);
     if (rc && !s->env.failed)
-        sl_log(SL_WARN, "shard", "shard=%u files of removed segments could not be unlinked: %s", s->cfg.shard,
+        sl_log(SL_WARN, "shard", "shard=%u files of removed segments could not be removed: %s", s->cfg.shard,
                strerror(-rc));
     s->emptying = false;
     upkeep_trash_later(s);

@@ -337,6 +337,9 @@ STEPS = [
     ("kcat", kcat, False),
 ]
 
+# What a CPU that is taken away for some ms makes worthless.
+LATENCIES = ("paced-1", "paced-100", "paced-1000", "e2e", "e2e-catchup", "tail", "conns-1", "conns-500", "java-paced", "java-e2e")
+
 
 def trim(name, result):
     """Whole curves and series of one step are enough for the plots."""

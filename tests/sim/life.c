@@ -106,6 +106,7 @@ static int make_shards(struct life *l)
             shard_create(reactor_group_get(l->g, l->first_shard + i), l->store, &c, shard_ready, l);
         if (!l->shards[i])
             return fail(l, -ENOMEM, "shard_create");
+        shard_env(l->shards[i])->trash_step = k->trash_step;
         if (k->late_names)
             shard_env(l->shards[i])->names.most = 0;
         if (k->late_seals)

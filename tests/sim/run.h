@@ -24,6 +24,7 @@ struct knobs {
     uint32_t lives;
     uint32_t files_max;          // open segments of a shard
     bool late_names, late_seals; // new segments get their names, full ones are sealed, by those who need it
+    uint32_t trash_step;         // bytes of a removed file that go at once
     uint32_t bulk;               // logs made or closed together from which on a syncfs covers them; 0: never
     bool faults;                 // short I/O, stalls, refused space
     bool tight_disk;

@@ -135,6 +135,7 @@ static void knobs_make(struct run *r)
     k->bulk = r->seed / 2 % 2; // these draw nothing
     k->late_names = r->seed % 7 < 2;
     k->late_seals = r->seed % 7 == 1 || r->seed % 7 == 2;
+    k->trash_step = 4096u << r->seed % 3;
     k->files_max = r->seed % 5 < 2 ? 1 + (uint32_t)(r->seed % 5) : 0;
     k->journal_bytes = 65536;
     k->journal_first = ONE_OF(r, 65536, 65536, 40960);

@@ -634,7 +634,7 @@ static void space_again(struct broker *b)
     while (!swapping.done)
         fiber_sleep(10ull * 1000 * 1000);
     assert_int_equal(swapping.rc, 1);
-    assert_int_equal(log_env_empty_trash(&b->s->env, true), 0);
+    assert_int_equal(trash_empty(&b->s->env, true), 0);
     assert_int_equal(leftovers(b), 0);
     compacted_to = closed_end(b);
     log_env_reclaim(&b->s->env, UINT64_MAX);

@@ -111,10 +111,10 @@ static void size_part(struct broker *b)
     t_verify_all(b, false);
     // The files have another name now, and go when their time has come.
     assert_int_equal(files(b, ".log.deleted"), removed);
-    assert_int_equal(log_env_empty_trash(&b->s->env, false), 0);
+    assert_int_equal(trash_empty(&b->s->env, false), 0);
     assert_int_equal(files(b, ".log.deleted"), removed);
     fiber_sleep(1100ull * 1000 * 1000);
-    assert_int_equal(log_env_empty_trash(&b->s->env, false), 0);
+    assert_int_equal(trash_empty(&b->s->env, false), 0);
     assert_int_equal(files(b, ".log.deleted"), 0);
     assert_int_equal(files(b, ".log"), log_segment_count(l));
     assert_int_equal(log_retain(l), 0); // once is enough
@@ -606,7 +606,7 @@ static void readers_part(struct broker *b)
         fill(b, 0, 3, 1000);
         assert_int_equal(log_write_back(t_log(b, 0, 0), true), 0);
         assert_true(log_retain(t_log(b, 0, 0)) >= 0);
-        assert_int_equal(log_env_empty_trash(&b->s->env, false), 0);
+        assert_int_equal(trash_empty(&b->s->env, false), 0);
     }
     for (int i = 0; i < 3; i++) {
         x[i].stop = true;

@@ -1,0 +1,46 @@
+// What nobody finds any more, on its way off the disk: the files of removed segments, renamed to <base>.<number>.log.deleted and
+// so on, and the directories of deleted topics (<name>.<uuid>-delete). A start removes what a crash leaves of it. The number
+// tells apart what had the same name: a compacted segment has its first one's, and may be gone before that one's time has come.
+//
+// A long file goes in steps from its end, with pauses between them. A file system that is mounted with `discard` tells the
+// device of freed blocks before the call returns (mount(8), ext4), and a device that hears of a GiB at once may let everybody
+// else's writes wait meanwhile: measured in perf/results/engine.md. A file that a reader still has open is unlinked whole, for
+// it would miss what is cut off; unlinked files keep their bytes until they are closed.
+#ifndef SLUICE_ENGINE_LOG_TRASH_H
+#define SLUICE_ENGINE_LOG_TRASH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct log_env;
+struct segment;
+struct trash;
+
+enum {
+    TRASH_STEP = 16 << 20, // bytes that one step frees at most
+    TRASH_SUFFIXES = 5
+};
+extern const char *const TRASH_SUFFIX[TRASH_SUFFIXES]; // of a segment's files; the snapshot is the last one
+
+// What file `k` of a segment is called when it is removed.
+void trash_path(const char *dir, int64_t base, uint64_t number, size_t k, char *out, size_t cap);
+// Gives `s` its number, unless it has one.
+void trash_number(struct log_env *env, struct segment *s);
+// No suspension. The files of `s`, which are called so by now, go `delay_ms` from now (below 0: at once). On lack of memory the
+// next start removes them.
+void trash_add_segment(struct log_env *env, struct segment *s, int64_t delay_ms);
+// The same for a directory, at once.
+void trash_add_dir(struct log_env *env, const char *path);
+// Fiber. Adds the directories in `dir` that deletions of an earlier life left behind. 0 or -errno.
+int trash_add_left(struct log_env *env, const char *dir);
+// `s` is being freed: from here on nobody reads it.
+void trash_unread(struct trash *t);
+// Fiber, one at a time of an env. Removes what is due; `all`: whatever the time. 0 or the first -errno.
+int trash_empty(struct log_env *env, bool all);
+// The time (reactor_now's clock) when the next of it is due; UINT64_MAX: none.
+uint64_t trash_due(const struct log_env *env);
+// Frees memory only.
+void trash_forget(struct log_env *env);
+
+#endif

@@ -1,0 +1,78 @@
+// Deleted topics on their way off the disk, behind the answer (trash.h).
+#include "tests/unit/shard/shard_test.h"
+
+static void make(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    struct t_spec s = {.records = 10, .value = 300, .timestamp = 1000};
+    assert_int_equal(t_open(b, 0, "trash", 1, &c), 0);
+    b->s->env.trash_step = 4096;
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    assert_int_equal(log_write_back(t_log(b, 0, 0), true), 0);
+}
+
+static int count_gone(void *arg, const struct io_dirent *e)
+{
+    *(int *)arg += strstr(e->name, "-delete") != NULL;
+    return 0;
+}
+
+static int gone_dirs(struct broker *b)
+{
+    int n = 0;
+    assert_int_equal(io_listdir(reactor_io(b->r), b->dir, count_gone, &n), 0);
+    return n;
+}
+
+static void wait_for_none(struct broker *b)
+{
+    for (int i = 0; i < 1000 && gone_dirs(b); i++)
+        fiber_sleep(10ull * 1000 * 1000);
+    assert_int_equal(gone_dirs(b), 0);
+}
+
+// The answer does not wait for it.
+static void topic_part(struct broker *b)
+{
+    make(b);
+    assert_int_equal(t_delete(b, 0), 0);
+    assert_int_equal(gone_dirs(b), 1);
+    wait_for_none(b);
+}
+
+static void topics_go_behind_the_answer(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, topic_part);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(topics_go_behind_the_answer, 64)
+
+static void leave_part(struct broker *b)
+{
+    make(b);
+    assert_int_equal(t_delete(b, 0), 0);
+    assert_int_equal(gone_dirs(b), 1);
+}
+
+// A stop takes what is left with it.
+static void stops_leave_nothing(struct broker *b)
+{
+    t_boot_ok(b);
+    t_run(b, leave_part);
+    assert_int_equal(t_stop(b), 0);
+    t_boot_ok(b);
+    assert_int_equal(gone_dirs(b), 0);
+    assert_int_equal(t_stop(b), 0);
+}
+T_BOTH(stops_leave_nothing, 65)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T_BOTH_ENTRIES(topics_go_behind_the_answer),
+        T_BOTH_ENTRIES(stops_leave_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
