@@ -18,7 +18,7 @@ struct segment;
 struct trash;
 
 enum {
-    TRASH_STEP = 16 << 20, // bytes that one step frees at most
+    TRASH_STEP = 4 << 20, // bytes that one step frees at most
     TRASH_SUFFIXES = 5
 };
 extern const char *const TRASH_SUFFIX[TRASH_SUFFIXES]; // of a segment's files; the snapshot is the last one
