@@ -42,7 +42,7 @@ part_sim() {
     checked "$BUILD/asan/sluice-sim" --canaries --jobs "$JOBS"
     long || return 0
     build release sluice-sim
-    seeds "$BUILD/sluice-sim" 20000 4000 2000 1500 1500 1500
+    seeds "$BUILD/sluice-sim" 10000 2500 1000 800 800 800
 }
 
 # seeds PROGRAM PLAIN KEYED DIRECT BROKER GROUPS DIRS: so many seeds of each kind.
@@ -59,7 +59,7 @@ seeds() {
 
 part_fuzz() {
     local seconds=20 runs=100000
-    long && seconds=150 runs=0
+    long && seconds=100 runs=0
     need build fuzz
     build fuzz fuzzers
     counted tools/lib/fuzz.py --jobs "$JOBS" --seconds "$seconds" --runs "$runs" "$BUILD/fuzz/bin" tests/fuzz "$BUILD/fuzz/work"
@@ -94,7 +94,7 @@ part_hostile() {
 # long form also times a restart over 2 GB and lets 100 members of a group come and go, with the program that users run.
 part_kill9() {
     local rounds=10
-    long && rounds=100
+    long && rounds=60
     need build clients
     build asan sluiced
     counted tests/clients/kill9 "$BUILD/asan" --deps "$BUILD" --rounds "$rounds"
@@ -102,7 +102,7 @@ part_kill9() {
     long || return 0
     build release sluiced
     counted tests/clients/restart2g "$BUILD"
-    counted tests/clients/groupchurn "$BUILD" --minutes 5
+    counted tests/clients/groupchurn "$BUILD" --minutes 3
 }
 
 # One directory, ours and upstream's in turn; the metadata log and the controller's answers beside upstream's.
