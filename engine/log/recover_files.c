@@ -37,7 +37,9 @@ static int load_epochs(struct log *l)
     return rc;
 }
 
-// The newest snapshot at or below `upto` that can be read. Returns its offset, or 0 with an empty state.
+// The newest snapshot at or below `upto` that can be read. Returns its offset, or the log's start with an empty state. One from
+// before the start does not count (none was written since, on a full disk): of the batches behind it some are gone, so it
+// would take the next one of a producer for out of order. Upstream leaves those out, too (ProducerStateManager).
 static int64_t load_snapshot(struct scan *sc, int64_t upto)
 {
     struct log *l = sc->l;
@@ -46,7 +48,7 @@ static int64_t load_snapshot(struct scan *sc, int64_t upto)
         uint8_t *p = NULL;
         size_t n = 0;
         int64_t at = sc->dir->snapshots.v[i];
-        if (at > upto)
+        if (at > upto || at < l->log_start)
             continue;
         snprintf(path, sizeof(path), "%s/%020lld.snapshot", l->dir, (long long)at);
         int rc = fio_read_file(path, 1u << 30, &p, &n);

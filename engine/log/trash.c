@@ -30,8 +30,9 @@ void trash_path(const char *dir, int64_t base, uint64_t number, size_t k, char *
 
 void trash_number(struct log_env *env, struct segment *s)
 {
+    // A topic of the same name may lie with another shard by the time when this one's segments go.
     if (!s->trash_no)
-        s->trash_no = ++env->trash_no;
+        s->trash_no = ++env->trash_no << 16 | (uint16_t)reactor_id(env->r);
 }
 
 static struct trash *add(struct log_env *env, const char *dir, int64_t base, uint64_t due)

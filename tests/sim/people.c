@@ -466,12 +466,20 @@ static void learn_start(struct people *p, struct kconn *c, struct mpart *part)
     kcall_free(&call);
 }
 
+// What was known of a partition when a reader asked.
+struct knowledge {
+    const struct mpart *part;
+    uint64_t at;
+    int64_t hw, start;
+};
+
 struct reader {
     struct people *pp;
     struct kconn *conn;
     struct mpart *part;
     int64_t tail;
     bool committed; // read_committed
+    struct knowledge last;
 };
 
 static void read_once(struct reader *rd)
@@ -487,12 +495,17 @@ static void read_once(struct reader *rd)
         rd->tail = (int64_t)run_below(r, (uint32_t)rd->part->hw_seen + 1);
     }
     struct got g;
-    int64_t known = rd->part->hw_seen, start = rd->part->start_seen;
-    uint64_t asked = model_now(r->model);
+    struct knowledge now = {rd->part, model_now(r->model), rd->part->hw_seen, rd->part->start_seen};
+    // The broker may have sent the records to the connection's side when they came, after the last answer (watch.h): what the
+    // reader gets is not older than its last question.
+    struct knowledge last = rd->last.part == rd->part ? rd->last : now;
+    int64_t known = SL_MIN(now.hw, last.hw), start = SL_MIN(now.start, last.start);
+    uint64_t asked = last.at;
+    rd->last = now;
     uint32_t max = (uint32_t)run_skewed(r, 1, 3 * r->k.max_batch);
     if (!fetch(p, rd->conn, rd->part, rd->tail, max, run_below(r, 30), rd->committed, &g))
         return;
-    check_error(p, rd->part, rd->tail, known, &g);
+    check_error(p, rd->part, rd->tail, now.hw, &g);
     if (g.error == KERR_OFFSET_OUT_OF_RANGE)
         rd->tail = rd->part->hw_seen;
     if (!g.error) {

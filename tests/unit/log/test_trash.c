@@ -49,8 +49,9 @@ static struct segment *removed(struct rig *x, uint8_t byte, bool read)
     return s;
 }
 
-static uint64_t size_of(const struct rig *x, uint64_t number)
+static uint64_t size_of(const struct rig *x, uint64_t nth)
 {
+    uint64_t number = nth << 16 | reactor_id(x->env.r);
     char path[1500];
     struct io_stat st;
     trash_path(x->l->dir, 0, number, 0, path, sizeof(path));

@@ -545,12 +545,106 @@ static void cut_in_second_stop(void **state)
     free(b);
 }
 
+// ---- a snapshot from before the log's start ----------------------------------------------------------------------------------
+static uint8_t *old_snapshot;
+static size_t old_snapshot_len;
+static char old_snapshot_path[600];
+
+static int find_snapshot(void *arg, const struct io_dirent *e)
+{
+    int64_t *base = arg;
+    if (strlen(e->name) == 29 && !strcmp(e->name + 20, ".snapshot"))
+        *base = SL_MIN(*base, strtoll(e->name, NULL, 10));
+    return 0;
+}
+
+// Some segments of one producer; the first ones go, and with them the snapshot between them, of which a copy is kept.
+static void fill_and_trim(struct broker *b)
+{
+    struct log_config c = small_config();
+    char dir[550];
+    int64_t base = INT64_MAX;
+    uint64_t sequence;
+    c.segment_bytes = 16 << 10;
+    c.deletes = true;
+    c.retention_ms = c.retention_bytes = -1;
+    assert_int_equal(t_open(b, 0, "old", 1, &c), 0);
+    for (int i = 0; i < 60; i++) {
+        struct t_spec s = {.records = 2, .value = 700, .timestamp = 1 + i, .pid = 9, .sequence = 2 * i};
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    }
+    for (int i = 0; i < 30; i++) { // others fill the last segments
+        struct t_spec s = {.records = 2, .value = 700, .timestamp = 100 + i};
+        assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    }
+    struct log *l = t_log(b, 0, 0);
+    assert_int_equal(log_write_back(l, true), 0);
+    snprintf(dir, sizeof(dir), "%s/old-0", b->dir);
+    for (int i = 0; i < 1000 && base == INT64_MAX;
+         i++) { // it is written when the segment before it is sealed
+        assert_int_equal(io_listdir(reactor_io(b->r), dir, find_snapshot, &base), 0);
+        fiber_sleep(1000 * 1000);
+    }
+    assert_true(base < 60);
+    snprintf(old_snapshot_path, sizeof(old_snapshot_path), "%s/%020lld.snapshot", dir, (long long)base);
+    assert_int_equal(fio_read_file(old_snapshot_path, 1 << 20, &old_snapshot, &old_snapshot_len), 0);
+    assert_int_equal(log_fence_start(l, 80, &sequence), 0);
+    assert_int_equal(log_start_fenced(l, 80, sequence), 0);
+    assert_true(log_retain(l) > 1);
+    t_forget(b, 0, 0, 80);
+}
+
+// Of the snapshots only that one is left.
+static void leave_the_old_one(struct broker *b)
+{
+    char dir[550];
+    snprintf(dir, sizeof(dir), "%s/old-0", b->dir);
+    for (int64_t base;;) {
+        char path[600];
+        base = INT64_MAX;
+        assert_int_equal(io_listdir(reactor_io(b->r), dir, find_snapshot, &base), 0);
+        if (base == INT64_MAX)
+            break;
+        snprintf(path, sizeof(path), "%s/%020lld.snapshot", dir, (long long)base);
+        assert_int_equal(fio_unlink(path, false), 0);
+    }
+    assert_int_equal(fio_write_file(old_snapshot_path, old_snapshot, old_snapshot_len), 0);
+}
+
+static void producer_goes_on(struct broker *b)
+{
+    struct t_spec s = {.records = 2, .value = 700, .timestamp = 1, .pid = 9, .sequence = 120};
+    assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
+    t_verify_all(b, false);
+}
+
+static void snapshot_before_the_start(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 96);
+    t_boot_ok(b);
+    t_run(b, fill_and_trim);
+    assert_int_equal(t_stop(b), 0);
+    t_between_lives(b, leave_the_old_one);
+    t_boot_ok(b);
+    assert_int_equal(b->kind, STORE_CLEAN);
+    t_run(b, producer_goes_on);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(old_snapshot);
+    free(b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(ends_of_all_kinds),    cmocka_unit_test(crashed_starts),
-        cmocka_unit_test(damaged_indexes),    cmocka_unit_test(upstream_unclean),
-        cmocka_unit_test(upstream_swaps),     cmocka_unit_test(lost_index_names),
+        cmocka_unit_test(snapshot_before_the_start),
+        T_BOTH_ENTRIES(ends_of_all_kinds),
+        cmocka_unit_test(crashed_starts),
+        cmocka_unit_test(damaged_indexes),
+        cmocka_unit_test(upstream_unclean),
+        cmocka_unit_test(upstream_swaps),
+        cmocka_unit_test(lost_index_names),
         cmocka_unit_test(cut_in_second_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
