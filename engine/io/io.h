@@ -61,6 +61,7 @@ enum { IO_SEND_ZC = 1u << 0 }; // zero-copy: done runs twice, see IO_OP_MORE and
 
 struct io_stat {
     uint64_t size;
+    uint32_t links; // names that the file has
     bool is_dir;
     bool is_reg;
 };

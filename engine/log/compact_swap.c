@@ -141,7 +141,7 @@ void compact_out_drop(struct compact_out *o)
     if (o->s) {
         out_path(o->l, o->s->base_offset, o->next, "cleaned", path, sizeof(path));
         if (segment_close(o->s) == 0)
-            (void)fio_unlink(path, false);
+            (void)trash_remove_file(o->l->env, o->l->dir, path);
         segment_free(o->s);
     }
     out_free(o);

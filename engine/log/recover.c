@@ -46,7 +46,7 @@ static int list_entry_of_dir(void *arg, const struct io_dirent *e)
         return 0;
     if (ahead_parse_name(e->name, &base))
         return push(&d->spares, base);
-    d->transactions |= !strncmp(end, ".txnindex", 9);
+    d->transactions |= strstr(end, ".txnindex") != NULL; // a removed one, too
     d->leftovers |= recover_is_leftover(e->name);
     struct offsets *o = list_of(d, end);
     return o ? push(o, base) : 0;

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t PAUSE_MAX = 100ull * 1000 * 1000; // between two steps
+static const uint64_t PAUSE_MAX = 100ull * 1000 * 1000;     // between two steps
+static const uint64_t LATE_NS = 30ull * 1000 * 1000 * 1000; // behind its time: no pauses any more
 
 const char *const TRASH_SUFFIX[TRASH_SUFFIXES] = {"log", "index", "timeindex", "txnindex", "snapshot"};
 
@@ -61,7 +62,7 @@ void trash_add_segment(struct log_env *env, struct segment *s, int64_t delay_ms)
 
 void trash_add_dir(struct log_env *env, const char *path)
 {
-    (void)add(env, path, -1, 0);
+    (void)add(env, path, -1, reactor_now(env->r));
 }
 
 void trash_unread(struct trash *t)
@@ -95,49 +96,75 @@ uint64_t trash_due(const struct log_env *env)
 
 // ---- one file -----------------------------------------------------------------------------------------------------------
 
+// A clean stop leaves what is not begun to its own end (`all`); nothing is touched in a directory that failed (S8).
+static bool interrupted(const struct log_env *env, bool all)
+{
+    return env->failed || (env->stopping && !all);
+}
+
+// What is late goes with shorter pauses, and in the end with none: the disk must not fill with it.
+static uint64_t pause_after(const struct log_env *env, uint64_t took, uint64_t due)
+{
+    uint64_t now = reactor_now(env->r), late = now > due ? now - due : 0;
+    uint64_t weight = late > LATE_NS       ? 0
+                      : late > LATE_NS / 3 ? 1
+                                           : 2; // the others have the disk for twice as long
+    return SL_MIN(took * weight, PAUSE_MAX);
+}
+
 // Cuts it, from `size` on, until one step is left. A clean stop does not wait for the pauses. What remains after an error goes
 // with the unlink.
-static void cut(struct log_env *env, io_file f, uint64_t size)
+static void cut(struct log_env *env, io_file f, uint64_t size, uint64_t due)
 {
     uint64_t at = (size - 1) / env->trash_step * env->trash_step;
     for (; at && !env->stopping && !env->failed; at -= env->trash_step) {
         uint64_t begun = reactor_now(env->r);
         if (fio_ftruncate(f, at))
             break;
-        // The others have the disk for twice as long.
-        fiber_sleep(SL_MIN((reactor_now(env->r) - begun) * 2, PAUSE_MAX));
+        uint64_t pause = pause_after(env, reactor_now(env->r) - begun, due);
+        if (pause)
+            fiber_sleep(pause);
     }
 }
 
-// Its name is durable first: a file that was cut is never found under the name that it had.
-static void cut_file(struct log_env *env, const char *dir, const char *path)
+// Its name is durable first: a file that was cut is never found under the name that it had. One with another name elsewhere, as
+// a copy by hard links has, keeps its bytes. 0 or the -errno of the sync.
+static int cut_file(struct log_env *env, const char *dir, const char *path, uint64_t due)
 {
     struct io_stat st;
-    if (fio_stat(path, &st) || st.size <= env->trash_step || fio_sync_dir(dir))
-        return;
-    io_file f = fio_open(path, IO_RDWR, 0);
+    if (fio_stat(path, &st) || st.size <= env->trash_step || st.links > 1)
+        return 0;
+    int rc = fio_sync_dir(dir);
+    io_file f = rc ? -1 : fio_open(path, IO_RDWR, 0);
     if (f < 0)
-        return;
-    cut(env, f, st.size);
+        return rc;
+    cut(env, f, st.size, due);
     (void)fio_close(f);
+    return 0;
 }
 
-static int remove_file(struct log_env *env, const char *dir, const char *path, bool in_steps)
+static int remove_file(struct log_env *env, const char *dir, const char *path, bool in_steps, uint64_t due)
 {
-    if (in_steps && !env->stopping)
-        cut_file(env, dir, path);
-    return fio_unlink(path, false);
+    int rc = in_steps && !env->stopping ? cut_file(env, dir, path, due) : 0;
+    return rc ? rc : fio_unlink(path, false);
+}
+
+int trash_remove_file(struct log_env *env, const char *dir, const char *path)
+{
+    return remove_file(env, dir, path, true, reactor_now(env->r));
 }
 
 // ---- a segment's files, a directory ---------------------------------------------------------------------------------------
 
-static int remove_segment(struct log_env *env, const struct trash *t)
+static int remove_segment(struct log_env *env, const struct trash *t, bool all)
 {
     char path[1500];
     int rc = 0;
     for (size_t k = 0; k < TRASH_SUFFIXES; k++) {
+        if (interrupted(env, all))
+            return -ECANCELED;
         trash_path(t->dir, t->base, t->number, k, path, sizeof(path));
-        int e = remove_file(env, t->dir, path, k == 0 && !t->of);
+        int e = remove_file(env, t->dir, path, k == 0 && !t->of, t->due);
         if (e && e != -ENOENT && !rc)
             rc = e;
     }
@@ -164,24 +191,25 @@ static int add_name(void *arg, const struct io_dirent *e)
     return 0;
 }
 
-static int remove_dir(struct log_env *env, const char *dir)
+static bool may_be_long(const char *name)
+{
+    return strstr(name, ".log") || strstr(name, ".cleaned") || strstr(name, ".swap");
+}
+
+static int remove_dir(struct log_env *env, const struct trash *t, bool all)
 {
     struct names x = {0};
     char path[2000];
-    int rc = io_listdir(reactor_io(env->r), dir, add_name, &x);
+    int rc = io_listdir(reactor_io(env->r), t->dir, add_name, &x);
     for (uint32_t i = 0; i < x.n && (!rc || rc == -ENOENT); i++) {
-        snprintf(path, sizeof(path), "%s/%s", dir, x.name[i]);
-        rc = remove_file(env, dir, path, strstr(x.name[i], ".log") != NULL);
+        snprintf(path, sizeof(path), "%s/%s", t->dir, x.name[i]);
+        rc = interrupted(env, all) ? -ECANCELED
+                                   : remove_file(env, t->dir, path, may_be_long(x.name[i]), t->due);
     }
     free(x.name);
-    rc = rc && rc != -ENOENT ? rc : fio_unlink(dir, true);
-    if (!rc) {
-        snprintf(path, sizeof(path), "%s", dir);
-        *strrchr(path, '/') = 0;
-        rc = fio_sync_dir(path);
-    }
-    if (rc && rc != -ENOENT)
-        sl_log(SL_WARN, "log", "%s was deleted and cannot be removed: %s", dir, strerror(-rc));
+    rc = rc && rc != -ENOENT ? rc : fio_unlink(t->dir, true);
+    if (rc && rc != -ENOENT && rc != -ECANCELED)
+        sl_log(SL_WARN, "log", "%s was deleted and cannot be removed: %s", t->dir, strerror(-rc));
     return rc == -ENOENT ? 0 : rc;
 }
 
@@ -206,25 +234,47 @@ int trash_add_left(struct log_env *env, const char *dir)
     return rc;
 }
 
+// Directories that come back in a crash are found by the next start.
+static int sync_parent(const char *dir)
+{
+    char path[1500];
+    snprintf(path, sizeof(path), "%s", dir);
+    *strrchr(path, '/') = 0;
+    return fio_sync_dir(path);
+}
+
+static struct trash *next_due(struct log_env *env, bool all)
+{
+    list_foreach(x, &env->trash)
+    {
+        struct trash *t = list_entry(x, struct trash, node);
+        if (all || t->due <= reactor_now(env->r))
+            return t;
+    }
+    return NULL;
+}
+
 // A name that cannot be unlinked now goes at the next start.
 int trash_empty(struct log_env *env, bool all)
 {
-    struct list_node now;
-    struct list_node *n;
+    char last_dir[1500] = "";
+    struct trash *t;
     int rc = 0;
-    list_init(&now);
-    list_foreach_safe(x, &env->trash)
-    {
-        if (!all && list_entry(x, struct trash, node)->due > reactor_now(env->r))
-            continue;
-        list_remove(x);
-        list_push_back(&now, x);
-    }
-    while ((n = list_pop_front(&now))) {
-        struct trash *t = list_entry(n, struct trash, node);
-        int e = t->base < 0 ? remove_dir(env, t->dir) : remove_segment(env, t);
-        rc = rc ? rc : e;
+    while (!interrupted(env, all) && (t = next_due(env, all))) {
+        list_remove(&t->node);
+        int e = t->base < 0 ? remove_dir(env, t, all) : remove_segment(env, t, all);
+        if (e == -ECANCELED) { // for the stop to end, or for the next start
+            list_push_front(&env->trash, &t->node);
+            break;
+        }
+        if (t->base < 0)
+            snprintf(last_dir, sizeof(last_dir), "%s", t->dir);
+        rc = rc == -EIO || !e ? rc : e;
         trash_free(t);
+    }
+    if (*last_dir && !env->failed) {
+        int e = sync_parent(last_dir);
+        rc = rc ? rc : e;
     }
     return rc;
 }

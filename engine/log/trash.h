@@ -1,11 +1,12 @@
 // What nobody finds any more, on its way off the disk: the files of removed segments, renamed to <base>.<number>.log.deleted and
 // so on, and the directories of deleted topics (<name>.<uuid>-delete). A start removes what a crash leaves of it. The number
-// tells apart what had the same name: a compacted segment has its first one's, and may be gone before that one's time has come. No other shard gives the same.
+// tells apart what had the same name: a compacted segment has its first one's, and may be gone before that one's time has
+// come. No other shard gives the same.
 //
-// A long file goes in steps from its end, with pauses between them. A file system that is mounted with `discard` tells the
-// device of freed blocks before the call returns (mount(8), ext4), and a device that hears of a GiB at once may let everybody
-// else's writes wait meanwhile: measured in perf/results/engine.md. A file that a reader still has open is unlinked whole, for
-// it would miss what is cut off; unlinked files keep their bytes until they are closed.
+// A long file goes in steps from its end, with pauses between them, which get shorter when it is late by some ten seconds. A file
+// system that is mounted with `discard` tells the device of freed blocks before the call returns (mount(8), ext4), and a device
+// that hears of a GiB at once may let everybody else's writes wait meanwhile: measured in perf/results/engine.md. What would miss
+// the bytes is unlinked whole: a file that a reader still has open, and one that has a name elsewhere.
 #ifndef SLUICE_ENGINE_LOG_TRASH_H
 #define SLUICE_ENGINE_LOG_TRASH_H
 
@@ -36,8 +37,11 @@ void trash_add_dir(struct log_env *env, const char *path);
 int trash_add_left(struct log_env *env, const char *dir);
 // `s` is being freed: from here on nobody reads it.
 void trash_unread(struct trash *t);
-// Fiber, one at a time of an env. Removes what is due; `all`: whatever the time. 0 or the first -errno.
+// Fiber, one at a time of an env. Removes what is due; `all`: whatever the time, for the end of a clean stop. Without it a stop
+// ends it early, and what is left stays. 0 or an -errno: -EIO if there was one.
 int trash_empty(struct log_env *env, bool all);
+// Fiber. Removes one file of `dir` that nobody has open, in steps as well. 0 or -errno.
+int trash_remove_file(struct log_env *env, const char *dir, const char *path);
 // The time (reactor_now's clock) when the next of it is due; UINT64_MAX: none.
 uint64_t trash_due(const struct log_env *env);
 // Frees memory only.

@@ -286,6 +286,10 @@ static void append_checked(struct part *p, struct shard_append_part *ap, const s
             append_finish(s, ap, KERR_CORRUPT_MESSAGE, "the batch's CRC does not match its contents");
             return;
         }
+        if (!err && sl_unlikely(p->refusals) &&
+            refusals_forbid(&p->refusals, res->info.producer_id, res->info.producer_epoch,
+                            res->info.base_sequence))
+            err = KERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
         if (err == KERR_DUPLICATE_SEQUENCE_NUMBER) {
             ap->base_offset = dup.base_offset;
             ap->log_append_time = dup.timestamp;
@@ -588,8 +592,20 @@ void append_resume(struct part *p)
     shard_part_unref(p);
 }
 
+// There is no space for it now, perhaps for the next one of its producer.
+static void note_refusal(struct part *p, const struct shard_append_part *ap)
+{
+    struct batch_info b;
+    if (batch_parse(ap->records, ap->bytes, &b) || b.producer_id < 0 || b.base_sequence < 0)
+        return;
+    const struct producer_entry *e = producer_state_find(log_producers(p->log), b.producer_id);
+    if (!e || e->epoch != b.producer_epoch)
+        refusals_note(&p->refusals, b.producer_id, b.producer_epoch, b.base_sequence);
+}
+
 void append_fail_all(struct part *p, int16_t error)
 {
+    bool refused = error == KERR_KAFKA_STORAGE_ERROR && !p->s->env.failed;
     struct list_node *n;
     if (p->slicing && p->s->slice.part == p) { // a walk in progress reads the head's bytes: it ends first
         slice_end(p->s);
@@ -598,8 +614,12 @@ void append_fail_all(struct part *p, int16_t error)
         p->slicing = false;
     }
     checked_drop(p);
-    while ((n = list_pop_front(&p->held)))
-        append_finish(p->s, list_entry(n, struct shard_append_part, node), error, NULL);
+    while ((n = list_pop_front(&p->held))) {
+        struct shard_append_part *ap = list_entry(n, struct shard_append_part, node);
+        if (refused)
+            note_refusal(p, ap);
+        append_finish(p->s, ap, error, NULL);
+    }
 }
 
 static void append_one(struct shard *s, struct shard_append_part *ap)

@@ -49,6 +49,7 @@ struct part *shard_add_part(struct shard *s, struct log *l)
 
 static void part_free(struct part *p)
 {
+    refusals_free(&p->refusals);
     log_destroy(p->log);
     free(p->checked);
     free(p);

@@ -7,6 +7,7 @@
 #include "engine/log/convert.h"
 #include "engine/log/trash.h"
 #include "engine/shard/producers.h"
+#include "engine/shard/refusals.h"
 #include "engine/shard/shard.h"
 
 struct part_key {
@@ -20,15 +21,16 @@ struct part {
     UT_hash_handle hh;
     struct shard *s;
     struct log *log;
-    int64_t journal_end;      // the journal is durable up to this offset, if anything was appended
-    uint32_t refs;            // in-flight appends, reads, fibers
-    bool closing;             // being deleted: new requests find nothing
-    bool uncleanable;         // compaction gave it up
-    bool making_room;         // log_make_room is under way: appends are held
-    bool waiting_journal;     // on shard->journal_waiters
-    struct list_node held;    // struct shard_append_part, in arrival order
-    struct list_node waiting; // struct shard_append_part appended and not yet durable, in order
-    struct list_node watches; // struct watch_node
+    int64_t journal_end;       // the journal is durable up to this offset, if anything was appended
+    uint32_t refs;             // in-flight appends, reads, fibers
+    bool closing;              // being deleted: new requests find nothing
+    bool uncleanable;          // compaction gave it up
+    struct refusals *refusals; // producers that have to come again
+    bool making_room;          // log_make_room is under way: appends are held
+    bool waiting_journal;      // on shard->journal_waiters
+    struct list_node held;     // struct shard_append_part, in arrival order
+    struct list_node waiting;  // struct shard_append_part appended and not yet durable, in order
+    struct list_node watches;  // struct watch_node
     struct list_node journal_node;
     struct list_node room_node;      // on shard->room_waiters while making_room
     uint64_t room_since;             // when the oldest append that is held for it came to wait

@@ -59,8 +59,8 @@ static void retention_tick(struct timer *t)
 // ---- files of removed segments ----------------------------------------------------------------------------------------------
 void upkeep_trash_later(struct shard *s)
 {
-    uint64_t due = trash_due(&s->env);
-    if (due != UINT64_MAX && !s->emptying && !s->stopping)
+    uint64_t due = s->emptying || s->stopping ? UINT64_MAX : trash_due(&s->env);
+    if (due != UINT64_MAX)
         timer_set(s->r, &s->trash, due);
 }
 
@@ -68,7 +68,9 @@ static void trash_fiber(void *arg)
 {
     struct shard *s = arg;
     int rc = trash_empty(&s->env, false);
-    if (rc && !s->env.failed)
+    if (rc == -EIO)
+        background_fail(s, "removing files", rc);
+    else if (rc && !s->env.failed)
         sl_log(SL_WARN, "shard", "shard=%u files of removed segments could not be removed: %s", s->cfg.shard,
                strerror(-rc));
     s->emptying = false;

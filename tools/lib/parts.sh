@@ -41,6 +41,7 @@ part_sim() {
     checked "$BUILD/asan/sluice-sim" --seeds 1..20 --replay-check --jobs "$JOBS"
     checked "$BUILD/asan/sluice-sim" --canaries --jobs "$JOBS"
     long || return 0
+    checked "$BUILD/asan/sluice-sim" --seeds 301..1500 --jobs "$JOBS"
     build release sluice-sim
     seeds "$BUILD/sluice-sim" 10000 2500 1000 800 800 800
 }

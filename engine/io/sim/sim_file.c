@@ -592,7 +592,7 @@ static int stat_now(struct sim_op *o)
     if (!i)
         return err;
     if (o->io)
-        *o->st = (struct io_stat){i->size, i->is_dir, !i->is_dir};
+        *o->st = (struct io_stat){i->size, 1, i->is_dir, !i->is_dir};
     return 0;
 }
 

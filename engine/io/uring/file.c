@@ -226,8 +226,9 @@ void up_unlink(struct io *io, struct io_op *op, const char *path, bool is_dir)
 void up_statx(struct io *io, struct io_op *op, const char *path, struct io_stat *out)
 {
     struct up_stat *s = calloc(1, sizeof(*s));
-    struct up_op *o = up_prep(op, UK_STAT, IORING_OP_STATX, AT_FDCWD, path, STATX_TYPE | STATX_SIZE,
-                              (uint64_t)(uintptr_t)(s ? &s->stx : NULL), 0);
+    struct up_op *o =
+        up_prep(op, UK_STAT, IORING_OP_STATX, AT_FDCWD, path, STATX_TYPE | STATX_SIZE | STATX_NLINK,
+                (uint64_t)(uintptr_t)(s ? &s->stx : NULL), 0);
     if (!s) {
         up_local(up_ring(io), op, -ENOMEM);
         return;
@@ -241,8 +242,10 @@ int32_t up_stat_done(struct up_op *o, int32_t res)
 {
     struct up_stat *s = o->aux;
     if (res == 0)
-        *s->out = (struct io_stat){
-            .size = s->stx.stx_size, .is_dir = S_ISDIR(s->stx.stx_mode), .is_reg = S_ISREG(s->stx.stx_mode)};
+        *s->out = (struct io_stat){.size = s->stx.stx_size,
+                                   .links = s->stx.stx_nlink,
+                                   .is_dir = S_ISDIR(s->stx.stx_mode),
+                                   .is_reg = S_ISREG(s->stx.stx_mode)};
     free(s);
     return res;
 }

@@ -23,7 +23,11 @@ def settle(directory, bound_ms=5, limit_s=40):
     `bound_ms`, or `limit_s` have passed. Returns (seconds waited, longest write of the last second in ms)."""
     path = pathlib.Path(directory) / "settle"
     block = mmap.mmap(-1, 8192)
-    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_DIRECT | os.O_DSYNC, 0o600)
+    flags = os.O_CREAT | os.O_RDWR | os.O_DSYNC
+    try:
+        fd = os.open(path, flags | os.O_DIRECT, 0o600)
+    except OSError:  # not every file system has it
+        fd = os.open(path, flags, 0o600)
     begun, quiet, worst = time.monotonic(), 0, 0
     try:
         while quiet < 3 and time.monotonic() - begun < limit_s:

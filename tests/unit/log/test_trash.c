@@ -3,6 +3,8 @@
 
 #include "engine/log/log_private.h"
 
+#include <errno.h>
+
 enum { STEP = 4096, SIZE = 5 * STEP + 100 };
 
 struct rig {
@@ -111,19 +113,44 @@ static void test_steps(void **state)
     run(steps, 61);
 }
 
-// A clean stop does not wait for pauses.
+// A clean stop waits for no pause, and not for what has not begun: its own end takes that.
 static void stop(void *arg)
 {
     struct rig *x = arg;
     begin(x);
     (void)removed(x, 1, false);
-    x->env.stopping = true;
+    (void)removed(x, 2, false);
     assert_non_null(fiber_spawn(x->life.r, empty_fiber, x, 0));
+    while (size_of(x, 1) == SIZE)
+        ;
+    uint64_t cut = size_of(x, 1);
+    assert_true(cut > 2 * STEP);
+    x->env.stopping = true;
     while (!x->done) {
         uint64_t now = size_of(x, 1);
-        assert_true(now == SIZE || now == 0);
+        assert_true(now == 0 || now + STEP >= cut); // a step that was under way
     }
-    assert_int_equal(size_of(x, 1), 0);
+    assert_int_equal(size_of(x, 2), SIZE);
+    assert_int_equal(trash_empty(&x->env, true), 0);
+    assert_int_equal(size_of(x, 1) + size_of(x, 2), 0);
+}
+
+// Nor is anything touched in a directory that failed.
+static void failed(void *arg)
+{
+    struct rig *x = arg;
+    begin(x);
+    (void)removed(x, 1, false);
+    x->env.failed = -EIO;
+    assert_int_equal(trash_empty(&x->env, false), 0);
+    assert_int_equal(trash_empty(&x->env, true), 0);
+    assert_int_equal(size_of(x, 1), SIZE);
+    trash_forget(&x->env);
+}
+
+static void test_failed(void **state)
+{
+    run(failed, 65);
 }
 
 static void test_stop(void **state)
@@ -182,10 +209,8 @@ static void test_twins(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_steps),
-        cmocka_unit_test(test_stop),
-        cmocka_unit_test(test_reader),
-        cmocka_unit_test(test_twins),
+        cmocka_unit_test(test_steps),  cmocka_unit_test(test_stop),  cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_reader), cmocka_unit_test(test_twins),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 // Deleted topics on their way off the disk, behind the answer (trash.h).
 #include "tests/unit/shard/shard_test.h"
 
+#include <unistd.h>
+
 static void make(struct broker *b)
 {
     struct log_config c = t_log_config();
@@ -56,23 +58,92 @@ static void leave_part(struct broker *b)
     assert_int_equal(gone_dirs(b), 1);
 }
 
+static void none_gone(struct broker *b)
+{
+    assert_int_equal(gone_dirs(b), 0);
+}
+
 // A stop takes what is left with it.
 static void stops_leave_nothing(struct broker *b)
 {
     t_boot_ok(b);
     t_run(b, leave_part);
     assert_int_equal(t_stop(b), 0);
-    t_boot_ok(b);
-    assert_int_equal(gone_dirs(b), 0);
-    assert_int_equal(t_stop(b), 0);
+    t_between_lives(b, none_gone);
 }
-T_BOTH(stops_leave_nothing, 65)
+
+static void stop_leaves_nothing(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 65);
+    stops_leave_nothing(b);
+    t_down(b);
+    free(b);
+}
+
+// A start takes what a crash left.
+static void starts_remove(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_sim(b, 66);
+    t_boot_ok(b);
+    t_run(b, leave_part);
+    t_crash(b, true);
+    t_boot_ok(b);
+    t_run(b, wait_for_none);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
+
+// A file that has a name elsewhere, as a copy by hard links has, keeps its bytes.
+static char copy_path[700];
+
+static int first_log(void *arg, const struct io_dirent *e)
+{
+    char *name = arg;
+    if (!*name && strstr(e->name, ".log"))
+        snprintf(name, 64, "%.60s", e->name);
+    return 0;
+}
+
+static void linked_part(struct broker *b)
+{
+    char dir[600], name[64] = "", path[700];
+    struct io_stat before, after;
+    make(b);
+    snprintf(dir, sizeof(dir), "%s/trash-0", b->dir);
+    assert_int_equal(io_listdir(reactor_io(b->r), dir, first_log, name), 0);
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    snprintf(copy_path, sizeof(copy_path), "%s/copy", b->dir);
+    assert_int_equal(link(path, copy_path), 0);
+    assert_int_equal(fio_stat(copy_path, &before), 0);
+    assert_int_equal(t_delete(b, 0), 0);
+    wait_for_none(b);
+    assert_int_equal(fio_stat(copy_path, &after), 0);
+    assert_int_equal(after.size, before.size);
+    assert_true(after.size > 2 * 4096 && after.links == 1);
+    assert_int_equal(fio_unlink(copy_path, false), 0);
+}
+
+static void links_keep_their_bytes(void **state)
+{
+    struct broker *b = malloc(sizeof(*b));
+    t_uring(b, 67);
+    t_boot_ok(b);
+    t_run(b, linked_part);
+    assert_int_equal(t_stop(b), 0);
+    t_down(b);
+    free(b);
+}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T_BOTH_ENTRIES(topics_go_behind_the_answer),
-        T_BOTH_ENTRIES(stops_leave_nothing),
+        cmocka_unit_test(stop_leaves_nothing),
+        cmocka_unit_test(starts_remove),
+        cmocka_unit_test(links_keep_their_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
