@@ -128,7 +128,8 @@ static void cut(struct log_env *env, io_file f, uint64_t size, uint64_t due)
 }
 
 // Its name is durable first: a file that was cut is never found under the name that it had. One with another name elsewhere, as
-// a copy by hard links has, keeps its bytes. 0 or the -errno of the sync.
+// a copy by hard links has, keeps its bytes. What keeps it from being cut does not keep it from being unlinked, but for an I/O
+// error (S8): 0 or -EIO.
 static int cut_file(struct log_env *env, const char *dir, const char *path, uint64_t due)
 {
     struct io_stat st;
@@ -137,7 +138,7 @@ static int cut_file(struct log_env *env, const char *dir, const char *path, uint
     int rc = fio_sync_dir(dir);
     io_file f = rc ? -1 : fio_open(path, IO_RDWR, 0);
     if (f < 0)
-        return rc;
+        return rc == -EIO ? rc : 0;
     cut(env, f, st.size, due);
     (void)fio_close(f);
     return 0;
