@@ -9,6 +9,7 @@
 #include "engine/io/reactor.h"
 
 struct fiber;
+struct sbuf;
 typedef void (*fiber_fn)(void *arg);
 
 // Starts a fiber on `r`; it first runs at the next step (3). stack: bytes, 0 = 128 KiB. NULL on lack of memory.
@@ -65,6 +66,12 @@ int fio_stat(const char *path, struct io_stat *out);
 int fio_ftruncate(io_file f, uint64_t len);
 // Opens the directory, syncs its entries, closes it (rule S9).
 int fio_sync_dir(const char *path);
+// The same for the directory that holds `path`; a slash at its end does not count.
+int fio_sync_parent(const char *path);
+// Appends the names in a directory that `want` takes, each with its NUL: for who changes the directory while going through them.
+// NULL takes all. 0 or -errno.
+int fio_names(const char *path, bool (*want)(void *arg, const struct io_dirent *e), void *arg,
+              struct sbuf *names);
 // Writes a whole small file durably: temporary name in the same directory, fsync, rename, sync of the directory.
 int fio_write_file(const char *path, const void *buf, size_t len);
 // The same but for the directory, which the caller syncs: before that, a crash may bring the old file back. Without `sync` a

@@ -2,6 +2,8 @@
 
 #include "engine/io/fiber.h"
 
+#include "engine/base/sbuf.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -168,20 +170,40 @@ int fio_sync_dir(const char *path)
     return rc < 0 ? rc : rc2;
 }
 
-// Syncs the directory that holds `path`.
-static int sync_parent(const char *path)
+int fio_sync_parent(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    if (!slash)
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/')
+        n--;
+    while (n && path[n - 1] != '/')
+        n--;
+    if (!n)
         return fio_sync_dir(".");
-    if (slash == path)
-        return fio_sync_dir("/");
-    char *dir = strndup(path, (size_t)(slash - path));
+    char *dir = strndup(path, n > 1 ? n - 1 : 1);
     if (!dir)
         return -ENOMEM;
     int rc = fio_sync_dir(dir);
     free(dir);
     return rc;
+}
+
+struct naming {
+    bool (*want)(void *arg, const struct io_dirent *e);
+    void *arg;
+    struct sbuf *names;
+};
+
+static int add_name(void *arg, const struct io_dirent *e)
+{
+    struct naming *x = arg;
+    return x->want && !x->want(x->arg, e) ? 0 : sbuf_append(x->names, e->name, strlen(e->name) + 1);
+}
+
+int fio_names(const char *path, bool (*want)(void *arg, const struct io_dirent *e), void *arg,
+              struct sbuf *names)
+{
+    struct naming x = {want, arg, names};
+    return io_listdir(reactor_io(fiber_reactor(fiber_current())), path, add_name, &x);
 }
 
 static int write_whole(const char *path, const void *buf, size_t len, bool sync)
@@ -215,7 +237,7 @@ int fio_put_file(const char *path, const void *buf, size_t len, bool sync)
 int fio_write_file(const char *path, const void *buf, size_t len)
 {
     int rc = fio_put_file(path, buf, len, true);
-    return rc < 0 ? rc : sync_parent(path);
+    return rc < 0 ? rc : fio_sync_parent(path);
 }
 
 int fio_read_file(const char *path, size_t limit, uint8_t **buf, size_t *len)

@@ -221,17 +221,15 @@ static int fence_wait(struct log *l)
 
 int log_delete(struct log *l)
 {
-    char gone[1500], parent[1400];
+    char gone[1500];
     log_shut(l);
     fiber_lock(&l->io_lock);
     int rc = fence_wait(l);
-    snprintf(parent, sizeof(parent), "%s", l->dir);
-    *strrchr(parent, '/') = 0;
     log_aside_path(l, &l->topic_id, "delete", gone, sizeof(gone));
     if (!rc)
         rc = fio_rename(l->dir, gone);
     if (!rc)
-        rc = fio_sync_dir(parent);
+        rc = fio_sync_parent(gone);
     for (uint32_t i = 0; i < l->segments_n; i++)
         (void)segment_close(l->segments[i]);
     (void)ahead_drop(l); // its name is gone

@@ -162,8 +162,8 @@ int log_roll(struct log *l);
 void log_move_start(struct log *l, int64_t offset);
 // Marks that stand at the end of a segment that goes move to the one that follows.
 void log_move_marks(struct log *l, const struct segment *gone, struct segment *next);
-// Fiber. Puts the files of a segment that has left the log out of its sight; who reads it has its file open. The snapshot of
-// its base stays with another segment of that base.
+// Fiber. Puts the files of a segment that has left the log out of its sight, into the trash (trash.c); who reads it has its file
+// open. The snapshot of its base stays with another segment of that base.
 int log_put_away(struct log *l, struct segment *s, bool with_snapshot);
 // Adds the fence entry: entries of earlier groups in segments below `settled` lay no bytes any more.
 uint64_t log_add_fence(struct log *l, int64_t floor, int64_t settled);

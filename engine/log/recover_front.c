@@ -58,15 +58,9 @@ bool recover_is_leftover(const char *name)
            recover_parse_upstream(name, "swap", &base, &kind);
 }
 
-struct leftovers {
-    struct sbuf names; // each with its NUL
-};
-
-static int note(void *arg, const struct io_dirent *e)
+static bool is_leftover(void *arg, const struct io_dirent *e)
 {
-    struct leftovers *x = arg;
-    return e->is_dir || !recover_is_leftover(e->name) ? 0
-                                                      : sbuf_append(&x->names, e->name, strlen(e->name) + 1);
+    return !e->is_dir && recover_is_leftover(e->name);
 }
 
 // Of a compacted segment without its name yet: they may be there in part only. They are found anew.
@@ -109,26 +103,26 @@ static int finish_swap(struct log *l, const char *path, int64_t base, int64_t ne
 
 int recover_leftovers(struct log *l)
 {
-    struct leftovers x;
+    struct sbuf names;
     char path[1800];
     int64_t base, next;
     uint32_t kind;
     bool upstream = false;
-    sbuf_init(&x.names);
-    int rc = io_listdir(reactor_io(fiber_reactor(fiber_current())), l->dir, note, &x);
-    for (size_t at = 0; !rc && at < x.names.len; at += strlen(x.names.data + at) + 1) {
-        snprintf(path, sizeof(path), "%s/%s", l->dir, x.names.data + at);
-        if (compact_parse_name(x.names.data + at, "swap", &base, &next))
+    sbuf_init(&names);
+    int rc = fio_names(l->dir, is_leftover, NULL, &names);
+    for (size_t at = 0; !rc && at < names.len; at += strlen(names.data + at) + 1) {
+        snprintf(path, sizeof(path), "%s/%s", l->dir, names.data + at);
+        if (compact_parse_name(names.data + at, "swap", &base, &next))
             rc = finish_swap(l, path, base, next);
-        else if (recover_parse_upstream(x.names.data + at, "swap", &base, &kind) ||
-                 recover_parse_upstream(x.names.data + at, "cleaned", &base, &kind))
+        else if (recover_parse_upstream(names.data + at, "swap", &base, &kind) ||
+                 recover_parse_upstream(names.data + at, "cleaned", &base, &kind))
             upstream = true;
         else
             rc = fio_unlink(path, false);
         rc = rc == -ENOENT ? 0 : rc;
     }
     if (!rc && upstream)
-        rc = recover_upstream_swaps(l, &x.names);
-    sbuf_free(&x.names);
+        rc = recover_upstream_swaps(l, &names);
+    sbuf_free(&names);
     return rc ? rc : fio_sync_dir(l->dir);
 }

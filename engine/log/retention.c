@@ -15,28 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-// ---- segments leave the log's directory -----------------------------------------------------------------------------------
-// Puts a segment's files out of the log's sight. Who reads it has its file open.
-int log_put_away(struct log *l, struct segment *s, bool with_snapshot)
-{
-    char from[1500], to[1600];
-    int rc = s->users ? segment_try_open(s) : 0;
-    trash_number(l->env, s);
-    if (rc && rc != -ENOENT)
-        return rc;
-    rc = 0;
-    for (size_t k = 0; k < (size_t)TRASH_SUFFIXES - !with_snapshot && !rc; k++) {
-        snprintf(from, sizeof(from), "%s/%020lld.%s", l->dir, (long long)s->base_offset, TRASH_SUFFIX[k]);
-        trash_path(l->dir, s->base_offset, s->trash_no, k, to, sizeof(to));
-        rc = fio_rename(from, to);
-        if (rc == -ENOENT)
-            rc = 0;
-    }
-    if (!rc)
-        trash_add_segment(l->env, s, l->cfg.file_delete_delay_ms);
-    return rc;
-}
-
 // ---- the log start ------------------------------------------------------------------------------------------------------
 uint64_t log_add_fence(struct log *l, int64_t floor, int64_t settled)
 {

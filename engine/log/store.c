@@ -37,20 +37,6 @@ void store_journal_path(const struct store *s, const char *name, char *out)
     SL_ASSERT(n > 0 && n < STORE_PATH_MAX);
 }
 
-int store_sync_parent(const char *path)
-{
-    char parent[STORE_PATH_MAX];
-    snprintf(parent, sizeof(parent), "%s", path);
-    size_t n = strlen(parent);
-    while (n > 1 && parent[n - 1] == '/')
-        parent[--n] = 0;
-    char *slash = strrchr(parent, '/');
-    if (!slash)
-        return fio_sync_dir(".");
-    slash[slash == parent ? 1 : 0] = 0;
-    return fio_sync_dir(parent);
-}
-
 // ---- classification -------------------------------------------------------------------------------------------------
 struct listing {
     bool meta, clean, journal;
@@ -144,7 +130,7 @@ static int make_dir(struct store *s, char *err, size_t cap)
     if (rc == -ENOENT)
         rc = fio_mkdir(s->dir, 0700);
     if (rc == 0) {
-        rc = store_sync_parent(s->dir);
+        rc = fio_sync_parent(s->dir);
         rc = rc == -EACCES ? 0 : rc; // a parent that we may not open is not one that we make directories in
     }
     return rc ? store_error(rc, err, cap, "log directory %s: %s", s->dir, strerror(-rc)) : 0;

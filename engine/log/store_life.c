@@ -137,34 +137,27 @@ void store_new_life(struct store *s, struct sl_uuid *life)
 }
 
 // ---- removing -------------------------------------------------------------------------------------------------------
-struct leftovers {
-    struct sbuf names; // each with its NUL
-    const char *keep;  // names that begin like this stay; NULL: none
-};
-
-static int add_leftover(void *arg, const struct io_dirent *e)
+// `keep`: names that begin like this stay; NULL: none.
+static bool is_leftover(void *keep, const struct io_dirent *e)
 {
-    struct leftovers *l = arg;
-    if (e->is_dir ||
-        (l->keep && (strcmp(e->name, "current") == 0 || strncmp(e->name, l->keep, strlen(l->keep)) == 0)))
-        return 0;
-    return sbuf_append(&l->names, e->name, strlen(e->name) + 1);
+    return !e->is_dir &&
+           !(keep && (strcmp(e->name, "current") == 0 || strncmp(e->name, keep, strlen(keep)) == 0));
 }
 
 // Removes every file of the journal directory, but those of the life that is kept, and syncs the directory.
 static int remove_files(struct store *s, const struct sl_uuid *keep)
 {
     char prefix[10], path[STORE_PATH_MAX];
-    struct leftovers l = {.keep = keep ? prefix : NULL};
+    struct sbuf names;
     if (keep)
         life_prefix(keep, prefix);
-    sbuf_init(&l.names);
-    int rc = io_listdir(reactor_io(s->r), s->journal_dir, add_leftover, &l);
-    for (size_t at = 0; rc == 0 && at < l.names.len; at += strlen(l.names.data + at) + 1) {
-        store_journal_path(s, l.names.data + at, path);
+    sbuf_init(&names);
+    int rc = fio_names(s->journal_dir, is_leftover, keep ? prefix : NULL, &names);
+    for (size_t at = 0; rc == 0 && at < names.len; at += strlen(names.data + at) + 1) {
+        store_journal_path(s, names.data + at, path);
         rc = fio_unlink(path, false);
     }
-    sbuf_free(&l.names);
+    sbuf_free(&names);
     return rc ? rc : fio_sync_dir(s->journal_dir);
 }
 

@@ -33,8 +33,6 @@ __attribute__((format(printf, 4, 5))) int store_error(int rc, char *err, size_t 
 // <dir>/<name> and <journal dir>/<name>; out has STORE_PATH_MAX bytes.
 void store_path(const struct store *s, const char *name, char *out);
 void store_journal_path(const struct store *s, const char *name, char *out);
-// Syncs the directory that holds `path`.
-int store_sync_parent(const char *path);
 // Fiber. Frees the space that was kept back for this start, if there is any.
 void store_drop_ballast(struct store *s);
 // Fiber. Reads `current`, if there is one. 0, -EUCLEAN, -errno.

@@ -2,6 +2,7 @@
 #include "engine/log/trash.h"
 
 #include "engine/base/log.h"
+#include "engine/base/sbuf.h"
 #include "engine/log/log_private.h"
 
 #include <errno.h>
@@ -12,7 +13,7 @@
 static const uint64_t PAUSE_MAX = 100ull * 1000 * 1000;     // between two steps
 static const uint64_t LATE_NS = 30ull * 1000 * 1000 * 1000; // behind its time: no pauses any more
 
-const char *const TRASH_SUFFIX[TRASH_SUFFIXES] = {"log", "index", "timeindex", "txnindex", "snapshot"};
+static const char *const SUFFIX[] = {"log", "index", "timeindex", "txnindex", "snapshot"};
 
 struct trash {
     struct list_node node;
@@ -26,14 +27,7 @@ struct trash {
 void trash_path(const char *dir, int64_t base, uint64_t number, size_t k, char *out, size_t cap)
 {
     snprintf(out, cap, "%s/%020lld.%llu.%s.deleted", dir, (long long)base, (unsigned long long)number,
-             TRASH_SUFFIX[k]);
-}
-
-void trash_number(struct log_env *env, struct segment *s)
-{
-    // A topic of the same name may lie with another shard by the time when this one's segments go.
-    if (!s->trash_no)
-        s->trash_no = ++env->trash_no << 16 | (uint16_t)reactor_id(env->r);
+             SUFFIX[k]);
 }
 
 static struct trash *add(struct log_env *env, const char *dir, int64_t base, uint64_t due)
@@ -49,15 +43,37 @@ static struct trash *add(struct log_env *env, const char *dir, int64_t base, uin
     return t;
 }
 
-void trash_add_segment(struct log_env *env, struct segment *s, int64_t delay_ms)
+static void add_segment(struct log *l, struct segment *s)
 {
-    uint64_t delay = (uint64_t)SL_MAX(SL_MIN(delay_ms, (int64_t)INT32_MAX * 1000), 0) * 1000 * 1000;
-    struct trash *t = add(env, s->log->dir, s->base_offset, reactor_now(env->r) + delay);
+    uint64_t delay = (uint64_t)SL_MAX(SL_MIN(l->cfg.file_delete_delay_ms, (int64_t)INT32_MAX * 1000), 0);
+    struct trash *t = add(l->env, l->dir, s->base_offset, reactor_now(l->env->r) + delay * 1000 * 1000);
     if (!t)
         return;
     t->of = s;
     t->number = s->trash_no;
     s->trash = t;
+}
+
+int log_put_away(struct log *l, struct segment *s, bool with_snapshot)
+{
+    char from[1500], to[1600];
+    int rc = s->users ? segment_try_open(s) : 0;
+    if (rc && rc != -ENOENT)
+        return rc;
+    // Once, for what failed half-way is tried again. A topic of the same name may lie with another shard by the time when they go.
+    if (!s->trash_no)
+        s->trash_no = ++l->env->trash_no << 16 | (uint16_t)reactor_id(l->env->r);
+    rc = 0;
+    for (size_t k = 0; k < SL_ARRAY_LEN(SUFFIX) - !with_snapshot && !rc; k++) {
+        snprintf(from, sizeof(from), "%s/%020lld.%s", l->dir, (long long)s->base_offset, SUFFIX[k]);
+        trash_path(l->dir, s->base_offset, s->trash_no, k, to, sizeof(to));
+        rc = fio_rename(from, to);
+        if (rc == -ENOENT)
+            rc = 0;
+    }
+    if (!rc)
+        add_segment(l, s);
+    return rc;
 }
 
 void trash_add_dir(struct log_env *env, const char *path)
@@ -106,10 +122,10 @@ static bool interrupted(const struct log_env *env, bool all)
 static uint64_t pause_after(const struct log_env *env, uint64_t took, uint64_t due)
 {
     uint64_t now = reactor_now(env->r), late = now > due ? now - due : 0;
-    uint64_t weight = late > LATE_NS       ? 0
-                      : late > LATE_NS / 3 ? 1
-                                           : 2; // the others have the disk for twice as long
-    return SL_MIN(took * weight, PAUSE_MAX);
+    if (late > LATE_NS)
+        return 0;
+    return SL_MIN(late > LATE_NS / 3 ? took : 2 * took,
+                  PAUSE_MAX); // at best the others have the disk for twice as long
 }
 
 // Cuts it, from `size` on, until one step is left. A clean stop does not wait for the pauses. What remains after an error goes
@@ -161,7 +177,7 @@ static int remove_segment(struct log_env *env, const struct trash *t, bool all)
 {
     char path[1500];
     int rc = 0;
-    for (size_t k = 0; k < TRASH_SUFFIXES; k++) {
+    for (size_t k = 0; k < SL_ARRAY_LEN(SUFFIX); k++) {
         if (interrupted(env, all))
             return -ECANCELED;
         trash_path(t->dir, t->base, t->number, k, path, sizeof(path));
@@ -172,26 +188,6 @@ static int remove_segment(struct log_env *env, const struct trash *t, bool all)
     return rc;
 }
 
-struct names {
-    char (*name)[256];
-    uint32_t n, cap;
-};
-
-static int add_name(void *arg, const struct io_dirent *e)
-{
-    struct names *x = arg;
-    if (x->n == x->cap) {
-        uint32_t cap = x->cap ? x->cap * 2 : 16;
-        void *p = realloc(x->name, cap * sizeof(x->name[0]));
-        if (!p)
-            return -ENOMEM;
-        x->name = p;
-        x->cap = cap;
-    }
-    snprintf(x->name[x->n++], sizeof(x->name[0]), "%s", e->name);
-    return 0;
-}
-
 static bool may_be_long(const char *name)
 {
     return strstr(name, ".log") || strstr(name, ".cleaned") || strstr(name, ".swap");
@@ -199,49 +195,41 @@ static bool may_be_long(const char *name)
 
 static int remove_dir(struct log_env *env, const struct trash *t, bool all)
 {
-    struct names x = {0};
+    struct sbuf names;
     char path[2000];
-    int rc = io_listdir(reactor_io(env->r), t->dir, add_name, &x);
-    for (uint32_t i = 0; i < x.n && (!rc || rc == -ENOENT); i++) {
-        snprintf(path, sizeof(path), "%s/%s", t->dir, x.name[i]);
-        rc = interrupted(env, all) ? -ECANCELED
-                                   : remove_file(env, t->dir, path, may_be_long(x.name[i]), t->due);
+    sbuf_init(&names);
+    int rc = fio_names(t->dir, NULL, NULL, &names);
+    for (size_t at = 0; at < names.len && (!rc || rc == -ENOENT); at += strlen(names.data + at) + 1) {
+        const char *name = names.data + at;
+        snprintf(path, sizeof(path), "%s/%s", t->dir, name);
+        rc = interrupted(env, all) ? -ECANCELED : remove_file(env, t->dir, path, may_be_long(name), t->due);
     }
-    free(x.name);
+    sbuf_free(&names);
     rc = rc && rc != -ENOENT ? rc : fio_unlink(t->dir, true);
     if (rc && rc != -ENOENT && rc != -ECANCELED)
         sl_log(SL_WARN, "log", "%s was deleted and cannot be removed: %s", t->dir, strerror(-rc));
     return rc == -ENOENT ? 0 : rc;
 }
 
-static bool is_deleted_name(const char *name)
+static bool is_deleted(void *arg, const struct io_dirent *e)
 {
     static const char end[] = "-delete";
-    size_t n = strlen(name), k = sizeof(end) - 1;
-    return n > k && !strcmp(name + n - k, end) && strchr(name, '.');
+    size_t n = strlen(e->name), k = sizeof(end) - 1;
+    return n > k && !strcmp(e->name + n - k, end) && strchr(e->name, '.');
 }
 
 int trash_add_left(struct log_env *env, const char *dir)
 {
-    struct names x = {0};
+    struct sbuf names;
     char path[2000];
-    int rc = io_listdir(reactor_io(env->r), dir, add_name, &x);
-    for (uint32_t i = 0; i < x.n && !rc; i++) {
-        snprintf(path, sizeof(path), "%s/%s", dir, x.name[i]);
-        if (is_deleted_name(x.name[i]))
-            trash_add_dir(env, path);
+    sbuf_init(&names);
+    int rc = fio_names(dir, is_deleted, NULL, &names);
+    for (size_t at = 0; at < names.len && !rc; at += strlen(names.data + at) + 1) {
+        snprintf(path, sizeof(path), "%s/%s", dir, names.data + at);
+        trash_add_dir(env, path);
     }
-    free(x.name);
+    sbuf_free(&names);
     return rc;
-}
-
-// Directories that come back in a crash are found by the next start.
-static int sync_parent(const char *dir)
-{
-    char path[1500];
-    snprintf(path, sizeof(path), "%s", dir);
-    *strrchr(path, '/') = 0;
-    return fio_sync_dir(path);
 }
 
 static struct trash *next_due(struct log_env *env, bool all)
@@ -274,7 +262,8 @@ int trash_empty(struct log_env *env, bool all)
         trash_free(t);
     }
     if (*last_dir && !env->failed) {
-        int e = sync_parent(last_dir);
+        int e =
+            fio_sync_parent(last_dir); // directories that come back in a crash are found by the next start
         rc = rc ? rc : e;
     }
     return rc;

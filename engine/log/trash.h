@@ -18,20 +18,11 @@ struct log_env;
 struct segment;
 struct trash;
 
-enum {
-    TRASH_STEP = 4 << 20, // bytes that one step frees at most
-    TRASH_SUFFIXES = 5
-};
-extern const char *const TRASH_SUFFIX[TRASH_SUFFIXES]; // of a segment's files; the snapshot is the last one
+enum { TRASH_STEP = 4 << 20 }; // bytes that one step frees at most
 
-// What file `k` of a segment is called when it is removed.
+// What file `k` of a segment is called when it is removed; 0: its records.
 void trash_path(const char *dir, int64_t base, uint64_t number, size_t k, char *out, size_t cap);
-// Gives `s` its number, unless it has one.
-void trash_number(struct log_env *env, struct segment *s);
-// No suspension. The files of `s`, which are called so by now, go `delay_ms` from now (below 0: at once). On lack of memory the
-// next start removes them.
-void trash_add_segment(struct log_env *env, struct segment *s, int64_t delay_ms);
-// The same for a directory, at once.
+// No suspension. A directory that is called *-delete by now goes at once. On lack of memory the next start removes it.
 void trash_add_dir(struct log_env *env, const char *path);
 // Fiber. Adds the directories in `dir` that deletions of an earlier life left behind. 0 or -errno.
 int trash_add_left(struct log_env *env, const char *dir);

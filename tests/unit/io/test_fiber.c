@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include "engine/base/rand.h"
+#include "engine/base/sbuf.h"
 #include "engine/io/fiber.h"
 #include "engine/io/reactor_private.h"
 
@@ -464,6 +465,45 @@ static void test_truncation_yields(void **state)
     run_to_end(truncate_run);
 }
 
+static bool not_called(void *name, const struct io_dirent *e)
+{
+    return strcmp(e->name, name) != 0;
+}
+
+static void names_run(void *arg)
+{
+    char path[256], file[300];
+    struct sbuf names;
+    sbuf_init(&names);
+    snprintf(path, sizeof(path), "%s/names", dir);
+    assert_int_equal(fio_mkdir(path, 0755), 0);
+    for (const char *c = "ab"; *c; c++) {
+        snprintf(file, sizeof(file), "%s/%c", path, *c);
+        assert_int_equal(fio_write_file(file, "x", 1), 0);
+    }
+    assert_int_equal(fio_names(path, NULL, NULL, &names), 0);
+    assert_int_equal(names.len, 4);
+    sbuf_reset(&names);
+    assert_int_equal(fio_names(path, not_called, "a", &names), 0);
+    assert_int_equal(names.len, 2);
+    assert_string_equal(names.data, "b");
+    sbuf_free(&names);
+    assert_int_equal(fio_names("/nowhere", NULL, NULL, &names), -ENOENT);
+    assert_int_equal(fio_sync_parent(path), 0);
+    strcat(path, "//");
+    assert_int_equal(fio_sync_parent(path), 0);
+    assert_int_equal(fio_sync_parent("/nowhere"), 0);
+    assert_int_equal(fio_sync_parent("nowhere"), 0);
+    assert_int_equal(fio_sync_parent("/"), 0);
+    assert_int_equal(fio_sync_parent("/nowhere/x/"), -ENOENT);
+    *(bool *)arg = true;
+}
+
+static void test_names(void **state)
+{
+    run_to_end(names_run);
+}
+
 // A file whose end is not on a block, read with O_DIRECT: whole, in the face of the odd position.
 static void direct_run(void *arg)
 {
@@ -548,6 +588,7 @@ int main(void)
         FIBER_TEST(test_abandon),
         FIBER_TEST(test_files),
         FIBER_TEST(test_truncation_yields),
+        FIBER_TEST(test_names),
         FIBER_TEST(test_direct_end),
         FIBER_TEST(test_many_files),
     };

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "engine/base/hash.h"
+#include "engine/base/sbuf.h"
 #include "engine/log/bulk.h"
 #include "engine/log/cache.h"
 #include "engine/base/log.h"
@@ -41,25 +42,22 @@ const char *__asan_default_options(void)
     return "detect_leaks=0";
 }
 
-// A test of both worlds: NAME(struct broker *) is wrapped.
-#define T_BOTH(name, seed)                                                                                   \
-    static void name##_sim(void **state)                                                                     \
+// NAME(struct broker *) is wrapped as a test: in the simulated world, in the kernel's, or in both.
+#define T_IN(name, world, up, seed)                                                                          \
+    static void name##_##world(void **state)                                                                 \
     {                                                                                                        \
         struct broker *b = malloc(sizeof(*b));                                                               \
-        t_sim(b, seed);                                                                                      \
-        name(b);                                                                                             \
-        t_down(b);                                                                                           \
-        free(b);                                                                                             \
-    }                                                                                                        \
-    static void name##_kernel(void **state)                                                                  \
-    {                                                                                                        \
-        struct broker *b = malloc(sizeof(*b));                                                               \
-        t_uring(b, seed);                                                                                    \
+        up(b, seed);                                                                                         \
         name(b);                                                                                             \
         t_down(b);                                                                                           \
         free(b);                                                                                             \
     }
-#define T_BOTH_ENTRIES(name) cmocka_unit_test(name##_sim), cmocka_unit_test(name##_kernel)
+#define T_SIM(name, seed)    T_IN(name, sim, t_sim, seed)
+#define T_KERNEL(name, seed) T_IN(name, kernel, t_uring, seed)
+#define T_BOTH(name, seed)   T_SIM(name, seed) T_KERNEL(name, seed)
+#define T_SIM_ENTRY(name)    cmocka_unit_test(name##_sim)
+#define T_KERNEL_ENTRY(name) cmocka_unit_test(name##_kernel)
+#define T_BOTH_ENTRIES(name) T_SIM_ENTRY(name), T_KERNEL_ENTRY(name)
 enum { T_PARTS = 8, T_TOPICS = 4 };
 
 // A batch that was acknowledged.
@@ -473,6 +471,26 @@ static inline void t_unlink_clean(struct broker *b)
     snprintf(path, sizeof(path), "%s/.kafka_cleanshutdown", b->dir);
     assert_int_equal(fio_unlink(path, false), 0);
     assert_int_equal(fio_sync_dir(b->dir), 0);
+}
+
+static inline bool t_is_snapshot(void *arg, const struct io_dirent *e)
+{
+    return strstr(e->name, ".snapshot") != NULL;
+}
+
+// Fiber. Of partition 0 of the first topic.
+static inline void t_drop_snapshots(struct broker *b)
+{
+    char dir[600], path[900];
+    struct sbuf names;
+    sbuf_init(&names);
+    snprintf(dir, sizeof(dir), "%s/%s-0", b->dir, b->topics[0].name);
+    assert_int_equal(fio_names(dir, t_is_snapshot, NULL, &names), 0);
+    for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1) {
+        snprintf(path, sizeof(path), "%s/%s", dir, names.data + at);
+        assert_int_equal(fio_unlink(path, false), 0);
+    }
+    sbuf_free(&names);
 }
 
 // A process of its own changes the directory.

@@ -324,22 +324,10 @@ static void long_part(struct broker *b)
     marker(b, 0, false);
 }
 
-static int drop_snapshot(void *arg, const struct io_dirent *e)
-{
-    char path[700];
-    struct broker *b = arg;
-    if (!strstr(e->name, ".snapshot"))
-        return 0;
-    snprintf(path, sizeof(path), "%s/txn-0/%s", b->dir, e->name);
-    return fio_unlink(path, false);
-}
-
 static void left_by_upstream(struct broker *b)
 {
-    char path[600];
     t_unlink_clean(b);
-    snprintf(path, sizeof(path), "%s/txn-0", b->dir);
-    assert_int_equal(io_listdir(b->io, path, drop_snapshot, b), 0);
+    t_drop_snapshots(b);
 }
 
 static void read_all(struct broker *b)
@@ -347,10 +335,8 @@ static void read_all(struct broker *b)
     read_everywhere(b, false);
 }
 
-static void after_upstream(void **state)
+static void after_upstream(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 65);
     reset();
     t_boot_ok(b);
     t_run(b, long_part);
@@ -360,9 +346,8 @@ static void after_upstream(void **state)
     assert_int_equal(b->kind, STORE_UPSTREAM);
     t_run(b, read_all);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(after_upstream, 65)
 
 // ---- the front goes -----------------------------------------------------------------------------------------------------
 static void trimmed_part(struct broker *b)
@@ -445,7 +430,7 @@ T_BOTH(compacted, 53)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(pushed),     T_BOTH_ENTRIES(over_restarts), cmocka_unit_test(after_upstream),
+        T_BOTH_ENTRIES(pushed),     T_BOTH_ENTRIES(over_restarts), T_SIM_ENTRY(after_upstream),
         T_BOTH_ENTRIES(front_goes), T_BOTH_ENTRIES(compacted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

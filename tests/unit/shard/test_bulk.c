@@ -102,24 +102,21 @@ static void refused_part(struct broker *b)
     assert_int_equal(t_open(b, 1, "again", T_PARTS, &c), KERR_KAFKA_STORAGE_ERROR);
 }
 
-static void a_failed_sync_is_the_end(void **state)
+static void a_failed_sync_is_the_end(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 3);
     b->cfg.bulk_logs = 1;
     t_boot_ok(b);
     t_run(b, refused_part);
     assert_int_equal(t_stop(b), -EIO);
-    t_down(b);
-    free(b);
 }
+T_SIM(a_failed_sync_is_the_end, 3)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T_BOTH_ENTRIES(made_and_closed),
         cmocka_unit_test(power_goes_behind),
-        cmocka_unit_test(a_failed_sync_is_the_end),
+        T_SIM_ENTRY(a_failed_sync_is_the_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

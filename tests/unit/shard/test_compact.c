@@ -312,10 +312,8 @@ static void small_part(struct broker *b)
     check(b, &x, closed_end(b), true);
 }
 
-static void rounds_with_a_small_map(void **state)
+static void rounds_with_a_small_map(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 32);
     reset(b);
     map_bytes = 64 * 24;
     key_space = 300;
@@ -324,9 +322,8 @@ static void rounds_with_a_small_map(void **state)
     t_run(b, small_part);
     compactor_destroy(compactor);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(rounds_with_a_small_map, 32)
 
 // ---- tombstones -------------------------------------------------------------------------------------------------------------------
 static void tombstone_part(struct broker *b)
@@ -369,19 +366,16 @@ static void tombstone_part(struct broker *b)
     free(x.seen);
 }
 
-static void tombstones_go_in_time(void **state)
+static void tombstones_go_in_time(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 33);
     reset(b);
     t_boot_ok(b);
     make_compactor(b);
     t_run(b, tombstone_part);
     compactor_destroy(compactor);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(tombstones_go_in_time, 33)
 
 // ---- with retention ---------------------------------------------------------------------------------------------------------------
 // Segments that compaction emptied at the front are no older than what follows them: retention does not move the log's start
@@ -413,19 +407,16 @@ static void retained_part(struct broker *b)
     assert_true(e.log_start > 0 && e.log_start <= 1000);
 }
 
-static void emptied_segments_wait(void **state)
+static void emptied_segments_wait(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 38);
     reset(b);
     t_boot_ok(b);
     make_compactor(b);
     t_run(b, retained_part);
     compactor_destroy(compactor);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(emptied_segments_wait, 38)
 
 // ---- producers and transactions -----------------------------------------------------------------------------------------------------
 static void txn_part(struct broker *b)
@@ -486,10 +477,8 @@ static void txn_after(struct broker *b)
     check(b, &x, sent_end, false);
 }
 
-static void transactions_and_producers(void **state)
+static void transactions_and_producers(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 34);
     reset(b);
     t_boot_ok(b);
     make_compactor(b);
@@ -499,9 +488,8 @@ static void transactions_and_producers(void **state)
     t_boot_ok(b);
     t_run(b, txn_after);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(transactions_and_producers, 34)
 
 // ---- crashes --------------------------------------------------------------------------------------------------------------------------
 static void compaction_fiber(void *arg)
@@ -698,10 +686,8 @@ static void space_returns(void **state)
 }
 
 // Nor does a stop leave a .swap in a directory that it says is clean, though all else goes well.
-static void stop_in_a_shortage(void **state)
+static void stop_in_a_shortage(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 39);
     reset(b);
     t_boot_ok(b);
     make_compactor(b);
@@ -718,9 +704,8 @@ static void stop_in_a_shortage(void **state)
     t_run(b, compacted_in_part);
     compactor_destroy(compactor);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(stop_in_a_shortage, 39)
 
 // ---- readers, and the shard's own clock -------------------------------------------------------------------------------------------------
 struct reader {
@@ -870,13 +855,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T_BOTH_ENTRIES(newest_stay),
-        cmocka_unit_test(rounds_with_a_small_map),
-        cmocka_unit_test(tombstones_go_in_time),
-        cmocka_unit_test(emptied_segments_wait),
-        cmocka_unit_test(transactions_and_producers),
+        T_SIM_ENTRY(rounds_with_a_small_map),
+        T_SIM_ENTRY(tombstones_go_in_time),
+        T_SIM_ENTRY(emptied_segments_wait),
+        T_SIM_ENTRY(transactions_and_producers),
         cmocka_unit_test(crashes_at_any_moment),
         cmocka_unit_test(space_returns),
-        cmocka_unit_test(stop_in_a_shortage),
+        T_SIM_ENTRY(stop_in_a_shortage),
         cmocka_unit_test(readers_of_merged_segments),
         T_BOTH_ENTRIES(shard_compacts_by_itself),
     };

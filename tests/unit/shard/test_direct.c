@@ -96,11 +96,9 @@ static void count(struct broker *b)
 }
 
 // The last batch, which nothing confirmed, is torn: the log ends before it, and goes on from there.
-static void torn_is_the_end(void **state)
+static void torn_is_the_end(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
     uint8_t junk[512];
-    t_sim(b, 3);
     direct_on(b);
     t_boot_ok(b);
     t_run(b, three);
@@ -113,16 +111,13 @@ static void torn_is_the_end(void **state)
     t_boot_ok(b);
     t_run(b, verify);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(torn_is_the_end, 3)
 
 // The first batch was confirmed when the second came.
-static void confirmed_must_hold(void **state)
+static void confirmed_must_hold(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
     uint8_t junk[512];
-    t_sim(b, 4);
     direct_on(b);
     t_boot_ok(b);
     t_run(b, three);
@@ -133,9 +128,8 @@ static void confirmed_must_hold(void **state)
     assert_non_null(strstr(b->err, "00000000000000000000.log"));
     assert_non_null(strstr(b->err, "position 0"));
     t_crash(b, false);
-    t_down(b);
-    free(b);
 }
+T_SIM(confirmed_must_hold, 4)
 
 static void another(struct broker *b)
 {
@@ -173,12 +167,10 @@ static void all_three(struct broker *b)
 // The last batch was confirmed with an append to another log, so a start does not read all of it, and does not see that it was
 // damaged since. A log that is gone is not
 // confirmed any more.
-static void confirmed_by_another(void **state)
+static void confirmed_by_another(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
     uint8_t junk[512];
     memset(junk, 0xa5, sizeof(junk));
-    t_sim(b, 5);
     direct_on(b);
     t_boot_ok(b);
     t_run(b, three_and_another);
@@ -197,9 +189,8 @@ static void confirmed_by_another(void **state)
     t_boot_ok(b);
     t_run(b, verify_another);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(confirmed_by_another, 5)
 
 // ---- cold reads ------------------------------------------------------------------------------------------------------------
 static uint64_t cold_read, cold_served, log_bytes;
@@ -224,10 +215,8 @@ static void read_in_order(struct broker *b)
 }
 
 // A sequential reader costs the log's bytes once, although its pieces overlap, and no look around in the file for each.
-static void readers_in_order(void **state)
+static void readers_in_order(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 5);
     direct_on(b);
     t_boot_ok(b);
     t_run(b, large_and_small);
@@ -237,16 +226,14 @@ static void readers_in_order(void **state)
     assert_true(cold_served > 40 * BIG);
     assert_in_range(cold_read, log_bytes, log_bytes + log_bytes / 50);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(readers_in_order, 5)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(around_the_journal),    cmocka_unit_test(torn_is_the_end),
-        cmocka_unit_test(confirmed_must_hold), cmocka_unit_test(confirmed_by_another),
-        cmocka_unit_test(readers_in_order),
+        T_BOTH_ENTRIES(around_the_journal), T_SIM_ENTRY(torn_is_the_end),  T_SIM_ENTRY(confirmed_must_hold),
+        T_SIM_ENTRY(confirmed_by_another),  T_SIM_ENTRY(readers_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,19 +182,16 @@ static void one_is_left(struct broker *b)
     t_verify_all(b, false);
 }
 
-static void counts_what_is_durable(void **state)
+static void counts_what_is_durable(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 23);
     t_boot_ok(b);
     t_run(b, under_way_part);
     t_crash(b, true);
     t_boot_ok(b);
     t_run(b, one_is_left);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(counts_what_is_durable, 23)
 
 // ---- by time ----------------------------------------------------------------------------------------------------------------
 static void time_part(struct broker *b)
@@ -641,23 +638,20 @@ static void clock_part(struct broker *b)
     assert_int_equal(files(b, ".log.deleted"), 0);
 }
 
-static void shard_looks_by_itself(void **state)
+static void shard_looks_by_itself(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 27);
     b->cfg.retention_check_ms = 500;
     t_boot_ok(b);
     t_run(b, clock_part);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(shard_looks_by_itself, 27)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T_BOTH_ENTRIES(by_size),
-        cmocka_unit_test(counts_what_is_durable),
+        T_SIM_ENTRY(counts_what_is_durable),
         T_BOTH_ENTRIES(by_time),
         cmocka_unit_test(appends_beside_a_roll),
         T_BOTH_ENTRIES(records_are_deleted),
@@ -667,7 +661,7 @@ int main(void)
         T_BOTH_ENTRIES(waiting_fetches_wake),
         T_BOTH_ENTRIES(producers_are_kept),
         T_BOTH_ENTRIES(readers_go_on),
-        cmocka_unit_test(shard_looks_by_itself),
+        T_SIM_ENTRY(shard_looks_by_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -155,10 +155,8 @@ static void fill_disk(struct broker *b)
     t_verify_all(b, true);
 }
 
-static void full_disk(void **state)
+static void full_disk(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 63);
     b->cfg.journal.file_bytes = 256 << 10;
     b->cfg.journal.first_file_bytes = 256 << 10;
     t_boot_ok(b);
@@ -167,9 +165,8 @@ static void full_disk(void **state)
     t_boot_ok(b);
     t_run(b, fill_disk);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(full_disk, 63)
 
 // A roll that finds no space leaves nothing behind: what is appended to the old segment in its place is read after a start.
 static void fail_roll(struct broker *b)
@@ -306,11 +303,9 @@ static void wait_for_room(struct broker *b)
     t_verify_all(b, false);
 }
 
-static void no_room(void **state)
+static void no_room(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
     struct sim_config c;
-    t_sim(b, 65);
     sim_world_destroy(b->w);
     sim_config_default(&c, 65);
     c.disk_write = (struct sim_latency){20 * T_SECOND, 21 * T_SECOND, 0, 0};
@@ -322,9 +317,8 @@ static void no_room(void **state)
     t_boot_ok(b);
     t_run(b, wait_for_room);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(no_room, 65)
 
 // A log whose full segment is being sealed, on a disk where a sync takes long, is the one that has been dirty for the longest
 // time. Appends to another that need memory do not wait for it: they would be refused in the end.
@@ -350,11 +344,9 @@ static void beside_a_seal(struct broker *b)
     t_verify_all(b, false);
 }
 
-static void slow_seal(void **state)
+static void slow_seal(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
     struct sim_config c;
-    t_sim(b, 66);
     sim_world_destroy(b->w);
     sim_config_default(&c, 66);
     c.disk_sync = (struct sim_latency){5 * T_SECOND, 6 * T_SECOND, 0, 0};
@@ -367,9 +359,8 @@ static void slow_seal(void **state)
     t_boot_ok(b);
     t_run(b, beside_a_seal);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(slow_seal, 66)
 
 // ---- a broken disk ----------------------------------------------------------------------------------------------------------------
 static void break_disk(struct broker *b)
@@ -411,19 +402,16 @@ static void fail_elsewhere(struct broker *b)
     assert_int_equal(storm(b, 10, 3000, false, 0, KERR_KAFKA_STORAGE_ERROR), 10);
 }
 
-static void broken_elsewhere(void **state)
+static void broken_elsewhere(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 78);
     t_boot_ok(b);
     t_run(b, fail_elsewhere);
     assert_true(t_stop(b) != 0);
     t_boot_ok(b);
     t_run(b, read_all);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(broken_elsewhere, 78)
 
 static void broken_disk(void **state)
 {
@@ -485,8 +473,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T_BOTH_ENTRIES(memory),        T_BOTH_ENTRIES(pieces),          T_BOTH_ENTRIES(slices),
-        cmocka_unit_test(full_disk),   cmocka_unit_test(failed_roll),   cmocka_unit_test(start_on_full_disk),
-        cmocka_unit_test(no_room),     cmocka_unit_test(slow_seal),     cmocka_unit_test(broken_elsewhere),
+        T_SIM_ENTRY(full_disk),        cmocka_unit_test(failed_roll),   cmocka_unit_test(start_on_full_disk),
+        T_SIM_ENTRY(no_room),          T_SIM_ENTRY(slow_seal),          T_SIM_ENTRY(broken_elsewhere),
         cmocka_unit_test(broken_disk), T_BOTH_ENTRIES(stop_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

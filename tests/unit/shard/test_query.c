@@ -598,11 +598,9 @@ static void late_found(struct broker *b)
     assert_int_equal(o.offset, 40);
 }
 
-static void time_index_without_its_end(void **state)
+static void time_index_without_its_end(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
     struct cut_index x = {.b = b};
-    t_sim(b, 47);
     t_boot_ok(b);
     t_run(b, late_part);
     t_crash(b, false);
@@ -614,9 +612,8 @@ static void time_index_without_its_end(void **state)
     t_boot_ok(b);
     t_run(b, late_found);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(time_index_without_its_end, 47)
 
 int main(void)
 {
@@ -624,7 +621,7 @@ int main(void)
         T_BOTH_ENTRIES(offsets_by_time), T_BOTH_ENTRIES(epochs),
         T_BOTH_ENTRIES(fetch_rules),     T_BOTH_ENTRIES(push_rules),
         T_BOTH_ENTRIES(deletion),        T_BOTH_ENTRIES(same_name),
-        T_BOTH_ENTRIES(transactions),    cmocka_unit_test(time_index_without_its_end),
+        T_BOTH_ENTRIES(transactions),    T_SIM_ENTRY(time_index_without_its_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,10 +181,8 @@ static void damage_file(void *arg, const char *path, uint64_t size)
 }
 
 // Indexes are hints (S10): nonsense in them costs time, never an answer.
-static void damaged_indexes(void **state)
+static void damaged_indexes(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 41);
     small_world(b);
     next_sequence[0] = 0;
     t_boot_ok(b);
@@ -201,9 +199,8 @@ static void damaged_indexes(void **state)
         t_run(b, bursts_verified);
     }
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(damaged_indexes, 41)
 
 // ---- as upstream leaves it -------------------------------------------------------------------------------------------------
 // A directory without journal and without the clean-shutdown file: every batch is checked, the torn tail is cut off.
@@ -521,11 +518,9 @@ static void append_little(struct broker *b)
     assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
 }
 
-static void cut_in_second_stop(void **state)
+static void cut_in_second_stop(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
     bool stopped = false;
-    t_sim(b, 95);
     small_world(b);
     sim_world_faults(b->w)->garbage_unsynced = 1000 * 1000; // what is not synced is torn
     for (uint64_t ns = 1000; !stopped; ns += 40 * 1000) {
@@ -541,9 +536,8 @@ static void cut_in_second_stop(void **state)
         t_run(b, verify_exactly);
         assert_int_equal(t_stop(b), 0);
     }
-    t_down(b);
-    free(b);
 }
+T_SIM(cut_in_second_stop, 95)
 
 // ---- a snapshot from before the log's start ----------------------------------------------------------------------------------
 static uint8_t *old_snapshot;
@@ -597,17 +591,7 @@ static void fill_and_trim(struct broker *b)
 // Of the snapshots only that one is left.
 static void leave_the_old_one(struct broker *b)
 {
-    char dir[550];
-    snprintf(dir, sizeof(dir), "%s/old-0", b->dir);
-    for (int64_t base;;) {
-        char path[600];
-        base = INT64_MAX;
-        assert_int_equal(io_listdir(reactor_io(b->r), dir, find_snapshot, &base), 0);
-        if (base == INT64_MAX)
-            break;
-        snprintf(path, sizeof(path), "%s/%020lld.snapshot", dir, (long long)base);
-        assert_int_equal(fio_unlink(path, false), 0);
-    }
+    t_drop_snapshots(b);
     assert_int_equal(fio_write_file(old_snapshot_path, old_snapshot, old_snapshot_len), 0);
 }
 
@@ -618,10 +602,8 @@ static void producer_goes_on(struct broker *b)
     t_verify_all(b, false);
 }
 
-static void snapshot_before_the_start(void **state)
+static void snapshot_before_the_start(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 96);
     t_boot_ok(b);
     t_run(b, fill_and_trim);
     assert_int_equal(t_stop(b), 0);
@@ -630,22 +612,17 @@ static void snapshot_before_the_start(void **state)
     assert_int_equal(b->kind, STORE_CLEAN);
     t_run(b, producer_goes_on);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
     free(old_snapshot);
-    free(b);
 }
+T_SIM(snapshot_before_the_start, 96)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(snapshot_before_the_start),
-        T_BOTH_ENTRIES(ends_of_all_kinds),
-        cmocka_unit_test(crashed_starts),
-        cmocka_unit_test(damaged_indexes),
-        cmocka_unit_test(upstream_unclean),
-        cmocka_unit_test(upstream_swaps),
-        cmocka_unit_test(lost_index_names),
-        cmocka_unit_test(cut_in_second_stop),
+        T_SIM_ENTRY(snapshot_before_the_start), T_BOTH_ENTRIES(ends_of_all_kinds),
+        cmocka_unit_test(crashed_starts),       T_SIM_ENTRY(damaged_indexes),
+        cmocka_unit_test(upstream_unclean),     cmocka_unit_test(upstream_swaps),
+        cmocka_unit_test(lost_index_names),     T_SIM_ENTRY(cut_in_second_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

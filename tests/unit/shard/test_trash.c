@@ -71,30 +71,19 @@ static void stops_leave_nothing(struct broker *b)
     assert_int_equal(t_stop(b), 0);
     t_between_lives(b, none_gone);
 }
-
-static void stop_leaves_nothing(void **state)
-{
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 65);
-    stops_leave_nothing(b);
-    t_down(b);
-    free(b);
-}
+T_SIM(stops_leave_nothing, 65)
 
 // A start takes what a crash left.
-static void starts_remove(void **state)
+static void starts_remove(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_sim(b, 66);
     t_boot_ok(b);
     t_run(b, leave_part);
     t_crash(b, true);
     t_boot_ok(b);
     t_run(b, wait_for_none);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_SIM(starts_remove, 66)
 
 // A file that has a name elsewhere, as a copy by hard links has, keeps its bytes.
 static char copy_path[700];
@@ -126,24 +115,21 @@ static void linked_part(struct broker *b)
     assert_int_equal(fio_unlink(copy_path, false), 0);
 }
 
-static void links_keep_their_bytes(void **state)
+static void links_keep_their_bytes(struct broker *b)
 {
-    struct broker *b = malloc(sizeof(*b));
-    t_uring(b, 67);
     t_boot_ok(b);
     t_run(b, linked_part);
     assert_int_equal(t_stop(b), 0);
-    t_down(b);
-    free(b);
 }
+T_KERNEL(links_keep_their_bytes, 67)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T_BOTH_ENTRIES(topics_go_behind_the_answer),
-        cmocka_unit_test(stop_leaves_nothing),
-        cmocka_unit_test(starts_remove),
-        cmocka_unit_test(links_keep_their_bytes),
+        T_SIM_ENTRY(stops_leave_nothing),
+        T_SIM_ENTRY(starts_remove),
+        T_KERNEL_ENTRY(links_keep_their_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
