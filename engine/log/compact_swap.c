@@ -148,15 +148,11 @@ void compact_out_drop(struct compact_out *o)
 }
 
 // ---- the swap -------------------------------------------------------------------------------------------------------------------
+// One that the journal has no room for in time does no harm when it comes later: the segments below `next` are finished.
 static int fence(struct log *l, int64_t next)
 {
-    struct journal *j = l->env->journal;
     uint64_t sequence = log_add_fence(l, SL_MAX(l->log_start, l->floor), next);
-    if (SL_CANARY(FENCE_LATE))
-        return 0;
-    while (journal_durable_sequence(j) < sequence && !l->env->failed && !l->closed && !l->env->stopping)
-        fiber_sleep(200 * 1000);
-    return journal_durable_sequence(j) >= sequence ? 0 : l->env->failed ? l->env->failed : -ECANCELED;
+    return log_fence_wait(l, sequence, reactor_now(l->env->r) + LOG_FENCE_WAIT_NS);
 }
 
 static int rename_cleaned(struct compact_out *o)

@@ -159,8 +159,10 @@ void log_set_user(struct log *l, void *user);
 // fence that said so.
 int log_fence_start(struct log *l, int64_t offset, uint64_t *sequence);
 // Fiber. Waits until that fence is durable; then the log starts there: its epochs and transactions before are forgotten. The
-// segments below go with the next log_retain. 0; -errno once the directory is offline; -ECANCELED when the log is closed first.
-int log_start_fenced(struct log *l, int64_t offset, uint64_t sequence);
+// segments below go with the next log_retain. 0; -errno once the directory is offline; -ECANCELED when the log is closed first;
+// -ETIMEDOUT at `until` (monotonic ns): on a full disk the journal may have no place for the fence. It stands all the same:
+// once it is durable the log starts there after a crash, and from the next log_retain on.
+int log_start_fenced(struct log *l, int64_t offset, uint64_t sequence, uint64_t until);
 // Fiber. Removes the segments that lie below the log start, that are too many (retention_bytes), or too old (retention_ms),
 // as upstream's deleteOldSegments; an active one whose time is over is rolled. Returns how many went, or -errno.
 int log_retain(struct log *l);

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const uint64_t FENCE_WAIT_NS = 5000ull * 1000 * 1000;
-
 int log_write_small(struct log *l, const char *name, const struct sbuf *b)
 {
     char path[1500];
@@ -205,8 +203,8 @@ static void fence(struct log *l)
 // unknown topic void as well.
 static int fence_wait(struct log *l)
 {
-    struct journal *j = l->env->journal;
-    uint64_t until = reactor_now(l->env->r) + FENCE_WAIT_NS;
+    const struct journal *j = l->env->journal;
+    uint64_t until = reactor_now(l->env->r) + LOG_FENCE_WAIT_NS;
     fence(l);
     while (!SL_CANARY(FENCE_LATE) && journal_durable_sequence(j) < l->last_sequence && !l->env->failed) {
         if (reactor_now(l->env->r) >= until) {

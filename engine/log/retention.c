@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Retention comes again, and finds a fence that took longer: one log does not hold up the others.
+static const uint64_t RETAIN_WAIT_NS = 1000ull * 1000 * 1000;
+
 // ---- the log start ------------------------------------------------------------------------------------------------------
 uint64_t log_add_fence(struct log *l, int64_t floor, int64_t settled)
 {
@@ -60,24 +63,40 @@ void log_move_start(struct log *l, int64_t offset)
     log_aborted_cut_start(l, offset);
 }
 
-int log_start_fenced(struct log *l, int64_t offset, uint64_t sequence)
+int log_fence_wait(struct log *l, uint64_t sequence, uint64_t until)
 {
-    struct journal *j = l->env->journal;
+    const struct journal *j = l->env->journal;
     if (SL_CANARY(FENCE_LATE))
         sequence = 0;
-    while (journal_durable_sequence(j) < sequence && !l->env->failed && !l->closed && !l->env->stopping)
+    while (journal_durable_sequence(j) < sequence && !l->env->failed && !l->closed && !l->env->stopping) {
+        if (reactor_now(l->env->r) >= until)
+            return -ETIMEDOUT;
         fiber_sleep(200 * 1000);
-    if (journal_durable_sequence(j) < sequence || l->env->failed)
-        return l->env->failed ? l->env->failed : -ECANCELED;
-    log_move_start(l, offset);
-    return 0;
+    }
+    if (l->env->failed)
+        return l->env->failed;
+    return journal_durable_sequence(j) < sequence ? -ECANCELED : 0;
+}
+
+int log_start_fenced(struct log *l, int64_t offset, uint64_t sequence, uint64_t until)
+{
+    int rc = log_fence_wait(l, sequence, until);
+    if (!rc)
+        log_move_start(l, offset);
+    return rc;
 }
 
 static int advance_start(struct log *l, int64_t offset)
 {
     uint64_t sequence;
     int rc = log_fence_start(l, offset, &sequence);
-    return rc < 0 ? rc : log_start_fenced(l, offset, sequence);
+    return rc < 0 ? rc : log_start_fenced(l, offset, sequence, reactor_now(l->env->r) + RETAIN_WAIT_NS);
+}
+
+void log_settle_start(struct log *l)
+{
+    if (l->floor > l->log_start && journal_durable_sequence(l->env->journal) >= l->floor_sequence)
+        log_move_start(l, l->floor);
 }
 
 // ---- segments leave -----------------------------------------------------------------------------------------------------
@@ -126,13 +145,14 @@ static int remove_first(struct log *l)
     return rc;
 }
 
+// Nothing of one that goes may be under way to the disk. Where there is no space to write the last of them, those before go.
 static int remove_below_start(struct log *l)
 {
-    int rc = 0, removed = 0;
+    int rc = 0, write_rc = 0, removed = 0;
     fiber_lock(&l->io_lock);
     uint32_t n = count_below_start(l);
-    if (n > l->finished_n) // nothing of one that goes may be under way to the disk
-        rc = log_write_locked(l, false, true);
+    if (n > l->finished_n)
+        write_rc = log_write_locked(l, false, true);
     for (n = SL_MIN(n, l->finished_n); n && !rc && !l->env->failed; n--) {
         rc = remove_first(l);
         removed++;
@@ -141,6 +161,7 @@ static int remove_below_start(struct log *l)
         rc = fio_sync_dir(l->dir);
     reactor_count(l->env->r, METRIC_SEGMENTS_REMOVED, (uint64_t)removed);
     fiber_unlock(&l->io_lock);
+    rc = rc ? rc : write_rc == -EIO || !removed ? write_rc : 0;
     return rc ? rc : removed;
 }
 
@@ -213,6 +234,7 @@ static int count_expired(struct log *l, uint32_t *n)
 static int retain_locked(struct log *l)
 {
     uint32_t n;
+    log_settle_start(l);
     int rc = count_expired(l, &n);
     if (!rc && n && n == l->segments_n) { // the active one goes too, if nothing new came until it is rolled
         rc = log_roll(l);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 static const uint64_t MS = 1000 * 1000;
+static const uint64_t TRIM_WAIT_MS = 5000; // for the fence; clients ask again
 
 // ---- retention ------------------------------------------------------------------------------------------------------------
 static void retain(struct shard *s, struct part *p)
@@ -99,6 +100,8 @@ static int16_t trim_error(const struct shard *s, int rc)
         return KERR_NONE;
     if (rc == -ERANGE)
         return KERR_OFFSET_OUT_OF_RANGE;
+    if (rc == -ETIMEDOUT)
+        return KERR_REQUEST_TIMED_OUT;
     return rc == -ECANCELED ? (s->stopping ? KERR_NOT_LEADER_OR_FOLLOWER : KERR_UNKNOWN_TOPIC_OR_PARTITION)
                             : KERR_KAFKA_STORAGE_ERROR;
 }
@@ -127,12 +130,12 @@ static void trim_begin(struct shard *s, struct shard_trim_part *tp)
     p->refs++;
 }
 
-static void trim_end(struct shard *s, struct shard_trim_part *tp, bool remove)
+static void trim_end(struct shard *s, struct shard_trim_part *tp, bool remove, uint64_t until)
 {
     struct log_ends e;
     if (!tp->part)
         return;
-    tp->error = trim_error(s, log_start_fenced(tp->part->log, tp->offset, tp->sequence));
+    tp->error = trim_error(s, log_start_fenced(tp->part->log, tp->offset, tp->sequence, until));
     if (!tp->error) {
         log_get_ends(tp->part->log, &e);
         tp->low_watermark = e.log_start;
@@ -148,10 +151,11 @@ static void trim_fiber(void *arg)
 {
     struct trim_run *run = arg;
     struct shard *s = run->s;
+    uint64_t until = reactor_now(s->r) + TRIM_WAIT_MS * MS;
     for (uint32_t i = 0; i < run->t->n; i++)
         trim_begin(s, &run->t->parts[i]);
     for (uint32_t i = 0; i < run->t->n; i++)
-        trim_end(s, &run->t->parts[i], run->t->remove);
+        trim_end(s, &run->t->parts[i], run->t->remove, until);
     shard_reply(s, run->t->from, SHARD_DELETE_RECORDS, run->t);
     s->fibers--;
     free(run);

@@ -1,7 +1,8 @@
 // DeleteRecords (key 21), versions 0-2: moves the start of a partition's log. The answer comes when that is durable, with the
 // log start as the low watermark.
 //
-// Deviations from upstream 4.3: the timeout is not applied, since no follower is waited for.
+// Deviations from upstream 4.3: the timeout is not applied, since no follower is waited for. REQUEST_TIMED_OUT, which clients
+// retry, says that a full disk has no room to make it durable.
 #include "net/api/common.h"
 
 #include "proto/gen/delete_records_request.h"

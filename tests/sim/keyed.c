@@ -480,16 +480,30 @@ static bool filtered(struct filter *f, const uint8_t *b, const struct aborted_tx
     return (batch_attributes(b) & BATCH_ATTR_TRANSACTIONAL) && at < f->n;
 }
 
-static void check_stable(struct model *m, const struct mpart *p, int64_t stable)
+// Where the first batch of it lies that is left behind the log start; INT64_MAX: none is. Whoever rebuilds what producers did
+// from the log alone, as upstream after an unclean end, knows of no earlier one.
+static int64_t first_left(const struct model *m, const struct mtxn *t, int64_t start)
+{
+    int64_t first = INT64_MAX;
+    for (uint32_t k = 1; k <= m->attempts_n; k++) {
+        const struct attempt *a = m->attempts[k];
+        if (a->txn == t && !a->marker && a->offset >= 0 && a->offset + a->records > start)
+            first = SL_MIN(first, SL_MAX(a->offset, start));
+    }
+    return first;
+}
+
+static void check_stable(struct model *m, const struct mpart *p, int64_t start, int64_t stable)
 {
     for (const struct mtxn *t = m->txns; t; t = t->next)
-        if (t->part == p && t->first >= 0 && !t->ended && t->first < stable)
+        if (t->part == p && t->first >= 0 && !t->ended && t->first < stable &&
+            (t->first >= start || first_left(m, t, start) < stable))
             run_fail(m->r, "%s-%d: the last stable offset is %lld, a transaction is open from %lld on",
                      p->topic->name, p->n, (long long)stable, (long long)t->first);
 }
 
-void keyed_committed(struct model *m, struct mpart *p, int64_t stable, const uint8_t *bytes, uint64_t n,
-                     const struct aborted_txn *aborted, uint32_t aborted_n)
+void keyed_committed(struct model *m, struct mpart *p, int64_t start, int64_t stable, const uint8_t *bytes,
+                     uint64_t n, const struct aborted_txn *aborted, uint32_t aborted_n)
 {
     struct filter f = {.n = 0};
     struct aborted_txn *list = malloc((aborted_n + 1) * sizeof(*list));
@@ -498,7 +512,7 @@ void keyed_committed(struct model *m, struct mpart *p, int64_t stable, const uin
         memcpy(list, aborted, aborted_n * sizeof(*list));
         qsort(list, aborted_n, sizeof(*list), by_first);
     }
-    check_stable(m, p, stable);
+    check_stable(m, p, start, stable);
     for (uint32_t size; n; n -= size, bytes += size) {
         size = batch_size(bytes);
         struct mbatch x = keyed_identify(m, p, bytes);

@@ -27,10 +27,10 @@ void keyed_note(struct model *m, struct attempt *a, const uint8_t *batch);
 // Whose batch this is, and which of its records are in it; everything else of it is checked.
 struct mbatch keyed_identify(struct model *m, struct mpart *p, const uint8_t *b);
 // What a read_committed reader got: every batch is what its list of aborted transactions makes of it, and nothing of an open
-// transaction is shown.
+// transaction is shown. `start`: the log start that came with it.
 struct aborted_txn;
-void keyed_committed(struct model *m, struct mpart *p, int64_t stable, const uint8_t *bytes, uint64_t n,
-                     const struct aborted_txn *aborted, uint32_t aborted_n);
+void keyed_committed(struct model *m, struct mpart *p, int64_t start, int64_t stable, const uint8_t *bytes,
+                     uint64_t n, const struct aborted_txn *aborted, uint32_t aborted_n);
 // The end of a verification that saw v->start up to `hw`: of each key the newest record is there, unless it was a tombstone
 // whose time is over; of each producer the batch with its last sequence.
 void keyed_verify(struct model *m, const struct verify *v, int64_t hw);

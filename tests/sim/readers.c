@@ -37,7 +37,7 @@ static uint8_t *answer_bytes(struct traffic *t, struct mpart *p, const struct sh
             run_fail(run, "%s-%d: a fetch at offset %lld returned %u bytes and no whole batch",
                      p->topic->name, p->n, (long long)offset, part->bytes);
         if (committed && !t->l->over)
-            keyed_committed(run->model, p, part->last_stable, b, (uint64_t)*n, part->aborted,
+            keyed_committed(run->model, p, part->log_start, part->last_stable, b, (uint64_t)*n, part->aborted,
                             part->aborted_n);
     }
     if (part->bytes && run_chance(run, 1, 4))

@@ -287,7 +287,7 @@ static void trim_unnamed(struct broker *b)
     l = t_log(b, 0, 0);
     log_get_ends(l, &e);
     assert_int_equal(log_fence_start(l, e.high_watermark - 1, &sequence), 0);
-    assert_int_equal(log_start_fenced(l, e.high_watermark - 1, sequence), 0);
+    assert_int_equal(log_start_fenced(l, e.high_watermark - 1, sequence, UINT64_MAX), 0);
     assert_int_equal(log_retain(l), 1);
     assert_int_equal(log_segment_count(l), 1);
     t_forget(b, 0, 0, e.high_watermark - 1);

@@ -299,7 +299,7 @@ static void remove_under_reader(struct broker *b)
     uint64_t hash = sl_hash64(x.part.pieces[0].p, x.part.pieces[0].len, 1), sequence;
     int64_t start = l->segments[1]->base_offset;
     assert_int_equal(log_fence_start(l, start, &sequence), 0);
-    assert_int_equal(log_start_fenced(l, start, sequence), 0);
+    assert_int_equal(log_start_fenced(l, start, sequence, UINT64_MAX), 0);
     assert_int_equal(log_retain(l), 1);
     t_forget(b, 0, 0, start);
     assert_int_equal(cached_of(b, first), 0);

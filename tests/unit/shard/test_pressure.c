@@ -137,6 +137,15 @@ static void slices(struct broker *b)
 T_BOTH(slices, 62)
 
 // ---- a full disk ----------------------------------------------------------------------------------------------------------------
+static int16_t trim(struct broker *b, int64_t offset)
+{
+    struct t_call call;
+    struct shard_trim_part p = {.topic_id = b->topics[0].id, .offset = offset};
+    struct shard_trim t = {.parts = &p, .n = 1, .owner = &call};
+    t_ask(b, SHARD_DELETE_RECORDS, &t, &call);
+    return p.error;
+}
+
 static void fill_disk(struct broker *b)
 {
     struct log_config c = t_log_config();
@@ -167,6 +176,44 @@ static void full_disk(struct broker *b)
     assert_int_equal(t_stop(b), 0);
 }
 T_SIM(full_disk, 63)
+
+// What an operator does then: deletes records. Those segments whose bytes reached the disk go, though the last could not be written.
+static void fill_segments(struct broker *b)
+{
+    struct log_config c = t_log_config();
+    c.segment_bytes = 64 << 10;
+    c.file_delete_delay_ms = 500;
+    assert_int_equal(t_open(b, 0, "space", 1, &c), 0);
+    assert_int_equal(storm(b, 200, 5000, false, 0, 0), 0);
+    fiber_sleep(2 * T_SECOND);
+    sim_disk_set_capacity(b->host, sim_disk_used(b->host));
+}
+
+static void delete_what_fills(struct broker *b)
+{
+    struct log_ends e;
+    uint32_t failed = 0;
+    for (int i = 0; i < 60; i++)
+        failed += storm(b, 10, 5000, false, 0, KERR_KAFKA_STORAGE_ERROR);
+    assert_true(failed > 0);
+    log_get_ends(t_log(b, 0, 0), &e);
+    assert_int_equal(trim(b, e.high_watermark), 0);
+    fiber_sleep(5 * T_SECOND);
+    assert_int_equal(storm(b, 100, 5000, false, 0, 0), 0);
+}
+
+static void deletion_makes_space(struct broker *b)
+{
+    b->cfg.journal.file_bytes = b->cfg.journal.first_file_bytes = 256 << 10;
+    b->cfg.retention_check_ms = 1000;
+    t_boot_ok(b);
+    t_run(b, fill_segments);
+    t_crash(b, true);
+    t_boot_ok(b);
+    t_run(b, delete_what_fills);
+    assert_int_equal(t_stop(b), 0);
+}
+T_SIM(deletion_makes_space, 69)
 
 // A roll that finds no space leaves nothing behind: what is appended to the old segment in its place is read after a start.
 static void fail_roll(struct broker *b)
@@ -274,6 +321,48 @@ static void start_on_full_disk(void **state)
         free(b);
     }
 }
+
+// Records are deleted one by one on a disk that stays full, until the one journal file that there is has no room to say so:
+// each request is answered all the same, and what was not done in time is done once there is space.
+static void trim_for_ever(struct broker *b)
+{
+    struct log_ends e;
+    int16_t error = 0;
+    int64_t asked = 0;
+    struct log *l = t_log(b, 0, 0);
+    for (int i = 0; i < 30; i++)
+        (void)storm(b, 10, 5000, false, 0, KERR_KAFKA_STORAGE_ERROR);
+    log_get_ends(l, &e);
+    while (!error && asked < e.high_watermark)
+        error = trim(b, ++asked);
+    assert_int_equal(error, KERR_REQUEST_TIMED_OUT);
+    log_get_ends(l, &e);
+    assert_int_equal(e.log_start, asked - 1);
+    assert_int_equal(trim(b, asked - 1),
+                     KERR_REQUEST_TIMED_OUT); // not said to be done before the fence is durable
+    assert_int_equal(trim(b, asked), KERR_REQUEST_TIMED_OUT);
+    (void)log_retain(l);
+    log_get_ends(l, &e);
+    assert_int_equal(e.log_start, asked - 1);
+    sim_disk_set_capacity(b->host, 0);
+    fiber_sleep(12 * T_SECOND);
+    log_get_ends(l, &e);
+    assert_int_equal(e.log_start, asked);
+    assert_int_equal(trim(b, asked), 0);
+}
+
+static void trims_on_full_disk(struct broker *b)
+{
+    b->cfg.journal.file_bytes = b->cfg.journal.first_file_bytes = 256 << 10;
+    b->cfg.retention_check_ms = 1000;
+    t_boot_ok(b);
+    t_run(b, fill_up);
+    t_crash(b, true);
+    t_boot_ok(b);
+    t_run(b, trim_for_ever);
+    assert_int_equal(t_stop(b), 0);
+}
+T_SIM(trims_on_full_disk, 68)
 
 // ---- room that does not come ------------------------------------------------------------------------------------------------------
 // A disk that takes twenty seconds for a write: the memory for appends is full, and what is held for it hears so in time.
@@ -472,10 +561,19 @@ T_BOTH(stop_under_load, 64)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T_BOTH_ENTRIES(memory),        T_BOTH_ENTRIES(pieces),          T_BOTH_ENTRIES(slices),
-        T_SIM_ENTRY(full_disk),        cmocka_unit_test(failed_roll),   cmocka_unit_test(start_on_full_disk),
-        T_SIM_ENTRY(no_room),          T_SIM_ENTRY(slow_seal),          T_SIM_ENTRY(broken_elsewhere),
-        cmocka_unit_test(broken_disk), T_BOTH_ENTRIES(stop_under_load),
+        T_BOTH_ENTRIES(memory),
+        T_BOTH_ENTRIES(pieces),
+        T_BOTH_ENTRIES(slices),
+        T_SIM_ENTRY(full_disk),
+        T_SIM_ENTRY(deletion_makes_space),
+        T_SIM_ENTRY(trims_on_full_disk),
+        cmocka_unit_test(failed_roll),
+        cmocka_unit_test(start_on_full_disk),
+        T_SIM_ENTRY(no_room),
+        T_SIM_ENTRY(slow_seal),
+        T_SIM_ENTRY(broken_elsewhere),
+        cmocka_unit_test(broken_disk),
+        T_BOTH_ENTRIES(stop_under_load),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -583,7 +583,7 @@ static void fill_and_trim(struct broker *b)
     snprintf(old_snapshot_path, sizeof(old_snapshot_path), "%s/%020lld.snapshot", dir, (long long)base);
     assert_int_equal(fio_read_file(old_snapshot_path, 1 << 20, &old_snapshot, &old_snapshot_len), 0);
     assert_int_equal(log_fence_start(l, 80, &sequence), 0);
-    assert_int_equal(log_start_fenced(l, 80, sequence), 0);
+    assert_int_equal(log_start_fenced(l, 80, sequence, UINT64_MAX), 0);
     assert_true(log_retain(l) > 1);
     t_forget(b, 0, 0, 80);
 }
