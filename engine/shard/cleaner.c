@@ -73,7 +73,7 @@ static void compacted(struct shard *s, struct part *p, int rc)
                topic, n);
     } else if (rc < 0 && rc != -ECANCELED && !s->env.failed) {
         SL_LOG_EVERY(10000, SL_WARN, "shard", "%s-%d could not be compacted: %s; it is tried again", topic, n,
-                     strerror(-rc));
+                     upkeep_why(rc));
     }
 }
 

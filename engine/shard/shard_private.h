@@ -203,6 +203,7 @@ void upkeep_start_timers(struct shard *s);
 void upkeep_stop(struct shard *s);        // no new work
 void upkeep_trash_later(struct shard *s); // segments were removed: their files are to be unlinked in time
 void upkeep_delete_records(struct shard *s, uint32_t from, struct shard_trim *t);
+const char *upkeep_why(int rc); // in words, why what failed with `rc` is tried again later
 // cleaner.c
 void cleaner_init(struct shard *s);
 void cleaner_start(struct shard *s);

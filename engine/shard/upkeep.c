@@ -11,6 +11,12 @@
 static const uint64_t MS = 1000 * 1000;
 static const uint64_t TRIM_WAIT_MS = 5000; // for the fence; clients ask again
 
+// Why something is tried again later.
+const char *upkeep_why(int rc)
+{
+    return rc == -ETIMEDOUT ? "the journal has no room to say so" : strerror(-rc);
+}
+
 // ---- retention ------------------------------------------------------------------------------------------------------------
 static void retain(struct shard *s, struct part *p)
 {
@@ -22,7 +28,7 @@ static void retain(struct shard *s, struct part *p)
         background_fail(s, "removing segments", rc);
     } else if (rc < 0 && rc != -ECANCELED && !s->env.failed) {
         SL_LOG_EVERY(10000, SL_WARN, "shard", "%s-%d: segments that expired could not be removed: %s",
-                     log_topic(p->log), log_partition(p->log), strerror(-rc));
+                     log_topic(p->log), log_partition(p->log), upkeep_why(rc));
     }
 }
 
