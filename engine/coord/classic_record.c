@@ -81,6 +81,8 @@ static void add_loaded(struct groups *gs, struct classic *c, const struct kp_gro
         .protocols_n = 1,
     };
     struct coord_req q = {.client_id = in->client_id, .client_host = in->client_host};
+    if (!group_text_ok(in->member_id) || !group_text_ok(in->group_instance_id))
+        return;
     if (classic_find(c, in->member_id) || classic_find_static(c, in->group_instance_id))
         return; // twice in one record: the first counts
     struct classic_member *m = classic_member_new(in->member_id, &req, &q);
@@ -121,9 +123,10 @@ int classic_replay(struct groups *gs, const struct coord_record *r)
     bool has_value;
     arena_init(&a, 0);
     int rc = group_record_decode(r, GREC_GROUP_METADATA, &key, &value, &has_value, &a);
-    if (!rc && has_value) {
+    bool named = !rc && group_text_ok(key.group);
+    if (named && has_value) {
         apply(gs, groups_make(gs, key.group), &value);
-    } else if (!rc) {
+    } else if (named) {
         struct group *g = groups_find(gs, key.group);
         if (g && group_kind(g) == GROUP_CLASSIC)
             group_reset(gs, g, NULL, NULL);

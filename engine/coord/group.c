@@ -3,6 +3,7 @@
 #include "engine/coord/modern/modern.h"
 
 #include "engine/base/log.h"
+#include "proto/gen/join_group_request.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,11 @@ char *group_strdup(struct kp_str s)
     return p;
 }
 
+bool group_text_ok(struct kp_str s)
+{
+    return s.n <= 0 || !memchr(s.p, 0, (size_t)s.n);
+}
+
 void *req_zalloc(struct coord_req *q, size_t n)
 {
     void *p = arena_zalloc(&q->arena, n);
@@ -130,10 +136,21 @@ struct kp_str req_str(struct coord_req *q, struct kp_str s)
 
 // ---- the classic protocol, to whatever kind the group is -------------------------------------------------------------------
 // A group without members, or none, takes a classic join as a new classic group does: classic_join makes it one.
+static bool join_texts_ok(const struct kp_join_group_request *m)
+{
+    bool ok =
+        group_text_ok(m->member_id) && group_text_ok(m->group_instance_id) && group_text_ok(m->protocol_type);
+    for (int32_t i = 0; i < m->protocols_n; i++)
+        ok = ok && group_text_ok(m->protocols[i].name);
+    return ok;
+}
+
 void groups_join(struct groups *gs, struct coord_req *q)
 {
     struct group *g = groups_find(gs, q->group);
-    if (g)
+    if (!join_texts_ok(q->in))
+        coord_answer_error(gs->x, q, KERR_INVALID_REQUEST);
+    else if (g)
         group_rules(g)->join(gs, g, q);
     else
         group_classic_type.join(gs, NULL, q);
@@ -178,6 +195,10 @@ static const struct {
 
 static void on_request(void *co, struct coord_req *q)
 {
+    if (!group_text_ok(q->group)) {
+        coord_answer_error(((struct groups *)co)->x, q, KERR_INVALID_GROUP_ID);
+        return;
+    }
     for (size_t i = 0; i < SL_ARRAY_LEN(REQUESTS); i++)
         if (REQUESTS[i].api == q->api) {
             REQUESTS[i].fn(co, q);

@@ -168,6 +168,8 @@ struct kp_bytes req_bytes(struct coord_req *q, struct kp_bytes b);
 void *req_zalloc(struct coord_req *q, size_t n);
 // A malloc'd copy, terminated; NULL for null. Panics.
 char *group_strdup(struct kp_str s);
+// Whether a text has no zero byte: ids are kept terminated. One that has is refused in a request, and passed over in a log.
+bool group_text_ok(struct kp_str s);
 
 // ---- replay (group_records.c) --------------------------------------------------------------------------------------------
 // One record, at a load or just emitted. 0; -EBADMSG. Types that nobody serves are passed over.

@@ -364,7 +364,7 @@ int offset_replay(struct groups *gs, const struct coord_record *r)
     arena_init(&a, 0);
     int rc = decode(r, &key, &value, &has_value, &a);
     arena_free(&a);
-    if (rc)
+    if (rc || !group_text_ok(key.group) || !group_text_ok(key.topic))
         return rc;
     if (!has_value) {
         struct group *g = groups_find(gs, key.group);

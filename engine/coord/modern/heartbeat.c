@@ -21,6 +21,15 @@ static bool blank(struct kp_str s)
     return s.n >= 0;
 }
 
+static bool texts_ok(const request *m)
+{
+    bool ok = group_text_ok(m->member_id) && group_text_ok(m->instance_id) && group_text_ok(m->rack_id) &&
+              group_text_ok(m->subscribed_topic_regex) && group_text_ok(m->server_assignor);
+    for (int32_t i = 0; i < m->subscribed_topic_names_n; i++)
+        ok = ok && group_text_ok(m->subscribed_topic_names[i]);
+    return ok;
+}
+
 static void check_join(struct cg_op *op, const request *m)
 {
     if (m->rebalance_timeout_ms == -1)
@@ -55,7 +64,9 @@ static void check_assignor(struct cg_op *op, struct kp_str assignor)
 static void check_request(struct cg_op *op, const request *m, int16_t version)
 {
     bool needs_id = version >= MEMBER_ID_SINCE || m->member_epoch > 0 || m->member_epoch == CG_LEAVE_EPOCH;
-    if (needs_id && blank(m->member_id))
+    if (!texts_ok(m))
+        cg_op_fail(op, KERR_INVALID_REQUEST, "A text of the request has a zero byte.");
+    else if (needs_id && blank(m->member_id))
         cg_op_fail(op, KERR_INVALID_REQUEST, "MemberId can't be empty.");
     else if (blank(m->group_id))
         cg_op_fail(op, KERR_INVALID_REQUEST, "GroupId can't be empty.");

@@ -37,6 +37,8 @@ static bool read_record(struct applied *x, const struct coord_record *r, int16_t
 // way, and its records make no sense: upstream refuses to load such a log, here the record is passed over.
 static struct cg *group_for(struct applied *x, struct kp_str id)
 {
+    if (!group_text_ok(id))
+        return NULL;
     struct group *g = x->has_value ? groups_make(x->gs, id) : groups_find(x->gs, id);
     if (!g)
         return NULL;
@@ -105,6 +107,8 @@ static int apply_regex(struct applied *x, const struct coord_record *r)
     if (!read_record(x, r, GREC_CONSUMER_REGEX, &key, &v))
         return -EBADMSG;
     struct cg *c = group_for(x, key.group_id);
+    if (!group_text_ok(key.regular_expression))
+        return 0;
     if (c && x->has_value && key.regular_expression.n > 0)
         cg_pattern_resolve(c, key.regular_expression, v.topics, (uint32_t)SL_MAX(v.topics_n, 0), v.version,
                            sane_time(v.timestamp));
@@ -130,6 +134,14 @@ classic_of_record(struct applied *x,
     return out;
 }
 
+static bool texts_ok(const struct kp_consumer_group_member_metadata_value *v)
+{
+    bool ok = group_text_ok(v->instance_id) && group_text_ok(v->subscribed_topic_regex);
+    for (int32_t i = 0; i < v->subscribed_topic_names_n; i++)
+        ok = ok && group_text_ok(v->subscribed_topic_names[i]);
+    return ok;
+}
+
 static int apply_member(struct applied *x, const struct coord_record *r)
 {
     struct kp_consumer_group_member_metadata_key key;
@@ -137,7 +149,7 @@ static int apply_member(struct applied *x, const struct coord_record *r)
     if (!read_record(x, r, GREC_CONSUMER_MEMBER_METADATA, &key, &v))
         return -EBADMSG;
     struct cg *c = group_for(x, key.group_id);
-    if (!c)
+    if (!c || !group_text_ok(key.member_id))
         return 0;
     if (!x->has_value) {
         struct cg_member *m = cg_find(c, key.member_id);
@@ -145,6 +157,8 @@ static int apply_member(struct applied *x, const struct coord_record *r)
             cg_remove(c, m);
         return 0;
     }
+    if (!texts_ok(&v))
+        return 0;
     struct cg_meta meta = {
         .instance_id = v.instance_id,
         .rack_id = v.rack_id,
@@ -192,7 +206,7 @@ static int apply_current(struct applied *x, const struct coord_record *r)
         return -EBADMSG;
     struct cg *c = group_for(x, key.group_id);
     struct cg_progress at = {.epoch = CG_LEAVE_EPOCH, .previous_epoch = CG_LEAVE_EPOCH};
-    if (!c)
+    if (!c || !group_text_ok(key.member_id))
         return 0;
     if (!x->has_value) {
         struct cg_member *m = cg_find(c, key.member_id);
@@ -220,7 +234,7 @@ static int apply_target(struct applied *x, const struct coord_record *r)
         return -EBADMSG;
     struct cg *c = group_for(x, key.group_id);
     struct cg_parts target;
-    if (!c)
+    if (!c || !group_text_ok(key.member_id))
         return 0;
     if (!x->has_value) {
         cg_set_target(c, cg_entry(c, key.member_id), NULL); // an entry made for this goes with it

@@ -322,6 +322,35 @@ static void commits_keep_the_session(void **s)
     t_free(t);
 }
 
+// Texts with a zero byte in them, as no client sends them. "A" is there already, and is not what is asked for.
+static void zero_bytes(void **s)
+{
+    static const struct kp_str zero = {"A\0b", 3};
+    struct t_group *t = t_new();
+    (void)t_join_with(t, "g", (struct t_join){.instance = "A"});
+    for (int i = 0; i < 5; i++) {
+        struct kp_join_group_request *m = t_own(t, sizeof(*m));
+        struct kp_join_group_request_join_group_request_protocol *p = t_own(t, sizeof(*p));
+        kp_join_group_request_init(m);
+        *m = (struct kp_join_group_request){.group_id = KP_STR_LIT("g"),
+                                            .session_timeout_ms = 10000,
+                                            .rebalance_timeout_ms = 10000,
+                                            .group_instance_id = i == 0 ? zero : KP_STR_NULL,
+                                            .member_id = i == 1 ? zero : KP_STR_LIT(""),
+                                            .protocol_type = i == 2 ? zero : KP_STR_LIT("consumer"),
+                                            .protocols = p,
+                                            .protocols_n = 1};
+        p->name = i == 3 ? zero : KP_STR_LIT("range");
+        p->metadata = (struct kp_bytes){(const uint8_t *)"m", 1};
+        struct coord_req *q = t_ask(t, 11, 9, "g", m);
+        if (i < 4)
+            assert_int_equal(q->error, KERR_INVALID_REQUEST);
+        else
+            assert_int_equal(t_joined(q)->error_code, KERR_MEMBER_ID_REQUIRED);
+    }
+    t_free(t);
+}
+
 static void stop_lets_go(void **s)
 {
     struct t_group *t = t_new();
@@ -356,6 +385,7 @@ int main(void)
         cmocka_unit_test(restart_during_a_rebalance),
         cmocka_unit_test(who_may_commit),
         cmocka_unit_test(commits_keep_the_session),
+        cmocka_unit_test(zero_bytes),
         cmocka_unit_test(stop_lets_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -568,6 +568,63 @@ static void live(uint64_t seed)
     rig_stop();
 }
 
+// Texts with a zero byte in them, as no client sends them: refused, and passed over in a log that has them.
+static void test_zero_bytes(void **state)
+{
+    static const struct kp_str zero = {"a\0b", 3};
+    struct kp_consumer_group_heartbeat_request m, base;
+    struct kp_str topic = KP_STR_LIT("a0"), zero_topic = zero;
+    rig_start(NULL);
+    rig_set_topic(0, 2);
+    struct rig_client a = client("a", "a0");
+    assert_int_equal(rig_beat(&a, "g", true, false), 0);
+    kp_consumer_group_heartbeat_request_init(&base);
+    base.group_id = KP_STR_LIT("g");
+    base.member_id = KP_STR_LIT("b");
+    base.rebalance_timeout_ms = 20000;
+    base.subscribed_topic_names = &topic;
+    base.subscribed_topic_names_n = 1;
+    base.topic_partitions_n = 0;
+    for (int i = 0; i < 7; i++) {
+        struct coord_req q = {.in = &m};
+        m = base;
+        if (i < 5) {
+            struct kp_str *const texts[] = {&m.member_id, &m.instance_id, &m.rack_id,
+                                            &m.subscribed_topic_regex, &m.server_assignor};
+            *texts[i] = zero;
+        } else if (i == 5) {
+            m.subscribed_topic_names = &zero_topic;
+        }
+        rig_request(&q, 68, 1, "g");
+        assert_int_equal(q.error, i < 6 ? KERR_INVALID_REQUEST : 0);
+        arena_free(&q.arena);
+    }
+    rig_begin();
+    struct coord_req named = {.in = &base, .api = 68, .version = 1, .group = zero};
+    arena_init(&named.arena, 0);
+    groups_ops.request(rig.gs, &named);
+    rig_end();
+    assert_int_equal(named.error, KERR_INVALID_GROUP_ID);
+    arena_free(&named.arena);
+    for (uint32_t i = 0, n = rig.log_n; i < n; i++) { // the same log, in which some are called otherwise
+        struct rig_record r = rig.log[i];
+        r.key = rig_copy(r.key, r.key_n);
+        r.value = rig_copy(r.value, r.value_n);
+        r.key[r.key_n - 1] = 0;
+        rig.log = realloc(rig.log, (rig.log_n + 1) * sizeof(*rig.log));
+        rig.log_cap = rig.log_n + 1;
+        rig.log[rig.log_n++] = r;
+    }
+    uint32_t members = rig_group("g")->joined_n;
+    rig_reload(false);
+    assert_int_equal(rig_group("g")->joined_n, members);
+    assert_int_equal(HASH_COUNT(rig.gs->table), 1);
+    rig_pass(120000);
+    assert_int_equal(rig_group("g")->joined_n, 0);
+    rig_own_nothing(&a);
+    rig_stop();
+}
+
 static void test_random_lives(void **state)
 {
     const char *one = getenv("SLUICE_SEED");
@@ -593,6 +650,7 @@ int main(void)
         cmocka_unit_test(test_assignment_interval),
         cmocka_unit_test(test_clock_set_back),
         cmocka_unit_test(test_describe_and_claims),
+        cmocka_unit_test(test_zero_bytes),
         cmocka_unit_test(test_random_lives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
