@@ -117,7 +117,7 @@ int recover_leftovers(struct log *l)
         else if (recover_parse_upstream(names.data + at, "swap", &base, &kind) ||
                  recover_parse_upstream(names.data + at, "cleaned", &base, &kind))
             upstream = true;
-        else
+        else if (!trash_add_left_file(l->env, l->dir, names.data + at))
             rc = fio_unlink(path, false);
         rc = rc == -ENOENT ? 0 : rc;
     }

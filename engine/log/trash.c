@@ -232,6 +232,27 @@ int trash_add_left(struct log_env *env, const char *dir)
     return rc;
 }
 
+// The numbers that this life gives are other ones: a removed segment takes nobody's name.
+bool trash_add_left_file(struct log_env *env, const char *dir, const char *name)
+{
+    struct io_stat st;
+    char path[1600];
+    long long base = -1;
+    unsigned long long number = 0;
+    int end = 0;
+    if (sscanf(name, "%20lld.%20llu.log.deleted%n", &base, &number, &end) != 2 || name[end] || base < 0)
+        return false;
+    trash_path(dir, base, number, 0, path, sizeof(path));
+    if (strcmp(path + strlen(dir) + 1, name) || fio_stat(path, &st) || st.size <= env->trash_step)
+        return false;
+    struct trash *t = add(env, dir, base, reactor_now(fiber_reactor(fiber_current())));
+    if (!t)
+        return false;
+    t->number = number;
+    env->trash_no = SL_MAX(env->trash_no, number >> 16);
+    return true;
+}
+
 static struct trash *next_due(struct log_env *env, bool all)
 {
     list_foreach(x, &env->trash)

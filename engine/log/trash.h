@@ -1,5 +1,5 @@
 // What nobody finds any more, on its way off the disk: the files of removed segments, renamed to <base>.<number>.log.deleted and
-// so on, and the directories of deleted topics (<name>.<uuid>-delete). A start removes what a crash leaves of it. The number
+// so on, and the directories of deleted topics (<name>.<uuid>-delete). A start removes what a crash leaves of it, what is long beside serving. The number
 // tells apart what had the same name: a compacted segment has its first one's, and may be gone before that one's time has
 // come. No other shard gives the same.
 //
@@ -26,6 +26,9 @@ void trash_path(const char *dir, int64_t base, uint64_t number, size_t k, char *
 void trash_add_dir(struct log_env *env, const char *path);
 // Fiber. Adds the directories in `dir` that deletions of an earlier life left behind. 0 or -errno.
 int trash_add_left(struct log_env *env, const char *dir);
+// Fiber. Whether `name` in `dir` is a long file of a segment that an earlier life removed, and did not get to: it goes when its
+// shard runs, so that a start does not wait for it. False: it is the caller's.
+bool trash_add_left_file(struct log_env *env, const char *dir, const char *name);
 // `s` is being freed: from here on nobody reads it.
 void trash_unread(struct trash *t);
 // Fiber, one at a time of an env. Removes what is due; `all`: whatever the time, for the end of a clean stop. Without it a stop

@@ -176,11 +176,12 @@ static void start_fiber(void *arg)
     else
         background_fail(s, "opening the journal", err);
     s->ready(s->ready_arg, err);
-    if (!err && s->cfg.shard == 0) { // beside serving
+    if (!err && s->cfg.shard == 0) // beside serving
         (void)trash_add_left(&s->env, s->cfg.dir);
+    if (!err)
         upkeep_trash_later(s);
+    if (!err && s->cfg.shard == 0)
         keep_ballast(s);
-    }
     s->fibers--;
 }
 
