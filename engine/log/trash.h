@@ -1,7 +1,7 @@
 // What nobody finds any more, on its way off the disk: the files of removed segments, renamed to <base>.<number>.log.deleted and
-// so on, and the directories of deleted topics (<name>.<uuid>-delete). A start removes what a crash leaves of it, what is long beside serving. The number
-// tells apart what had the same name: a compacted segment has its first one's, and may be gone before that one's time has
-// come. No other shard gives the same.
+// so on, and the directories of deleted topics (<name>.<uuid>-delete). A start removes what a crash leaves of it, what is long
+// beside serving. The number tells apart what had the same name: a compacted segment has its first one's, and may be gone
+// before that one's time has come. No other shard gives the same.
 //
 // A long file goes in steps from its end, with pauses between them, which get shorter when it is late by some ten seconds. A file
 // system that is mounted with `discard` tells the device of freed blocks before the call returns (mount(8), ext4), and a device
