@@ -187,6 +187,17 @@ static struct kp_str instance(const struct member *me)
     return me->instance[0] ? kp_str_of(me->instance) : KP_STR_NULL;
 }
 
+// A static leader that comes back is given what it had, whatever it subscribes to by now (KIP-814): in the end it asks for what
+// it would deal itself, as a leader does whose topics changed.
+static bool deals_otherwise(const struct member *me, const struct kp_join_group_response *j,
+                            const struct share *shares, uint32_t now)
+{
+    for (int32_t i = 0; i < j->members_n && me->ms->r->calm; i++)
+        if (kp_str_eq(j->members[i].member_id, kp_str_of(me->id)))
+            return shares[i].gets != now;
+    return false;
+}
+
 static void sync(struct member *me, int32_t generation, const struct kp_join_group_response *j)
 {
     struct members *m = me->ms;
@@ -223,7 +234,7 @@ static void sync(struct member *me, int32_t generation, const struct kp_join_gro
         modern_told(me, now);
         me->generation = generation;
         me->g->newest = SL_MAX(me->g->newest, generation);
-        me->rejoin = lost != 0;
+        me->rejoin = lost || deals_otherwise(me, j, shares, now);
         m->r->sum->joins++;
     }
     kcall_free(&call);
@@ -254,6 +265,12 @@ static void join(struct member *me)
     if (!rc && (resp.error_code == KERR_MEMBER_ID_REQUIRED || !resp.error_code))
         snprintf(me->id, sizeof(me->id), "%.*s", resp.member_id.n, resp.member_id.p);
     if (!rc && resp.error_code != KERR_MEMBER_ID_REQUIRED && !took(me, resp.error_code, "JoinGroup")) {
+        // A consumer group takes back who was thrown out, under the same id and without a word, as upstream's does. What others
+        // were given meanwhile is lost, and gained anew if it is given back: then those others must hear of it.
+        if (me->g->mixed) {
+            me->owned &= ~me->doomed;
+            me->doomed = 0;
+        }
         if (!r->calm && run_chance(r, 1, 20))
             member_nap(me->ms, 1000, 800 * 1000); // the others wait for it, or do without
         sync(me, resp.generation_id, &resp);
