@@ -152,7 +152,10 @@ void compact_out_drop(struct compact_out *o)
 static int fence(struct log *l, int64_t next)
 {
     uint64_t sequence = log_add_fence(l, SL_MAX(l->log_start, l->floor), next);
-    return log_fence_wait(l, sequence, reactor_now(l->env->r) + LOG_FENCE_WAIT_NS);
+    int rc = log_fence_wait(l, sequence, reactor_now(l->env->r) + LOG_FENCE_WAIT_NS);
+    if (rc == -ETIMEDOUT)
+        l->swap_sequence = sequence;
+    return rc;
 }
 
 static int rename_cleaned(struct compact_out *o)

@@ -155,8 +155,8 @@ void log_set_user(struct log *l, void *user);
 
 // ---- the front: log start, retention (retention.c) -----------------------------------------------------------------------
 // Asks for a log start at `offset` (no suspension): a fence entry goes to the journal, and *sequence is its group. 0; -ERANGE
-// if it lies above the high watermark or below 0; 1 if the log starts there or behind it already, with the sequence of the
-// fence that said so.
+// if it lies above the high watermark or below 0; 1 if the log starts there or behind it already, or is to, with the sequence
+// of the fence that says so (0: a durable one).
 int log_fence_start(struct log *l, int64_t offset, uint64_t *sequence);
 // Fiber. Waits until that fence is durable; then the log starts there: its epochs and transactions before are forgotten. The
 // segments below go with the next log_retain. 0; -errno once the directory is offline; -ECANCELED when the log is closed first;

@@ -33,8 +33,9 @@ struct log {
     int64_t log_start;
     int64_t
         floor; // of the last fence that was asked for: the log start once it is durable, and of checkpoints
-    uint64_t floor_sequence;                    // the group of that fence
-    int64_t first_dirty;                        // what lies below was compacted
+    uint64_t floor_sequence; // the group of that fence
+    int64_t first_dirty;     // what lies below was compacted
+    uint64_t swap_sequence;  // the group of a fence that compaction did not wait for to its end
     struct log_mark appended, durable, visible; // visible: the high watermark
     struct log_mark *marks;                     // ring: appended and not yet durable
     uint32_t marks_head, marks_n, marks_cap;

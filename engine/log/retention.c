@@ -41,7 +41,7 @@ int log_fence_start(struct log *l, int64_t offset, uint64_t *sequence)
 {
     if (offset < 0 || offset > l->visible.offset)
         return -ERANGE;
-    *sequence = l->floor_sequence;
+    *sequence = offset <= l->log_start ? 0 : l->floor_sequence;
     if (l->env->failed)
         return l->env->failed;
     if (offset <= SL_MAX(l->log_start, l->floor))
@@ -153,7 +153,7 @@ static int remove_below_start(struct log *l)
     uint32_t n = count_below_start(l);
     if (n > l->finished_n)
         write_rc = log_write_locked(l, false, true);
-    for (n = SL_MIN(n, l->finished_n); n && !rc && !l->env->failed; n--) {
+    for (n = SL_MIN(n, l->finished_n); n && !rc && write_rc != -EIO && !l->env->failed; n--) {
         rc = remove_first(l);
         removed++;
     }
@@ -231,6 +231,8 @@ static int count_expired(struct log *l, uint32_t *n)
     return l->cfg.deletes ? count_too_old(l, count_too_many(l, *n), n) : 0;
 }
 
+// On a full disk what can go does: the active segment stays if there is no space for the next one, and what lies below the start
+// does not wait for a fence of more.
 static int retain_locked(struct log *l)
 {
     uint32_t n;
@@ -238,14 +240,22 @@ static int retain_locked(struct log *l)
     int rc = count_expired(l, &n);
     if (!rc && n && n == l->segments_n) { // the active one goes too, if nothing new came until it is rolled
         rc = log_roll(l);
-        rc = rc ? rc : count_expired(l, &n);
+        if (rc == -ENOSPC) {
+            n = l->segments_n - 1;
+            rc = 0;
+        } else if (!rc) {
+            rc = count_expired(l, &n);
+        }
     }
     if (!rc && n && n < l->segments_n && l->segments[n]->base_offset > l->log_start) {
         sl_log(SL_INFO, "log", "%s-%d: %u segments expired, the log starts at %lld", l->topic, l->partition,
                n, (long long)l->segments[n]->base_offset);
         rc = advance_start(l, l->segments[n]->base_offset);
     }
-    return rc ? rc : remove_below_start(l);
+    if (rc && rc != -ETIMEDOUT)
+        return rc;
+    int removed = remove_below_start(l);
+    return removed ? removed : rc;
 }
 
 int log_retain(struct log *l)

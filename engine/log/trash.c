@@ -3,6 +3,7 @@
 
 #include "engine/base/log.h"
 #include "engine/base/sbuf.h"
+#include "engine/io/space.h"
 #include "engine/log/log_private.h"
 
 #include <errno.h>
@@ -12,6 +13,8 @@
 
 static const uint64_t PAUSE_MAX = 100ull * 1000 * 1000;     // between two steps
 static const uint64_t LATE_NS = 30ull * 1000 * 1000 * 1000; // behind its time: no pauses any more
+
+static const uint64_t SPACE_SHORT = 1ull << 30;
 
 static const char *const SUFFIX[] = {"log", "index", "timeindex", "txnindex", "snapshot"};
 
@@ -232,6 +235,13 @@ int trash_add_left(struct log_env *env, const char *dir)
     return rc;
 }
 
+// Where space is short, all that a start can have is for recovery.
+static bool space_is_short(const char *dir)
+{
+    uint64_t total, usable;
+    return io_space(dir, &total, &usable) == 0 && usable < SPACE_SHORT;
+}
+
 // The numbers that this life gives are other ones: a removed segment takes nobody's name.
 bool trash_add_left_file(struct log_env *env, const char *dir, const char *name)
 {
@@ -243,14 +253,24 @@ bool trash_add_left_file(struct log_env *env, const char *dir, const char *name)
     if (sscanf(name, "%20lld.%20llu.log.deleted%n", &base, &number, &end) != 2 || name[end] || base < 0)
         return false;
     trash_path(dir, base, number, 0, path, sizeof(path));
-    if (strcmp(path + strlen(dir) + 1, name) || fio_stat(path, &st) || st.size <= env->trash_step)
+    if (strcmp(path + strlen(dir) + 1, name) || fio_stat(path, &st) || st.size <= env->trash_step ||
+        space_is_short(dir))
         return false;
-    struct trash *t = add(env, dir, base, reactor_now(fiber_reactor(fiber_current())));
+    struct trash *t = add(env, dir, base, UINT64_MAX);
     if (!t)
         return false;
     t->number = number;
     env->trash_no = SL_MAX(env->trash_no, number >> 16);
     return true;
+}
+
+void trash_begin(struct log_env *env)
+{
+    list_foreach(x, &env->trash)
+    {
+        struct trash *t = list_entry(x, struct trash, node);
+        t->due = SL_MIN(t->due, reactor_now(env->r));
+    }
 }
 
 static struct trash *next_due(struct log_env *env, bool all)

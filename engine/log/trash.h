@@ -27,8 +27,10 @@ void trash_add_dir(struct log_env *env, const char *path);
 // Fiber. Adds the directories in `dir` that deletions of an earlier life left behind. 0 or -errno.
 int trash_add_left(struct log_env *env, const char *dir);
 // Fiber. Whether `name` in `dir` is a long file of a segment that an earlier life removed, and did not get to: it goes when its
-// shard runs, so that a start does not wait for it. False: it is the caller's.
+// shard runs, so that a start does not wait for it. False: it is the caller's, as it is where less than a GiB is left.
 bool trash_add_left_file(struct log_env *env, const char *dir, const char *name);
+// The shard runs: what was left is due from now on. No suspension.
+void trash_begin(struct log_env *env);
 // `s` is being freed: from here on nobody reads it.
 void trash_unread(struct trash *t);
 // Fiber, one at a time of an env. Removes what is due; `all`: whatever the time, for the end of a clean stop. Without it a stop

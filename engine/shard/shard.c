@@ -178,8 +178,10 @@ static void start_fiber(void *arg)
     s->ready(s->ready_arg, err);
     if (!err && s->cfg.shard == 0) // beside serving
         (void)trash_add_left(&s->env, s->cfg.dir);
-    if (!err)
+    if (!err) {
+        trash_begin(&s->env);
         upkeep_trash_later(s);
+    }
     if (!err && s->cfg.shard == 0)
         keep_ballast(s);
     s->fibers--;

@@ -20,9 +20,13 @@ const char *upkeep_why(int rc)
 // ---- retention ------------------------------------------------------------------------------------------------------------
 static void retain(struct shard *s, struct part *p)
 {
+    struct log_ends was, is;
+    log_get_ends(p->log, &was);
     int rc = log_retain(p->log);
-    if (rc > 0) {
+    log_get_ends(p->log, &is);
+    if (is.log_start != was.log_start)
         watch_fire_part(p); // who waits at an offset that is gone
+    if (rc > 0) {
         upkeep_trash_later(s);
     } else if (rc == -EIO && !s->env.failed) {
         background_fail(s, "removing segments", rc);

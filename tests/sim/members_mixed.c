@@ -267,7 +267,7 @@ static void join(struct member *me)
     if (!rc && resp.error_code != KERR_MEMBER_ID_REQUIRED && !took(me, resp.error_code, "JoinGroup")) {
         // A consumer group takes back who was thrown out, under the same id and without a word, as upstream's does. What others
         // were given meanwhile is lost, and gained anew if it is given back: then those others must hear of it.
-        if (me->g->mixed) {
+        if (me->g->mixed && resp.leader.n <= 0) {
             me->owned &= ~me->doomed;
             me->doomed = 0;
         }
