@@ -109,6 +109,14 @@ bool group_text_ok(struct kp_str s)
     return s.n <= 0 || !memchr(s.p, 0, (size_t)s.n);
 }
 
+bool group_texts_ok(const struct kp_str *v, int32_t n)
+{
+    bool ok = true;
+    for (int32_t i = 0; i < n; i++)
+        ok = ok && group_text_ok(v[i]);
+    return ok;
+}
+
 void *req_zalloc(struct coord_req *q, size_t n)
 {
     void *p = arena_zalloc(&q->arena, n);
@@ -135,7 +143,6 @@ struct kp_str req_str(struct coord_req *q, struct kp_str s)
 }
 
 // ---- the classic protocol, to whatever kind the group is -------------------------------------------------------------------
-// A group without members, or none, takes a classic join as a new classic group does: classic_join makes it one.
 static bool join_texts_ok(const struct kp_join_group_request *m)
 {
     bool ok =
@@ -145,6 +152,7 @@ static bool join_texts_ok(const struct kp_join_group_request *m)
     return ok;
 }
 
+// A group without members, or none, takes a classic join as a new classic group does: classic_join makes it one.
 void groups_join(struct groups *gs, struct coord_req *q)
 {
     struct group *g = groups_find(gs, q->group);

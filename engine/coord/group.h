@@ -170,6 +170,7 @@ void *req_zalloc(struct coord_req *q, size_t n);
 char *group_strdup(struct kp_str s);
 // Whether a text has no zero byte: ids are kept terminated. One that has is refused in a request, and passed over in a log.
 bool group_text_ok(struct kp_str s);
+bool group_texts_ok(const struct kp_str *v, int32_t n); // all of them; n < 0: there are none
 
 // ---- replay (group_records.c) --------------------------------------------------------------------------------------------
 // One record, at a load or just emitted. 0; -EBADMSG. Types that nobody serves are passed over.

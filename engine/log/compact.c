@@ -423,8 +423,8 @@ static int clean_all(struct round *r)
 static int round_locked(struct round *r)
 {
     struct log *l = r->l;
-    if (journal_durable_sequence(l->env->journal) <
-        l->swap_sequence) // no work that could not be put in place again
+    // No work that could not be put in place again.
+    if (journal_durable_sequence(l->env->journal) < l->swap_sequence)
         return -ETIMEDOUT;
     int rc = look(l, &r->what, &r->segments_n);
     if (rc || !r->what.dirty_bytes)

@@ -166,8 +166,6 @@ static const uint64_t LOG_FENCE_WAIT_NS = 5000ull * 1000 * 1000;
 // Fiber. Waits until the fence of that group is durable. 0; -errno of a failed directory; -ECANCELED: the log was closed, or the
 // shard stops; -ETIMEDOUT at `until` (monotonic ns): the fence waits on, for the journal has no room.
 int log_fence_wait(struct log *l, uint64_t sequence, uint64_t until);
-// Moves the start to where a durable fence says that it is: whoever asked for it may have waited no longer.
-void log_settle_start(struct log *l);
 // Marks that stand at the end of a segment that goes move to the one that follows.
 void log_move_marks(struct log *l, const struct segment *gone, struct segment *next);
 // Fiber. Puts the files of a segment that has left the log out of its sight, into the trash (trash.c); who reads it has its file

@@ -93,7 +93,8 @@ static int advance_start(struct log *l, int64_t offset)
     return rc < 0 ? rc : log_start_fenced(l, offset, sequence, reactor_now(l->env->r) + RETAIN_WAIT_NS);
 }
 
-void log_settle_start(struct log *l)
+// Moves the start to where a durable fence says that it is: whoever asked for it may have waited no longer.
+static void settle_start(struct log *l)
 {
     if (l->floor > l->log_start && journal_durable_sequence(l->env->journal) >= l->floor_sequence)
         log_move_start(l, l->floor);
@@ -236,7 +237,7 @@ static int count_expired(struct log *l, uint32_t *n)
 static int retain_locked(struct log *l)
 {
     uint32_t n;
-    log_settle_start(l);
+    settle_start(l);
     int rc = count_expired(l, &n);
     if (!rc && n && n == l->segments_n) { // the active one goes too, if nothing new came until it is rolled
         rc = log_roll(l);

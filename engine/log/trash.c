@@ -13,8 +13,7 @@
 
 static const uint64_t PAUSE_MAX = 100ull * 1000 * 1000;     // between two steps
 static const uint64_t LATE_NS = 30ull * 1000 * 1000 * 1000; // behind its time: no pauses any more
-
-static const uint64_t SPACE_SHORT = 1ull << 30;
+static const uint64_t SPACE_SHORT = 1ull << 30;             // bytes
 
 static const char *const SUFFIX[] = {"log", "index", "timeindex", "txnindex", "snapshot"};
 

@@ -33,9 +33,8 @@ int cg_read_subscription(struct cg_op *op, struct kp_bytes b, struct cg_subscrip
     if (read_version(b, &version) ||
         kp_consumer_protocol_subscription_decode(&s, b.p + 2, (size_t)b.n - 2, version, &op->a) < 0)
         return -EBADMSG;
-    for (int32_t i = 0; i < s.topics_n; i++)
-        if (!group_text_ok(s.topics[i]))
-            return -EBADMSG;
+    if (!group_texts_ok(s.topics, s.topics_n))
+        return -EBADMSG;
     uint32_t total = 0;
     for (int32_t i = 0; i < s.owned_partitions_n; i++)
         total += (uint32_t)SL_MAX(s.owned_partitions[i].partitions_n, 0);

@@ -23,11 +23,9 @@ static bool blank(struct kp_str s)
 
 static bool texts_ok(const request *m)
 {
-    bool ok = group_text_ok(m->member_id) && group_text_ok(m->instance_id) && group_text_ok(m->rack_id) &&
-              group_text_ok(m->subscribed_topic_regex) && group_text_ok(m->server_assignor);
-    for (int32_t i = 0; i < m->subscribed_topic_names_n; i++)
-        ok = ok && group_text_ok(m->subscribed_topic_names[i]);
-    return ok;
+    return group_text_ok(m->member_id) && group_text_ok(m->instance_id) && group_text_ok(m->rack_id) &&
+           group_text_ok(m->subscribed_topic_regex) && group_text_ok(m->server_assignor) &&
+           group_texts_ok(m->subscribed_topic_names, m->subscribed_topic_names_n);
 }
 
 static void check_join(struct cg_op *op, const request *m)

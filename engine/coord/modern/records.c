@@ -134,14 +134,6 @@ classic_of_record(struct applied *x,
     return out;
 }
 
-static bool texts_ok(const struct kp_consumer_group_member_metadata_value *v)
-{
-    bool ok = group_text_ok(v->instance_id) && group_text_ok(v->subscribed_topic_regex);
-    for (int32_t i = 0; i < v->subscribed_topic_names_n; i++)
-        ok = ok && group_text_ok(v->subscribed_topic_names[i]);
-    return ok;
-}
-
 static int apply_member(struct applied *x, const struct coord_record *r)
 {
     struct kp_consumer_group_member_metadata_key key;
@@ -157,7 +149,8 @@ static int apply_member(struct applied *x, const struct coord_record *r)
             cg_remove(c, m);
         return 0;
     }
-    if (!texts_ok(&v))
+    if (!group_text_ok(v.instance_id) || !group_text_ok(v.subscribed_topic_regex) ||
+        !group_texts_ok(v.subscribed_topic_names, v.subscribed_topic_names_n))
         return 0;
     struct cg_meta meta = {
         .instance_id = v.instance_id,

@@ -533,6 +533,18 @@ static inline int16_t t_open(struct broker *b, int at, const char *name, uint32_
     return o.error;
 }
 
+// DeleteRecords of the first topic's partition 0; *low: NULL, or where it starts then.
+static inline int16_t t_delete_records(struct broker *b, int64_t offset, int64_t *low)
+{
+    struct t_call call;
+    struct shard_trim_part p = {.topic_id = b->topics[0].id, .offset = offset};
+    struct shard_trim t = {.parts = &p, .n = 1, .owner = &call};
+    t_ask(b, SHARD_DELETE_RECORDS, &t, &call);
+    if (low)
+        *low = p.low_watermark;
+    return p.error;
+}
+
 static inline int16_t t_delete(struct broker *b, int at)
 {
     struct t_topic *t = &b->topics[at];

@@ -356,11 +356,7 @@ static void trimmed_part(struct broker *b)
     assert_int_equal(t_open(b, 0, "txn", 1, &c), 0);
     some(b, 200);
     settle(b);
-    struct t_call call;
-    struct shard_trim_part p = {.topic_id = b->topics[0].id, .offset = end / 2};
-    struct shard_trim t = {.parts = &p, .n = 1, .owner = &call};
-    t_ask(b, SHARD_DELETE_RECORDS, &t, &call);
-    assert_int_equal(p.error, 0);
+    assert_int_equal(t_delete_records(b, end / 2, NULL), 0);
     assert_true(log_retain(t_log(b, 0, 0)) > 0);
     read_everywhere(b, false);
     struct aborted_txn *list;

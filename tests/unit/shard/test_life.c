@@ -71,16 +71,6 @@ static uint32_t files(struct broker *b, const char *end)
     return list(b, end).n;
 }
 
-static int16_t delete_records(struct broker *b, int64_t offset, int64_t *low)
-{
-    struct t_call call;
-    struct shard_trim_part p = {.topic_id = b->topics[0].id, .offset = offset};
-    struct shard_trim t = {.parts = &p, .n = 1, .owner = &call};
-    t_ask(b, SHARD_DELETE_RECORDS, &t, &call);
-    *low = p.low_watermark;
-    return p.error;
-}
-
 // ---- by size ----------------------------------------------------------------------------------------------------------------
 static int64_t kept_start;
 
@@ -318,14 +308,14 @@ static void delete_part(struct broker *b)
     int64_t low;
     assert_int_equal(t_open(b, 0, "del", 1, &c), 0);
     fill(b, 0, 30, 1000);
-    assert_int_equal(delete_records(b, 301, &low), KERR_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(t_delete_records(b, 301, &low), KERR_OFFSET_OUT_OF_RANGE);
     assert_int_equal(low, -1);
-    assert_int_equal(delete_records(b, -2, &low), KERR_OFFSET_OUT_OF_RANGE);
-    assert_int_equal(delete_records(b, 0, &low), 0);
+    assert_int_equal(t_delete_records(b, -2, &low), KERR_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(t_delete_records(b, 0, &low), 0);
     assert_int_equal(low, 0);
-    assert_int_equal(delete_records(b, 123, &low), 0); // inside a batch
+    assert_int_equal(t_delete_records(b, 123, &low), 0); // inside a batch
     assert_int_equal(low, 123);
-    assert_int_equal(delete_records(b, 100, &low), 0); // it does not go back
+    assert_int_equal(t_delete_records(b, 100, &low), 0); // it does not go back
     assert_int_equal(low, 123);
     assert_int_equal(fetch_error(b, 122), KERR_OFFSET_OUT_OF_RANGE);
     assert_int_equal(fetch_error(b, 123), 0);
@@ -334,13 +324,13 @@ static void delete_part(struct broker *b)
     c.deletes = false;
     c.compacted = true;
     set(b, &c);
-    assert_int_equal(delete_records(b, 130, &low), KERR_POLICY_VIOLATION);
+    assert_int_equal(t_delete_records(b, 130, &low), KERR_POLICY_VIOLATION);
     c.compacted = false; // an empty cleanup.policy
     set(b, &c);
-    assert_int_equal(delete_records(b, 130, &low), 0);
+    assert_int_equal(t_delete_records(b, 130, &low), 0);
     t_forget(b, 0, 0, 130);
     b->topics[0].id.b[0] ^= 1;
-    assert_int_equal(delete_records(b, 130, &low), KERR_UNKNOWN_TOPIC_OR_PARTITION);
+    assert_int_equal(t_delete_records(b, 130, &low), KERR_UNKNOWN_TOPIC_OR_PARTITION);
     b->topics[0].id.b[0] ^= 1;
     kept_start = 130;
 }
@@ -357,7 +347,7 @@ static void delete_again(struct broker *b)
     assert_true(list(b, ".log").first <= kept_start && list(b, ".log").second > kept_start);
     fill(b, 0, 2, 1000);
     t_verify_all(b, false);
-    assert_int_equal(delete_records(b, -1, &low), 0);
+    assert_int_equal(t_delete_records(b, -1, &low), 0);
     assert_int_equal(low, ends(b).high_watermark);
     assert_int_equal(low, ends(b).appended_end);
     t_forget(b, 0, 0, low);
@@ -391,7 +381,7 @@ static void empty_part(struct broker *b)
     struct t_spec nearly_full = {.records = 10, .value = 1500, .timestamp = 1000};
     assert_int_equal(t_open(b, 0, "empty", 1, &c), 0);
     assert_int_equal(t_produce(b, 0, 0, &nearly_full, NULL), 0);
-    assert_int_equal(delete_records(b, -1, &low), 0);
+    assert_int_equal(t_delete_records(b, -1, &low), 0);
     assert_int_equal(low, 10);
     t_forget(b, 0, 0, low);
 }
@@ -495,7 +485,7 @@ static void wake_part(struct broker *b)
     b->fired = 0;
     free(t_fetch(b, 0, 0, 10, 1 << 20, 77, &fp));
     assert_int_equal(fp.error, 0);
-    assert_int_equal(delete_records(b, 10, &low), 0);
+    assert_int_equal(t_delete_records(b, 10, &low), 0);
     for (int i = 0; i < 100 && !b->fired; i++)
         fiber_yield();
     assert_int_equal(b->fired_key, 77);
@@ -519,7 +509,7 @@ static void producer_part(struct broker *b)
         struct t_spec s = {.records = 10, .value = 300, .timestamp = 1000, .pid = 7, .sequence = i * 10};
         assert_int_equal(t_produce(b, 0, 0, &s, NULL), 0);
     }
-    assert_int_equal(delete_records(b, -1, &low), 0);
+    assert_int_equal(t_delete_records(b, -1, &low), 0);
     c.retention_bytes = 0;
     set(b, &c);
     assert_true(log_retain(t_log(b, 0, 0)) > 0);

@@ -137,15 +137,6 @@ static void slices(struct broker *b)
 T_BOTH(slices, 62)
 
 // ---- a full disk ----------------------------------------------------------------------------------------------------------------
-static int16_t trim(struct broker *b, int64_t offset)
-{
-    struct t_call call;
-    struct shard_trim_part p = {.topic_id = b->topics[0].id, .offset = offset};
-    struct shard_trim t = {.parts = &p, .n = 1, .owner = &call};
-    t_ask(b, SHARD_DELETE_RECORDS, &t, &call);
-    return p.error;
-}
-
 static void fill_disk(struct broker *b)
 {
     struct log_config c = t_log_config();
@@ -177,6 +168,19 @@ static void full_disk(struct broker *b)
 }
 T_SIM(full_disk, 63)
 
+// A start finds the disk as full as `fill` left it.
+static void from_full_disk(struct broker *b, void (*fill)(struct broker *b), void (*then)(struct broker *b))
+{
+    b->cfg.journal.file_bytes = b->cfg.journal.first_file_bytes = 256 << 10;
+    b->cfg.retention_check_ms = 1000;
+    t_boot_ok(b);
+    t_run(b, fill);
+    t_crash(b, true);
+    t_boot_ok(b);
+    t_run(b, then);
+    assert_int_equal(t_stop(b), 0);
+}
+
 // What an operator does then: deletes records. Those segments whose bytes reached the disk go, though the last could not be written.
 static void fill_segments(struct broker *b)
 {
@@ -189,8 +193,8 @@ static void fill_segments(struct broker *b)
     sim_disk_set_capacity(b->host, sim_disk_used(b->host));
 }
 
-static bool
-    by_time; // all is too old, the segment that is appended to as well, and there is no space for another one
+// All is too old, the segment that is appended to as well, and there is no space for another one.
+static bool by_time;
 
 static void delete_what_fills(struct broker *b)
 {
@@ -206,21 +210,14 @@ static void delete_what_fills(struct broker *b)
     if (by_time)
         log_set_config(t_log(b, 0, 0), &c);
     else
-        assert_int_equal(trim(b, e.high_watermark), 0);
+        assert_int_equal(t_delete_records(b, e.high_watermark, NULL), 0);
     fiber_sleep(5 * T_SECOND);
     assert_int_equal(storm(b, 100, 5000, false, 0, 0), 0);
 }
 
 static void deletion_makes_space(struct broker *b)
 {
-    b->cfg.journal.file_bytes = b->cfg.journal.first_file_bytes = 256 << 10;
-    b->cfg.retention_check_ms = 1000;
-    t_boot_ok(b);
-    t_run(b, fill_segments);
-    t_crash(b, true);
-    t_boot_ok(b);
-    t_run(b, delete_what_fills);
-    assert_int_equal(t_stop(b), 0);
+    from_full_disk(b, fill_segments, delete_what_fills);
 }
 T_SIM(deletion_makes_space, 69)
 
@@ -351,12 +348,12 @@ static void trim_for_ever(struct broker *b)
         (void)storm(b, 10, 5000, false, 0, KERR_KAFKA_STORAGE_ERROR);
     log_get_ends(l, &e);
     while (!error && asked < e.high_watermark)
-        error = trim(b, ++asked);
+        error = t_delete_records(b, ++asked, NULL);
     assert_int_equal(error, KERR_REQUEST_TIMED_OUT);
     log_get_ends(l, &e);
     assert_int_equal(e.log_start, asked - 1);
-    assert_int_equal(trim(b, asked - 1), 0); // is done
-    assert_int_equal(trim(b, asked), KERR_REQUEST_TIMED_OUT);
+    assert_int_equal(t_delete_records(b, asked - 1, NULL), 0); // is done
+    assert_int_equal(t_delete_records(b, asked, NULL), KERR_REQUEST_TIMED_OUT);
     (void)log_retain(l);
     log_get_ends(l, &e);
     assert_int_equal(e.log_start, asked - 1);
@@ -364,19 +361,12 @@ static void trim_for_ever(struct broker *b)
     fiber_sleep(12 * T_SECOND);
     log_get_ends(l, &e);
     assert_int_equal(e.log_start, asked);
-    assert_int_equal(trim(b, asked), 0);
+    assert_int_equal(t_delete_records(b, asked, NULL), 0);
 }
 
 static void trims_on_full_disk(struct broker *b)
 {
-    b->cfg.journal.file_bytes = b->cfg.journal.first_file_bytes = 256 << 10;
-    b->cfg.retention_check_ms = 1000;
-    t_boot_ok(b);
-    t_run(b, fill_up);
-    t_crash(b, true);
-    t_boot_ok(b);
-    t_run(b, trim_for_ever);
-    assert_int_equal(t_stop(b), 0);
+    from_full_disk(b, fill_up, trim_for_ever);
 }
 T_SIM(trims_on_full_disk, 68)
 
